@@ -1,0 +1,43 @@
+/** The catalog: definitions and settings of each tenant, with compare-and-set. */
+import type { TenantId } from '../base/brand.ts';
+import type { RollupDefinition, StreamDefinition } from '../define/model.ts';
+
+export type Definition = StreamDefinition | RollupDefinition;
+
+export interface Versioned<D extends Definition = Definition> {
+  readonly definition: D;
+  /** The JSON document as the user would write it (canonical form). */
+  readonly document: Readonly<Record<string, unknown>>;
+  /** Counts from 1; every change is a new version. The ETag is `"VERSION"`. */
+  readonly version: number;
+  readonly updatedAtMs: number;
+}
+
+/**
+ * What an implementor owes: `put` is atomic and durable before it returns; it fails with
+ * `precondition-failed` when `ifVersion` is given and is not the version that stands (0: must not exist).
+ * Putting what is already there changes nothing and keeps the version.
+ */
+export interface Catalog {
+  streams(tenant: TenantId): readonly Versioned<StreamDefinition>[];
+  stream(tenant: TenantId, name: string): Versioned<StreamDefinition> | undefined;
+  /** An earlier version, for batches that were decided under it. */
+  streamVersion(tenant: TenantId, name: string, version: number): StreamDefinition | undefined;
+  rollups(tenant: TenantId): readonly Versioned<RollupDefinition>[];
+  rollup(tenant: TenantId, name: string): Versioned<RollupDefinition> | undefined;
+  put(
+    tenant: TenantId,
+    definition: Definition,
+    options?: { readonly ifVersion?: number; readonly author?: string },
+  ): Versioned;
+  remove(
+    tenant: TenantId,
+    kind: Definition['kind'],
+    name: string,
+    options?: { readonly ifVersion?: number },
+  ): void;
+  /** A small durable setting, for example the hash of the admin key. */
+  setting(name: string): string | undefined;
+  setSetting(name: string, value: string): void;
+  close(): void;
+}

@@ -1,0 +1,86 @@
+/**
+ * Configuration: environment first, then flags of the same name, then `millrace.config.ts`. Parsed once into
+ * a frozen object; no other file reads the environment.
+ */
+import { z } from 'zod';
+import { MillraceError } from './base/errors.ts';
+
+const bytes = z.coerce.number().int().positive();
+
+const schema = z.object({
+  MILLRACE_DATA: z.string().min(1).default('./.millrace'),
+  MILLRACE_PORT: z.coerce.number().int().min(0).max(65_535).default(7_070),
+  MILLRACE_HOST: z.string().min(1).default('127.0.0.1'),
+  MILLRACE_LOG: z.string().default('file:'),
+  MILLRACE_STORE: z.string().default('chdb:'),
+  MILLRACE_LAKE: z.string().default('file:'),
+  MILLRACE_CATALOG: z.string().default('sqlite:'),
+  MILLRACE_CACHE: z.string().default('memory:'),
+  MILLRACE_ROLES: z.string().default('all'),
+  MILLRACE_ADMIN_KEY: z.string().min(8, 'must have at least 8 characters').optional(),
+  MILLRACE_LOG_LEVEL: z.enum(['fatal', 'error', 'warn', 'info', 'debug', 'trace', 'silent']).default('info'),
+  /** Milliseconds that the log waits for company before it writes a group of appends. */
+  MILLRACE_LINGER_MS: z.coerce.number().min(0).max(1_000).default(2),
+  MILLRACE_BODY_BYTES_MAX: bytes.default(64 * 2 ** 20),
+  MILLRACE_EVENT_BYTES_MAX: bytes.default(2 ** 20),
+  MILLRACE_BACKLOG_BYTES_MAX: bytes.default(2 ** 30),
+  MILLRACE_IN_FLIGHT_BYTES_MAX: bytes.default(256 * 2 ** 20),
+  MILLRACE_QUERY_SECONDS_MAX: z.coerce.number().positive().default(30),
+});
+
+export type Settings = z.infer<typeof schema>;
+export type SettingName = keyof Settings;
+
+const PORTS: Record<
+  'MILLRACE_LOG' | 'MILLRACE_STORE' | 'MILLRACE_LAKE' | 'MILLRACE_CATALOG' | 'MILLRACE_CACHE',
+  string
+> = {
+  MILLRACE_LOG: 'file',
+  MILLRACE_STORE: 'chdb',
+  MILLRACE_LAKE: 'file',
+  MILLRACE_CATALOG: 'sqlite',
+  MILLRACE_CACHE: 'memory',
+};
+
+/**
+ * Every mistake is reported at once, each with the name of its setting.
+ *
+ * @example
+ * readSettings({ MILLRACE_PORT: '7071' }).MILLRACE_PORT; // 7071
+ */
+export function readSettings(...sources: Readonly<Record<string, string | undefined>>[]): Settings {
+  const merged: Record<string, string> = {};
+  for (const source of sources.toReversed()) {
+    for (const [name, value] of Object.entries(source)) {
+      if (name.startsWith('MILLRACE_') && value !== undefined && value !== '') merged[name] = value;
+    }
+  }
+  const parsed = schema.safeParse(merged);
+  const issues = parsed.success
+    ? []
+    : parsed.error.issues.map((issue) => ({ path: issue.path.join('.'), message: issue.message }));
+  for (const [name, embedded] of Object.entries(PORTS)) {
+    const url = merged[name];
+    const scheme = url === undefined ? embedded : /^([a-z][a-z0-9+.-]*):/i.exec(url)?.[1];
+    if (scheme !== embedded) {
+      issues.push({
+        path: name,
+        message:
+          scheme === undefined
+            ? `"${url}" is not a URL; use ${embedded}:`
+            : `the scheme "${scheme}:" is not known here; this version has only ${embedded}:`,
+      });
+    }
+  }
+  if (parsed.success && parsed.data.MILLRACE_ROLES !== 'all') {
+    issues.push({ path: 'MILLRACE_ROLES', message: 'this version runs every role in one process; use all' });
+  }
+  if (issues.length > 0 || !parsed.success) {
+    throw new MillraceError(
+      'bad-request',
+      `the configuration has mistakes: ${issues.map((issue) => `${issue.path}: ${issue.message}`).join('; ')}`,
+      { issues },
+    );
+  }
+  return Object.freeze(parsed.data);
+}

@@ -1,0 +1,88 @@
+/**
+ * The checked form of every definition: what the rest of the system reads. `t.*`, `defineStream`,
+ * `defineRollup` and the JSON documents of the API all become these.
+ */
+import type { StreamName } from '../base/brand.ts';
+
+export type FieldType =
+  | { readonly kind: 'bool' }
+  | { readonly kind: 'int32' }
+  | { readonly kind: 'int64' }
+  | { readonly kind: 'uint64' }
+  | { readonly kind: 'float64' }
+  /** Exact decimal: `precision` digits in all (1-38), `scale` of them after the point. */
+  | { readonly kind: 'decimal'; readonly precision: number; readonly scale: number }
+  /** Text; `maxLength` counts Unicode code points. */
+  | { readonly kind: 'string'; readonly maxLength?: number }
+  | { readonly kind: 'enum'; readonly values: readonly string[] }
+  /** A moment, kept in milliseconds, UTC. */
+  | { readonly kind: 'timestamp' }
+  | { readonly kind: 'uuid' }
+  | { readonly kind: 'ip' }
+  /** Any JSON value, kept as its text. */
+  | { readonly kind: 'json' }
+  | { readonly kind: 'array'; readonly of: FieldType };
+
+export interface Field {
+  readonly name: string;
+  readonly type: FieldType;
+  readonly optional: boolean;
+}
+
+export type LatePolicy = 'count' | 'quarantine' | 'drop';
+
+export interface StreamDefinition {
+  readonly kind: 'stream';
+  readonly name: StreamName;
+  readonly fields: readonly Field[];
+  /** Field that identifies the event. Absent: `_id` when the event carries one, else generated. */
+  readonly eventId: string | undefined;
+  /** Timestamp field of the event's own time. Absent: time of arrival. */
+  readonly eventTime: string | undefined;
+  readonly partitionBy: string | undefined;
+  /** Log partitions, 1-64. */
+  readonly partitions: number;
+  /** Horizon within which an event id is stored once. 0 switches deduplication off. */
+  readonly dedupeWithinMs: number;
+  readonly lateness: { readonly allowedMs: number; readonly then: LatePolicy } | undefined;
+  /** How far an event's time may lie ahead of its arrival before it is quarantined. */
+  readonly futureAllowedMs: number;
+  readonly retention: {
+    readonly logMs: number | undefined;
+    readonly hotMs: number | undefined;
+    readonly coldMs: number | undefined;
+  };
+}
+
+export type Measure =
+  | { readonly fn: 'count' }
+  | { readonly fn: 'sum' | 'avg' | 'min' | 'max' | 'unique' | 'quantile'; readonly field: string }
+  /** The `k` most frequent values of a field (1-1000). */
+  | { readonly fn: 'top'; readonly field: string; readonly k: number };
+
+export interface RollupDefinition {
+  readonly kind: 'rollup';
+  readonly name: string;
+  readonly from: StreamName;
+  /** Dimensions: names of fields of the stream. */
+  readonly by: readonly string[];
+  /** Width of the finest bucket, in seconds; one of ROLLUP_TIERS_SECONDS. */
+  readonly everySeconds: number;
+  readonly measures: readonly { readonly name: string; readonly measure: Measure }[];
+}
+
+/** Bucket widths that a rollup can keep. A rollup keeps its own width and every coarser one of COARSE_TIERS_SECONDS. */
+export const ROLLUP_TIERS_SECONDS: readonly number[] = [1, 10, 60, 300, 600, 900, 3_600, 86_400];
+export const COARSE_TIERS_SECONDS: readonly number[] = [60, 3_600, 86_400];
+
+/** The tiers that a rollup keeps, finest first: `tiersOf(10)` is `[10, 60, 3600, 86400]`. */
+export function tiersOf(everySeconds: number): readonly number[] {
+  return [
+    everySeconds,
+    ...COARSE_TIERS_SECONDS.filter((tier) => tier > everySeconds && tier % everySeconds === 0),
+  ];
+}
+
+export function fieldOf(stream: StreamDefinition, name: string): Field | undefined {
+  return stream.fields.find((field) => field.name === name);
+}

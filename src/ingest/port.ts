@@ -1,0 +1,40 @@
+/** What ingest shows to the rest: how far each partition is applied, and a way to wait for it. */
+import type { Offset, PartitionKey, StreamName, TenantId } from '../base/brand.ts';
+
+/** What became of the records of a range of offsets. stored + duplicates + quarantined + lateDropped = records. */
+export interface Outcome {
+  readonly stored: number;
+  readonly duplicates: number;
+  readonly quarantined: number;
+  /** Dropped for lateness by the stream's policy. */
+  readonly lateDropped: number;
+  /** Stored (or quarantined, or dropped) although behind the watermark by more than the stream allows. */
+  readonly late: number;
+}
+
+/** Totals since the partition began, kept with the position. */
+export interface IngestTotals extends Outcome {
+  /** Stored events that carry fields the stream does not declare. */
+  readonly withUnknownFields: number;
+}
+
+export interface IngestState {
+  /** Records below this offset are in the store, durable and visible. */
+  readonly applied: Offset;
+  /** Greatest event time stored so far, epoch ms; undefined before the first. */
+  readonly watermarkMs: number | undefined;
+  readonly totals: IngestTotals;
+  /** Arrival of the newest applied record, epoch ms; 0 before the first. */
+  readonly appliedReceivedAtMs: number;
+}
+
+export interface Ingest {
+  state(key: PartitionKey): IngestState;
+  /** Resolves with what became of [from, to) once it is applied. Rejects with `stopping` when the server stops first. */
+  applied(key: PartitionKey, from: Offset, to: Offset): Promise<Outcome>;
+  /**
+   * Runs `work` while no batch of the stream is under way, so that it may change the stream's tables;
+   * the next batch is decided under what the catalog says afterwards.
+   */
+  exclusively<T>(tenant: TenantId, stream: StreamName, work: () => Promise<T>): Promise<T>;
+}

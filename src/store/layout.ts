@@ -1,0 +1,202 @@
+/**
+ * How a tenant's streams and rollups lie in the engine. Each table belongs to one tenant: the database
+ * carries the tenant's name.
+ *
+ *   t_TENANT.events_STREAM        one row per stored event, PARTITION BY day of arrival, ORDER BY (_time, _partition, _offset)
+ *     FIELD …                     the declared fields, typed (columnType); optional ones Nullable
+ *     _id            String       the event id as text (the field's value, the sender's `_id`, or the generated uuid)
+ *     _id_hash       UInt128      sipHash128Reference of _id
+ *     _time          DateTime64(3,'UTC')   event time
+ *     _received      DateTime64(3,'UTC')   time of arrival at the log
+ *     _partition     UInt16       log partition
+ *     _offset        UInt64       log offset
+ *     _extra         String       JSON object of the fields that the stream does not declare, or ''
+ *
+ *   t_TENANT.quarantine_STREAM    PARTITION BY day of arrival, ORDER BY (_received, _partition, _offset)
+ *     _partition, _offset, _received, reason String, field String, line String
+ *
+ *   t_TENANT.rollup_NAME_vVERSION  AggregatingMergeTree, one partition, ORDER BY (_tier, _period, DIMENSION …, _bucket)
+ *     _tier    UInt32             width of the bucket in seconds; 0 is the row that carries the applied mark
+ *     _period  Int64              floor(_bucket / (_tier * 1440)): keeps neighbours in time together
+ *     _bucket  Int64              start of the bucket, epoch seconds (for _tier 0: the log partition)
+ *     DIMENSION …                 the dimensions' columns, typed as in the raw table
+ *     _count   SimpleAggregateFunction(sum, UInt64)     events in the bucket
+ *     sum.F    SimpleAggregateFunction(sum, T)          T: see sumType
+ *     n.F      SimpleAggregateFunction(sum, UInt64)     events where F is not null (kept beside sum.F)
+ *     min.F, max.F   SimpleAggregateFunction(min|max, Nullable(T))
+ *     unique.F       AggregateFunction(uniqCombined64(14), T)
+ *     quantile.F     AggregateFunction(quantilesDD(0.01, 0.5), Float64)   merges exactly; relative error 1 %; levels are chosen when asked
+ *     top.F          AggregateFunction(approx_top_k(K, 10 K), String)
+ *     _applied SimpleAggregateFunction(max, UInt64)     on the row of _tier 0: log offsets below it are in this table
+ */
+import type { TenantId } from '../base/brand.ts';
+import type { Field, FieldType, Measure, RollupDefinition, StreamDefinition } from '../define/model.ts';
+import { fieldOf } from '../define/model.ts';
+import { quoteIdentifier, quoteText } from './sql.ts';
+
+export const databaseOf = (tenant: TenantId): string => quoteIdentifier(`t_${tenant}`);
+const tableOf = (tenant: TenantId, table: string): string =>
+  `${databaseOf(tenant)}.${quoteIdentifier(table)}`;
+export const eventsTable = (tenant: TenantId, stream: string): string => tableOf(tenant, `events_${stream}`);
+export const quarantineTable = (tenant: TenantId, stream: string): string =>
+  tableOf(tenant, `quarantine_${stream}`);
+/** A changed rollup is built beside the one that stands, so its table carries the version. */
+export const rollupTable = (tenant: TenantId, rollup: string, version: number): string =>
+  tableOf(tenant, `rollup_${rollup}_v${version}`);
+
+/** `_period` of a bucket: ties the buckets of one tier that lie near in time, before the dimensions sort them. */
+export const periodSeconds = (tierSeconds: number): number => tierSeconds * 1_440;
+
+/** The engine's type of a field's values, without nullability. */
+export function columnType(type: FieldType): string {
+  switch (type.kind) {
+    case 'bool':
+      return 'Bool';
+    case 'int32':
+      return 'Int32';
+    case 'int64':
+      return 'Int64';
+    case 'uint64':
+      return 'UInt64';
+    case 'float64':
+      return 'Float64';
+    case 'decimal':
+      return `Decimal(${type.precision}, ${type.scale})`;
+    case 'enum':
+      return 'LowCardinality(String)';
+    case 'timestamp':
+      return "DateTime64(3, 'UTC')";
+    case 'uuid':
+      return 'UUID';
+    case 'ip':
+      return 'IPv6';
+    case 'string':
+    case 'json':
+      return 'String';
+    case 'array':
+      return `Array(${type.of.kind === 'enum' ? 'String' : columnType(type.of)})`;
+  }
+}
+
+/** The type of a field's column: optional fields are Nullable (arrays are empty instead). */
+export function fieldColumnType(field: Field): string {
+  const type = columnType(field.type);
+  if (!field.optional || field.type.kind === 'array') return type;
+  return field.type.kind === 'enum' ? 'LowCardinality(Nullable(String))' : `Nullable(${type})`;
+}
+
+/** Sums that cannot overflow: 64-bit integers add up in 128 bits, decimals in 38 digits. */
+export function sumType(type: FieldType): string {
+  switch (type.kind) {
+    case 'float64':
+      return 'Float64';
+    case 'decimal':
+      return `Decimal(38, ${type.scale})`;
+    default:
+      return 'Int128';
+  }
+}
+
+/** One state column of a rollup: its type, how a group of events makes it, and the suffix that merges it. */
+export interface StateColumn {
+  /** Unquoted column name, for example `sum.price`. */
+  readonly name: string;
+  readonly type: string;
+  /** Aggregate expression over rows of the raw table that yields the state. */
+  readonly fromEvents: string;
+  /** Aggregate expression that merges states of this column into one state. */
+  readonly merge: string;
+}
+
+const simple = (
+  name: string,
+  aggregate: 'sum' | 'min' | 'max',
+  type: string,
+  input: string,
+): StateColumn => ({
+  name,
+  type: `SimpleAggregateFunction(${aggregate}, ${type})`,
+  fromEvents: `${aggregate}(${input})`,
+  merge: `${aggregate}(${quoteIdentifier(name)})`,
+});
+
+/** A sketch over the values that are there. `StateIf` keeps the plain state's type, so that levels can be chosen when asked. */
+const sketch = (name: string, fn: string, type: string, column: string, input: string): StateColumn => ({
+  name,
+  type: `AggregateFunction(${fn}, ${type})`,
+  fromEvents: `${fn.replace(/^\w+/, '$&StateIf')}(${input}, isNotNull(${column}))`,
+  merge: `${fn.replace(/^\w+/, '$&MergeState')}(${quoteIdentifier(name)})`,
+});
+
+export const COUNT_STATE: StateColumn = simple('_count', 'sum', 'UInt64', 'toUInt64(1)');
+
+/** The states that a measure needs. Two measures that need the same state share it by its name. */
+export function stateColumns(stream: StreamDefinition, measure: Measure): readonly StateColumn[] {
+  if (measure.fn === 'count') return [];
+  const field = fieldOf(stream, measure.field);
+  if (!field) throw new Error(`stream ${stream.name} has no field ${measure.field}`);
+  const column = quoteIdentifier(field.name);
+  const type = columnType(field.type);
+  switch (measure.fn) {
+    case 'sum':
+    case 'avg': {
+      const sum = sumType(field.type);
+      const cast = `CAST(${column}, ${quoteText(field.optional ? `Nullable(${sum})` : sum)})`;
+      return [
+        simple(`sum.${field.name}`, 'sum', sum, `ifNull(${cast}, CAST(0, ${quoteText(sum)}))`),
+        simple(`n.${field.name}`, 'sum', 'UInt64', `toUInt64(isNotNull(${column}))`),
+      ];
+    }
+    case 'min':
+    case 'max': {
+      const plain = type.replace(/^LowCardinality\((.*)\)$/, '$1');
+      return [
+        simple(
+          `${measure.fn}.${field.name}`,
+          measure.fn,
+          `Nullable(${plain})`,
+          `CAST(${column}, ${quoteText(`Nullable(${plain})`)})`,
+        ),
+      ];
+    }
+    case 'unique':
+      return [
+        sketch(
+          `unique.${field.name}`,
+          'uniqCombined64(14)',
+          'String',
+          column,
+          `toString(assumeNotNull(${column}))`,
+        ),
+      ];
+    case 'quantile':
+      return [
+        sketch(
+          `quantile.${field.name}`,
+          'quantilesDD(0.01, 0.5)',
+          'Float64',
+          column,
+          `toFloat64(assumeNotNull(${column}))`,
+        ),
+      ];
+    case 'top':
+      return [
+        sketch(
+          `top.${field.name}`,
+          `approx_top_k(${measure.k}, ${measure.k * 10})`,
+          'String',
+          column,
+          `toString(assumeNotNull(${column}))`,
+        ),
+      ];
+  }
+}
+
+/** Every state column of a rollup, `_count` first, each once. */
+export function rollupStates(stream: StreamDefinition, rollup: RollupDefinition): readonly StateColumn[] {
+  const states = new Map<string, StateColumn>([[COUNT_STATE.name, COUNT_STATE]]);
+  for (const { measure } of rollup.measures) {
+    for (const state of stateColumns(stream, measure)) states.set(state.name, state);
+  }
+  return [...states.values()];
+}
