@@ -1,0 +1,196 @@
+/**
+ * The embedded engine: ClickHouse in this process (chDB).
+ *
+ * A session serialises its statements, so reads and writes have sessions of their own and never wait for each
+ * other. Settings that decide correctness are set on every writing session: one insert is one block is one
+ * part, written before the call returns (defaults differ between versions).
+ */
+import { drainPending, Session } from 'chdb';
+import { MillraceError } from '../base/errors.ts';
+import type { Engine, QueryLimits, Statement, StatementParam } from './port.ts';
+import { SessionPool } from './session-pool.ts';
+
+export interface ChdbOptions {
+  /** Directory of the engine's files; one process at a time. */
+  readonly directory: string;
+  readonly readers?: number;
+  readonly writers?: number;
+  /** Bytes that the engine may use in all. */
+  readonly memoryBytesMax?: number;
+  readonly querySecondsMax?: number;
+}
+
+/** One block per insert whatever its size; no asynchronous inserts; no insert tokens. */
+const WRITER_SETTINGS = [
+  'async_insert=0',
+  'max_insert_block_size=100000000',
+  'min_insert_block_size_rows=100000000',
+  'min_insert_block_size_bytes=100000000000',
+  'max_insert_threads=1',
+  'max_threads=2',
+  'optimize_on_insert=0',
+  'insert_deduplicate=0',
+  'max_query_size=16777216',
+  'max_partitions_per_insert_block=1',
+  'throw_on_max_partitions_per_insert_block=1',
+].join(', ');
+
+const READER_SETTINGS = [
+  'output_format_json_quote_64bit_integers=0',
+  'output_format_json_quote_denormals=0',
+  "date_time_output_format='iso'",
+  'max_query_size=16777216',
+  'max_threads=2',
+  "timeout_overflow_mode='throw'",
+  'transform_null_in=0',
+  'join_use_nulls=1',
+].join(', ');
+
+const DEFAULT_QUERY_SECONDS = 30;
+const DEFAULT_MEMORY_BYTES = 8 * 2 ** 30;
+
+export function openChdb(options: ChdbOptions): Engine {
+  return new ChdbEngine(options);
+}
+
+class ChdbEngine implements Engine {
+  readonly #writers: SessionPool;
+  readonly #readers: SessionPool;
+  /** Only for KILL QUERY: it must not queue behind what it ends. */
+  readonly #control: Session;
+  readonly #querySecondsMax: number;
+  readonly #queryMemoryMax: number;
+  #nextQuery = 0;
+
+  constructor(options: ChdbOptions) {
+    const memory = options.memoryBytesMax ?? DEFAULT_MEMORY_BYTES;
+    this.#querySecondsMax = options.querySecondsMax ?? DEFAULT_QUERY_SECONDS;
+    this.#queryMemoryMax = Math.floor(memory / 2);
+    const open = (settings: string): Session => {
+      const session = new Session(options.directory);
+      session.query(`SET ${settings}`);
+      return session;
+    };
+    try {
+      this.#control = open('max_threads=1');
+      this.#writers = new SessionPool(options.writers ?? 2, () => open(WRITER_SETTINGS));
+      this.#readers = new SessionPool(options.readers ?? 4, () => open(READER_SETTINGS));
+    } catch (cause) {
+      throw new MillraceError(
+        'store-unavailable',
+        `the store at ${options.directory} cannot be opened; is another process using it? (${wordsOf(cause)})`,
+        { cause },
+      );
+    }
+  }
+
+  async execute(statement: Statement): Promise<void> {
+    await this.#writers.use(async (session) => {
+      await run(session, statement, 'Null');
+    });
+  }
+
+  async query(statement: Statement, format = 'JSONCompact', limits: QueryLimits = {}): Promise<Uint8Array> {
+    return this.#readers.use(async (session) => {
+      const stopWatching = this.#limit(session, limits);
+      try {
+        return await run(session, statement, format);
+      } finally {
+        stopWatching();
+      }
+    });
+  }
+
+  async *stream(statement: Statement, format: string, limits: QueryLimits = {}): AsyncIterable<Uint8Array> {
+    const session = await this.#readers.take();
+    const stopWatching = this.#limit(session, limits);
+    try {
+      const chunks = session.queryStreamBind(statement.text, bindings(statement), { format });
+      for await (const chunk of chunks) yield chunk.raw();
+    } catch (cause) {
+      throw explain(cause);
+    } finally {
+      stopWatching();
+      this.#readers.give(session);
+    }
+  }
+
+  async rows<Row>(statement: Statement, limits: QueryLimits = {}): Promise<Row[]> {
+    const quoted = {
+      ...statement,
+      text: `${statement.text} SETTINGS output_format_json_quote_64bit_integers=1`,
+    };
+    const bytes = await this.query(quoted, 'JSONEachRow', limits);
+    const text = Buffer.from(bytes).toString('utf8').trim();
+    return text === '' ? [] : text.split('\n').map((line) => JSON.parse(line) as Row);
+  }
+
+  async close(): Promise<void> {
+    const sessions = [this.#control, ...(await this.#writers.drain()), ...(await this.#readers.drain())];
+    for (const session of sessions) session.close();
+    await drainPending();
+  }
+
+  /** Sets the session's limits and ends its statement when the caller goes away; returns the way to stop watching. */
+  #limit(session: Session, limits: QueryLimits): () => void {
+    this.#nextQuery += 1;
+    const label = `millrace-query-${this.#nextQuery}`;
+    const seconds = Math.min(limits.timeoutSeconds ?? this.#querySecondsMax, this.#querySecondsMax);
+    const memory = Math.min(limits.memoryBytesMax ?? this.#queryMemoryMax, this.#queryMemoryMax);
+    session.query(`SET max_execution_time=${seconds}, max_memory_usage=${memory}, log_comment='${label}'`);
+    const kill = () => {
+      this.#control
+        .queryAsync(`KILL QUERY WHERE Settings['log_comment']='${label}' ASYNC`)
+        .catch(() => undefined);
+    };
+    limits.signal?.addEventListener('abort', kill, { once: true });
+    return () => limits.signal?.removeEventListener('abort', kill);
+  }
+}
+
+async function run(session: Session, statement: Statement, format: string): Promise<Uint8Array> {
+  try {
+    const answer =
+      statement.params === undefined
+        ? await session.queryAsync(statement.text, { format })
+        : await session.queryBindAsync(statement.text, bindings(statement), { format });
+    return answer.bytes();
+  } catch (cause) {
+    throw explain(cause);
+  }
+}
+
+function bindings(statement: Statement): Record<string, StatementParam> {
+  return { ...statement.params };
+}
+
+const wordsOf = (cause: unknown): string => (cause instanceof Error ? cause.message : String(cause));
+
+const TIMEOUT_CODES = new Set([159, 394]);
+const ASKED_TOO_MUCH_CODES = new Set([241, 396, 158, 307]);
+
+/** The engine's failure as one of ours; its own words stay in `cause`. */
+function explain(cause: unknown): MillraceError {
+  if (cause instanceof MillraceError) return cause;
+  const words = wordsOf(cause);
+  const code = Number(/Code: (\d+)/.exec(words)?.[1] ?? 0);
+  if (TIMEOUT_CODES.has(code)) {
+    return new MillraceError(
+      'query-timeout',
+      'the question was stopped; ask for a shorter range or fewer dimensions',
+      {
+        cause,
+      },
+    );
+  }
+  if (ASKED_TOO_MUCH_CODES.has(code)) {
+    return new MillraceError(
+      'bad-question',
+      'the question needs more memory or rows than it may use; ask for a shorter range or fewer dimensions',
+      { cause },
+    );
+  }
+  return new MillraceError('store-unavailable', `the store refused a statement: ${words.slice(0, 300)}`, {
+    cause,
+  });
+}

@@ -1,0 +1,49 @@
+import type { Session } from 'chdb';
+import { MillraceError } from '../base/errors.ts';
+
+const WAITERS_MAX = 1_024;
+
+/** A fixed number of sessions, lent to one caller at a time, first come first served. */
+export class SessionPool {
+  readonly #free: Session[] = [];
+  readonly #waiters: ((session: Session) => void)[] = [];
+  readonly #size: number;
+
+  constructor(size: number, open: () => Session) {
+    this.#size = size;
+    for (let i = 0; i < size; i += 1) this.#free.push(open());
+  }
+
+  take(): Promise<Session> {
+    const session = this.#free.pop();
+    if (session) return Promise.resolve(session);
+    if (this.#waiters.length >= WAITERS_MAX) {
+      throw new MillraceError('too-busy', 'too many questions are waiting; ask again later', {
+        retryAfterSeconds: 1,
+      });
+    }
+    return new Promise((resolve) => this.#waiters.push(resolve));
+  }
+
+  give(session: Session): void {
+    const next = this.#waiters.shift();
+    if (next) next(session);
+    else this.#free.push(session);
+  }
+
+  async use<T>(work: (session: Session) => Promise<T>): Promise<T> {
+    const session = await this.take();
+    try {
+      return await work(session);
+    } finally {
+      this.give(session);
+    }
+  }
+
+  /** Waits until every session is back and gives them all. */
+  async drain(): Promise<Session[]> {
+    const sessions: Session[] = [];
+    while (sessions.length < this.#size) sessions.push(await this.take());
+    return sessions;
+  }
+}

@@ -1,0 +1,170 @@
+/** The tables behind the definitions: made, widened, filled and dropped. The layout is told in `layout.ts`. */
+import type { TenantId } from '../base/brand.ts';
+import type { RollupDefinition, StreamDefinition } from '../define/model.ts';
+import { fieldOf, tiersOf } from '../define/model.ts';
+import {
+  databaseOf,
+  eventsTable,
+  fieldColumnType,
+  periodSeconds,
+  quarantineTable,
+  rollupStates,
+  rollupTable,
+} from './layout.ts';
+import type { Engine } from './port.ts';
+import { quoteIdentifier } from './sql.ts';
+
+/** Parts are fsynced before an insert returns; no insert tokens (they can lose a retry). */
+const DURABLE = 'fsync_after_insert = 1, fsync_part_directory = 1, non_replicated_deduplication_window = 0';
+
+export function createEventsTable(tenant: TenantId, stream: StreamDefinition): string {
+  const fields = stream.fields.map((field) => `${quoteIdentifier(field.name)} ${fieldColumnType(field)}`);
+  return `CREATE TABLE IF NOT EXISTS ${eventsTable(tenant, stream.name)} (
+  ${fields.map((field) => `${field},\n  `).join('')}_id String CODEC(ZSTD(1)),
+  _id_hash UInt128,
+  _time DateTime64(3, 'UTC') CODEC(Delta, ZSTD(1)),
+  _received DateTime64(3, 'UTC') CODEC(Delta, ZSTD(1)),
+  _partition UInt16,
+  _offset UInt64 CODEC(Delta, ZSTD(1)),
+  _extra String,
+  INDEX _offset_range (_partition, _offset) TYPE minmax GRANULARITY 16
+) ENGINE = MergeTree PARTITION BY toYYYYMMDD(_received) ORDER BY (_time, _partition, _offset)
+SETTINGS ${DURABLE}`;
+}
+
+export function createQuarantineTable(tenant: TenantId, stream: StreamDefinition): string {
+  return `CREATE TABLE IF NOT EXISTS ${quarantineTable(tenant, stream.name)} (
+  _partition UInt16,
+  _offset UInt64,
+  _received DateTime64(3, 'UTC'),
+  reason String,
+  field String,
+  line String CODEC(ZSTD(1))
+) ENGINE = MergeTree PARTITION BY toYYYYMMDD(_received) ORDER BY (_received, _partition, _offset)
+SETTINGS ${DURABLE}`;
+}
+
+export function createRollupTable(
+  tenant: TenantId,
+  stream: StreamDefinition,
+  rollup: RollupDefinition,
+  version: number,
+): string {
+  const dimensions = rollup.by.map((name) => {
+    const field = fieldOf(stream, name);
+    if (!field) throw new Error(`stream ${stream.name} has no field ${name}`);
+    return `${quoteIdentifier(name)} ${fieldColumnType(field)}`;
+  });
+  const states = rollupStates(stream, rollup).map((state) => `${quoteIdentifier(state.name)} ${state.type}`);
+  return `CREATE TABLE IF NOT EXISTS ${rollupTable(tenant, rollup.name, version)} (
+  _tier UInt32,
+  _period Int64,
+  ${dimensions.map((dimension) => `${dimension},\n  `).join('')}_bucket Int64,
+  ${states.map((state) => `${state},\n  `).join('')}_applied SimpleAggregateFunction(max, UInt64)
+) ENGINE = AggregatingMergeTree
+ORDER BY (${['_tier', '_period', ...rollup.by.map(quoteIdentifier), '_bucket'].join(', ')})
+SETTINGS allow_nullable_key = 1, ${DURABLE}`;
+}
+
+/**
+ * The rows that a set of stored events adds to a rollup: every tier's buckets, in the column order of the table.
+ * `source` is a relation with the columns of the events table.
+ */
+export function rollupDelta(stream: StreamDefinition, rollup: RollupDefinition, source: string): string {
+  const dimensions = rollup.by.map(quoteIdentifier);
+  const states = rollupStates(stream, rollup);
+  const tiers = tiersOf(rollup.everySeconds);
+  const finest = rollup.everySeconds;
+  const bucket = `toInt64(${finest}) * intDiv(toUnixTimestamp64Milli(_time) - positiveModulo(toUnixTimestamp64Milli(_time), ${finest * 1_000}), ${finest * 1_000})`;
+  const inner = `SELECT ${[...dimensions, `${bucket} AS _b`, ...states.map((state) => `${state.fromEvents} AS ${quoteIdentifier(`s.${state.name}`)}`)].join(', ')}
+FROM ${source} GROUP BY ${[...dimensions, '_b'].join(', ')}`;
+  const perTier = tiers.map((tier) => {
+    const start = tier === finest ? '_b' : `_b - positiveModulo(_b, ${tier})`;
+    return `(toUInt32(${tier}), toInt64(intDiv(${start} - positiveModulo(${start}, ${periodSeconds(tier)}), ${periodSeconds(tier)})), toInt64(${start}))`;
+  });
+  const merged = states.map((state) => mergeOf(state.merge, state.name));
+  return `SELECT _t.1 AS _tier, _t.2 AS _period, ${[...dimensions, '_t.3 AS _bucket', ...merged].join(', ')}, toUInt64(0) AS _applied
+FROM (SELECT *, arrayJoin([${perTier.join(', ')}]) AS _t FROM (${inner}))
+GROUP BY ${['_tier', '_period', ...dimensions, '_bucket'].join(', ')}`;
+}
+
+/** `merge` names the state's column; the delta's inner query calls it `s.COLUMN` to keep it apart from the fields. */
+const mergeOf = (merge: string, name: string): string =>
+  `${merge.replace(quoteIdentifier(name), quoteIdentifier(`s.${name}`))} AS ${quoteIdentifier(name)}`;
+
+/** The row that carries the applied mark of one log partition, in the same column order. */
+export function markRow(
+  stream: StreamDefinition,
+  rollup: RollupDefinition,
+  partition: number,
+  applied: number,
+): string {
+  const dimensions = rollup.by.map((name) => {
+    const field = fieldOf(stream, name)!;
+    return `defaultValueOfTypeName('${fieldColumnType(field).replaceAll("'", "\\'")}')`;
+  });
+  const states = rollupStates(stream, rollup).map(
+    (state) => `defaultValueOfTypeName('${state.type.replaceAll("'", "\\'")}')`,
+  );
+  return `SELECT ${['toUInt32(0)', 'toInt64(0)', ...dimensions, `toInt64(${partition})`, ...states, `toUInt64(${applied})`].join(', ')}`;
+}
+
+/** The applied mark of each log partition in a rollup's table. */
+export const readMarks = (tenant: TenantId, rollup: string, version: number): string =>
+  `SELECT _bucket AS partition, max(_applied) AS applied FROM ${rollupTable(tenant, rollup, version)} WHERE _tier = 0 GROUP BY _bucket`;
+
+export class StoreTables {
+  readonly #engine: Engine;
+
+  constructor(engine: Engine) {
+    this.#engine = engine;
+  }
+
+  async createStream(tenant: TenantId, stream: StreamDefinition): Promise<void> {
+    await this.#run(`CREATE DATABASE IF NOT EXISTS ${databaseOf(tenant)}`);
+    await this.#run(createEventsTable(tenant, stream));
+    await this.#run(createQuarantineTable(tenant, stream));
+  }
+
+  async widenStream(tenant: TenantId, previous: StreamDefinition, next: StreamDefinition): Promise<void> {
+    for (const field of next.fields) {
+      if (fieldOf(previous, field.name)) continue;
+      const type = fieldColumnType({ ...field, optional: true });
+      await this.#run(
+        `ALTER TABLE ${eventsTable(tenant, next.name)} ADD COLUMN IF NOT EXISTS ${quoteIdentifier(field.name)} ${type}`,
+      );
+    }
+  }
+
+  async dropStream(tenant: TenantId, stream: StreamDefinition): Promise<void> {
+    await this.#run(`DROP TABLE IF EXISTS ${eventsTable(tenant, stream.name)}`);
+    await this.#run(`DROP TABLE IF EXISTS ${quarantineTable(tenant, stream.name)}`);
+  }
+
+  async buildRollup(
+    tenant: TenantId,
+    stream: StreamDefinition,
+    rollup: RollupDefinition,
+    version: number,
+  ): Promise<void> {
+    const table = rollupTable(tenant, rollup.name, version);
+    // A crash during the fill leaves a table that nobody reads: it is made anew, from nothing.
+    await this.#run(`DROP TABLE IF EXISTS ${table}`);
+    await this.#run(createRollupTable(tenant, stream, rollup, version));
+    const days = await this.#engine.rows<{ day: number }>({
+      text: `SELECT DISTINCT toYYYYMMDD(_received) AS day FROM ${eventsTable(tenant, stream.name)} ORDER BY day`,
+    });
+    for (const { day } of days) {
+      const source = `${eventsTable(tenant, stream.name)} WHERE toYYYYMMDD(_received) = ${Number(day)}`;
+      await this.#run(`INSERT INTO ${table} ${rollupDelta(stream, rollup, source)}`);
+    }
+  }
+
+  async dropRollup(tenant: TenantId, rollup: string, version: number): Promise<void> {
+    await this.#run(`DROP TABLE IF EXISTS ${rollupTable(tenant, rollup, version)}`);
+  }
+
+  #run(text: string): Promise<void> {
+    return this.#engine.execute({ text });
+  }
+}
