@@ -1,0 +1,2 @@
+export { createIngest, type IngestOptions, type RunningIngest } from './ingest.ts';
+export type * from './port.ts';

@@ -1,0 +1,123 @@
+import type { Offset, PartitionKey, StreamName, TenantId } from '../base/brand.ts';
+import type { Clock } from '../base/clock.ts';
+import { MillraceError } from '../base/errors.ts';
+import type { FileSystem } from '../base/files.ts';
+import type { Catalog } from '../catalog/port.ts';
+import type { StreamDefinition } from '../define/model.ts';
+import type { Log } from '../log/index.ts';
+import { type Engine, eventsTable, quarantineTable } from '../store/index.ts';
+import { Gate } from './gate.ts';
+import { Progress, START } from './manifest.ts';
+import { PartitionProgress } from './partition-progress.ts';
+import type { Ingest, IngestState, Outcome } from './port.ts';
+import { StreamWorker, type WorkerDeps } from './stream-worker.ts';
+
+export interface IngestOptions {
+  readonly catalog: Catalog;
+  readonly log: Log;
+  readonly engine: Engine;
+  readonly files: FileSystem;
+  readonly clock: Clock;
+  /** Absolute path of the data directory. */
+  readonly directory: string;
+  readonly onFailure: WorkerDeps['onFailure'];
+}
+
+/** Ingest with the reins in hand: streams are begun and ended as definitions come and go. */
+export interface RunningIngest extends Ingest {
+  /** Begins to apply a stream; what is already begun goes on. */
+  begin(tenant: TenantId, stream: StreamDefinition): Promise<void>;
+  end(tenant: TenantId, stream: StreamName): Promise<void>;
+  stop(): Promise<void>;
+}
+
+/** Batches under way over all streams: each may hold tens of megabytes. */
+const BATCHES_UNDER_WAY = 4;
+
+interface Begun {
+  readonly worker: StreamWorker;
+  readonly partitions: readonly PartitionProgress[];
+}
+
+export function createIngest(options: IngestOptions): RunningIngest {
+  const begun = new Map<TenantId, Map<StreamName, Begun>>();
+  const gate = new Gate(BATCHES_UNDER_WAY);
+  const area = { engine: options.engine, files: options.files, directory: `${options.directory}/scratch` };
+  const find = (tenant: TenantId, stream: StreamName): Begun | undefined => begun.get(tenant)?.get(stream);
+
+  const begin = async (tenant: TenantId, stream: StreamDefinition): Promise<void> => {
+    if (find(tenant, stream.name)) return;
+    await options.files.mkdir(area.directory);
+    const partitions: PartitionProgress[] = [];
+    for (let partition = 0; partition < stream.partitions; partition += 1) {
+      const key: PartitionKey = { tenant, stream: stream.name, partition };
+      const progress = new Progress(options.files, progressDirectory(options.directory, key));
+      const { position, manifest } = await progress.load();
+      partitions.push(new PartitionProgress(key, progress, position, manifest));
+    }
+    const worker = new StreamWorker(tenant, stream.name, partitions, { ...options, area, gate });
+    const ofTenant = begun.get(tenant) ?? new Map<StreamName, Begun>();
+    ofTenant.set(stream.name, { worker, partitions });
+    begun.set(tenant, ofTenant);
+    worker.start();
+  };
+
+  const end = async (tenant: TenantId, stream: StreamName): Promise<void> => {
+    const one = find(tenant, stream);
+    if (!one) return;
+    begun.get(tenant)!.delete(stream);
+    await one.worker.stop();
+    for (const partition of one.partitions) {
+      await options.files.rmdir(progressDirectory(options.directory, partition.key));
+    }
+  };
+
+  const partitionOf = (key: PartitionKey): PartitionProgress | undefined =>
+    find(key.tenant, key.stream)?.partitions[key.partition];
+
+  return {
+    begin,
+    end,
+    state: (key): IngestState => {
+      const position = partitionOf(key)?.position ?? START;
+      return {
+        applied: position.applied,
+        watermarkMs: position.watermarkMs,
+        totals: position.totals,
+        appliedReceivedAtMs: position.receivedAtMs,
+      };
+    },
+    applied: async (key, from, to): Promise<Outcome> => {
+      const partition = partitionOf(key);
+      if (!partition)
+        throw new MillraceError('unknown-stream', `the stream ${key.stream} is not there any more`);
+      return (await partition.wait(from, to)) ?? recount(options.engine, key, from, to);
+    },
+    exclusively: (tenant, stream, work) => {
+      const one = find(tenant, stream);
+      return one ? one.worker.exclusively(work) : work();
+    },
+    stop: async () => {
+      const all = [...begun.values()].flatMap((ofTenant) => [...ofTenant.values()]);
+      begun.clear();
+      await Promise.all(all.map((one) => one.worker.stop()));
+    },
+  };
+}
+
+const progressDirectory = (directory: string, key: PartitionKey): string =>
+  `${directory}/ingest/${key.tenant}/${key.stream}/${key.partition}`;
+
+/** The outcome of a range that is no longer remembered, counted in the store. What is in neither table was a duplicate. */
+async function recount(engine: Engine, key: PartitionKey, from: Offset, to: Offset): Promise<Outcome> {
+  const count = async (table: string): Promise<number> => {
+    const rows = await engine.rows<{ n: string }>({
+      text: `SELECT count() AS n FROM ${table} WHERE _partition = {partition:UInt16} AND _offset >= {from:UInt64} AND _offset < {to:UInt64}`,
+      params: { partition: key.partition, from: BigInt(from), to: BigInt(to) },
+    });
+    return Number(rows[0]?.n ?? 0);
+  };
+  const stored = await count(eventsTable(key.tenant, key.stream));
+  const quarantined = await count(quarantineTable(key.tenant, key.stream));
+  return { stored, quarantined, duplicates: to - from - stored - quarantined, lateDropped: 0, late: 0 };
+}
