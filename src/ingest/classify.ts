@@ -95,7 +95,7 @@ export function classifierOf(stream: StreamDefinition): Classifier {
   } else {
     const sent = `tupleElement(_j, ${stream.fields.length + 1})`;
     const generated =
-      'UUIDNumToString(toFixedString(reverse(reinterpretAsFixedString(bitShiftLeft(toUInt128(transform(_start, {starts:Array(UInt64)}, {idHigh:Array(UInt64)}, toUInt64(0))), 64) + toUInt128(transform(_start, {starts:Array(UInt64)}, {idLow:Array(UInt64)}, toUInt64(0)) + (_row - _start)))), 16))';
+      'UUIDNumToString(toFixedString(reverse(reinterpretAsFixedString(bitShiftLeft(toUInt128(transform(_start, {starts:Array(UInt64)}, {idHigh:Array(UInt64)}, toUInt64(0))), 64) + toUInt128(toUInt64(transform(_start, {starts:Array(UInt64)}, {idLow:Array(UInt64)}, toUInt64(0)) + (_row - _start))))), 16))';
     withs.push(`isNotNull(${sent}) AS _own`, `if(_own, assumeNotNull(${sent}), ${generated}) AS _eid`);
     reject(
       `_own AND (JSONType(line, '_id') != 'String' OR empty(_eid) OR lengthUTF8(_eid) > ${SENDERS_ID_LENGTH_MAX})`,
