@@ -1,0 +1,153 @@
+/** The whole system in one process: constructors, in the order in which an event meets what they make. */
+import { createHash, randomBytes } from 'node:crypto';
+import { isAbsolute, resolve } from 'node:path';
+import { fileURLToPath } from 'node:url';
+import pino, { type Logger } from 'pino';
+import { DEFAULT_TENANT } from './base/brand.ts';
+import { type Clock, systemClock } from './base/clock.ts';
+import { type FileSystem, nodeFiles } from './base/files.ts';
+import { type Ids, systemIds } from './base/ids.ts';
+import { openCatalog } from './catalog/index.ts';
+import { createCollect } from './collect/index.ts';
+import type { Settings } from './config.ts';
+import { createIngest } from './ingest/index.ts';
+import { startRetention } from './ingest/retention.ts';
+import { openFileLog } from './log/index.ts';
+import { createRegistry, type ProjectDocuments } from './registry/index.ts';
+import { createServer } from './serve/index.ts';
+import { createEvents, createStats } from './stats/index.ts';
+import { openChdb, StoreTables } from './store/index.ts';
+
+export interface StartOptions {
+  readonly settings: Settings;
+  /** Definitions of the project in the working directory; applied before the server is ready. */
+  readonly documents: ProjectDocuments;
+  readonly logger?: Logger;
+  /** Handed in by simulations; the system's own by default. */
+  readonly clock?: Clock;
+  readonly ids?: Ids;
+  readonly files?: FileSystem;
+}
+
+export interface Millrace {
+  /** `http://HOST:PORT` */
+  readonly url: string;
+  /** Only when the key was generated at this start: it is shown once and kept as a hash. */
+  readonly adminKey: string | undefined;
+  /** Stops taking requests, flushes the log, ends ingest. No accepted event waits in memory afterwards. */
+  close(): Promise<void>;
+}
+
+export async function startMillrace(options: StartOptions): Promise<Millrace> {
+  const { settings } = options;
+  const clock = options.clock ?? systemClock;
+  const ids = options.ids ?? systemIds;
+  const files = options.files ?? nodeFiles;
+  const logger = options.logger ?? pino({ level: settings.MILLRACE_LOG_LEVEL }, pino.destination(2));
+  const directory = isAbsolute(settings.MILLRACE_DATA)
+    ? settings.MILLRACE_DATA
+    : resolve(settings.MILLRACE_DATA);
+  await files.mkdir(directory);
+
+  // The engine's own lock on its directory keeps a second process out, so it is opened first.
+  const engine = openChdb({
+    directory: `${directory}/store`,
+    querySecondsMax: settings.MILLRACE_QUERY_SECONDS_MAX,
+  });
+  const catalog = openCatalog(`${directory}/catalog.sqlite`, clock);
+  const log = await openFileLog({
+    directory: `${directory}/log`,
+    files,
+    clock,
+    ids,
+    lingerMs: settings.MILLRACE_LINGER_MS,
+  });
+  const ingest = createIngest({
+    catalog,
+    log,
+    engine,
+    files,
+    clock,
+    directory,
+    onFailure: (error, where) =>
+      logger.error({ err: error, ...where }, 'a batch could not be applied; trying again'),
+  });
+  const schema = new StoreTables(engine);
+  const registry = createRegistry({ catalog, schema, ingest, log });
+  for (const stream of catalog.streams(DEFAULT_TENANT)) {
+    await schema.createStream(DEFAULT_TENANT, stream.definition);
+    await ingest.begin(DEFAULT_TENANT, stream.definition);
+  }
+  const retention = startRetention({ catalog, log, ingest, engine, clock, tenant: DEFAULT_TENANT, logger });
+
+  const collect = createCollect({
+    catalog,
+    log,
+    ingest,
+    clock,
+    limits: {
+      bodyBytesMax: settings.MILLRACE_BODY_BYTES_MAX,
+      eventBytesMax: settings.MILLRACE_EVENT_BYTES_MAX,
+      inFlightBytesMax: settings.MILLRACE_IN_FLIGHT_BYTES_MAX,
+      backlogBytesMax: settings.MILLRACE_BACKLOG_BYTES_MAX,
+      bodyTimeoutMs: 60_000,
+      storedTimeoutMs: 60_000,
+    },
+  });
+  const stats = createStats({ engine, catalog, log, ingest, clock });
+  const events = createEvents({ engine, catalog });
+  const admin = adminKeyOf(settings, catalog);
+  const server = await createServer({
+    settings,
+    catalog,
+    registry,
+    collect,
+    stats,
+    events,
+    log,
+    ingest,
+    engine,
+    clock,
+    ids,
+    logger,
+    adminKeyHash: admin.hash,
+    webDirectory: fileURLToPath(new URL('../web', import.meta.url)),
+  });
+
+  for (const [name, document] of Object.entries(options.documents.streams)) {
+    await registry.put(DEFAULT_TENANT, 'stream', name, document, { author: 'project' });
+  }
+  for (const [name, document] of Object.entries(options.documents.rollups)) {
+    await registry.put(DEFAULT_TENANT, 'rollup', name, document, { author: 'project' });
+  }
+  const url = await server.listen();
+
+  return {
+    url,
+    adminKey: admin.generated,
+    close: async () => {
+      await server.close();
+      await log.close();
+      retention.stop();
+      await ingest.stop();
+      await engine.close();
+      catalog.close();
+    },
+  };
+}
+
+const ADMIN_KEY_SETTING = 'admin_key_sha256';
+
+function adminKeyOf(
+  settings: Settings,
+  catalog: { setting(name: string): string | undefined; setSetting(name: string, value: string): void },
+): { readonly hash: string; readonly generated: string | undefined } {
+  const hashOf = (key: string): string => createHash('sha256').update(key).digest('hex');
+  if (settings.MILLRACE_ADMIN_KEY !== undefined)
+    return { hash: hashOf(settings.MILLRACE_ADMIN_KEY), generated: undefined };
+  const kept = catalog.setting(ADMIN_KEY_SETTING);
+  if (kept !== undefined) return { hash: kept, generated: undefined };
+  const generated = `mr_admin_${randomBytes(24).toString('base64url')}`;
+  catalog.setSetting(ADMIN_KEY_SETTING, hashOf(generated));
+  return { hash: hashOf(generated), generated };
+}
