@@ -1,0 +1,27 @@
+/** What `import … from 'millrace'` gives: definitions. It runs in a browser too. */
+export { defineConfig, type ProjectConfig, type SettingValue } from './config.ts';
+export {
+  type FieldDocument,
+  fieldDocument,
+  measureDocument,
+  type RollupDocument,
+  rollupDocument,
+  type StreamDocument,
+  streamDocument,
+} from './document.ts';
+export { avg, count, formatMeasure, max, min, parseMeasure, quantile, sum, top, unique } from './measures.ts';
+export { badDefinition } from './mistakes.ts';
+export type {
+  Field,
+  FieldType,
+  LatePolicy,
+  Measure,
+  RollupDefinition,
+  StreamDefinition,
+} from './model.ts';
+export { parseRollup } from './parse-rollup.ts';
+export { parseStream } from './parse-stream.ts';
+export { defineRollup, type MeasureOf, type RollupSpec } from './rollup.ts';
+export { type Duration, defineStream, type EventOf, type Stream, type StreamSpec } from './stream.ts';
+export { toDocument } from './to-document.ts';
+export { type DecimalInput, type FieldSpec, type Integer64, type TimestampInput, t } from './types.ts';

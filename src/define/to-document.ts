@@ -1,0 +1,67 @@
+import { formatDuration } from '../base/duration.ts';
+import type { FieldDocument, RollupDocument, StreamDocument } from './document.ts';
+import { formatMeasure } from './measures.ts';
+import type { Field, FieldType, RollupDefinition, StreamDefinition } from './model.ts';
+
+/**
+ * The canonical JSON document of a definition. Defaults are written out, so that a document which is kept
+ * never changes its meaning. `parseStream(d.name, toDocument(d))` equals `d`.
+ */
+export function toDocument(definition: StreamDefinition): StreamDocument;
+export function toDocument(definition: RollupDefinition): RollupDocument;
+export function toDocument(definition: StreamDefinition | RollupDefinition): StreamDocument | RollupDocument;
+export function toDocument(definition: StreamDefinition | RollupDefinition): StreamDocument | RollupDocument {
+  return definition.kind === 'stream' ? streamToDocument(definition) : rollupToDocument(definition);
+}
+
+function streamToDocument(stream: StreamDefinition): StreamDocument {
+  const { lateness, retention } = stream;
+  const kept = {
+    ...(retention.logMs === undefined ? {} : { log: formatDuration(retention.logMs) }),
+    ...(retention.hotMs === undefined ? {} : { hot: formatDuration(retention.hotMs) }),
+    ...(retention.coldMs === undefined ? {} : { cold: formatDuration(retention.coldMs) }),
+  };
+  return {
+    fields: Object.fromEntries(stream.fields.map((field) => [field.name, fieldToDocument(field)])),
+    ...(stream.eventId === undefined ? {} : { eventId: stream.eventId }),
+    ...(stream.eventTime === undefined ? {} : { eventTime: stream.eventTime }),
+    ...(stream.partitionBy === undefined ? {} : { partitionBy: stream.partitionBy }),
+    partitions: stream.partitions,
+    dedupe: stream.dedupeWithinMs === 0 ? false : { within: formatDuration(stream.dedupeWithinMs) },
+    ...(lateness === undefined
+      ? {}
+      : { lateness: { allowed: formatDuration(lateness.allowedMs), then: lateness.then } }),
+    future: formatDuration(stream.futureAllowedMs),
+    ...(Object.keys(kept).length === 0 ? {} : { retention: kept }),
+  };
+}
+
+function rollupToDocument(rollup: RollupDefinition): RollupDocument {
+  return {
+    from: rollup.from,
+    by: [...rollup.by],
+    every: formatDuration(rollup.everySeconds * 1_000),
+    measures: Object.fromEntries(rollup.measures.map(({ name, measure }) => [name, formatMeasure(measure)])),
+  };
+}
+
+function fieldToDocument(field: Field): FieldDocument {
+  const type = typeToDocument(field.type);
+  if (!field.optional) return type;
+  return (typeof type === 'string' ? { type, optional: true } : { ...type, optional: true }) as FieldDocument;
+}
+
+function typeToDocument(type: FieldType): FieldDocument {
+  switch (type.kind) {
+    case 'string':
+      return type.maxLength === undefined ? 'string' : { type: 'string', maxLength: type.maxLength };
+    case 'decimal':
+      return { type: 'decimal', precision: type.precision, scale: type.scale };
+    case 'enum':
+      return { type: 'enum', values: [...type.values] };
+    case 'array':
+      return { type: 'array', of: typeToDocument(type.of) } as FieldDocument;
+    default:
+      return type.kind;
+  }
+}
