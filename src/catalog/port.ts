@@ -25,6 +25,8 @@ export interface Catalog {
   streamVersion(tenant: TenantId, name: string, version: number): StreamDefinition | undefined;
   rollups(tenant: TenantId): readonly Versioned<RollupDefinition>[];
   rollup(tenant: TenantId, name: string): Versioned<RollupDefinition> | undefined;
+  /** The version that the next `put` of a change gets. A name that was removed and made again goes on counting. */
+  nextVersion(tenant: TenantId, kind: Definition['kind'], name: string): number;
   put(
     tenant: TenantId,
     definition: Definition,

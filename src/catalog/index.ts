@@ -1,0 +1,2 @@
+export type { Catalog, Definition, Versioned } from './port.ts';
+export { openCatalog } from './sqlite.ts';

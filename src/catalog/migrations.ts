@@ -1,0 +1,45 @@
+import type { Database } from 'libsql';
+
+/**
+ * The layout of the catalog, one step after another; a step that was released is never changed.
+ *
+ * definitions  every version of every definition, for ever: earlier versions explain what is stored.
+ *              A removal is a version too (removed = 1), so that a name made again goes on counting.
+ * settings     small durable values by name.
+ */
+const STEPS: readonly string[] = [
+  `CREATE TABLE definitions (
+     tenant        TEXT    NOT NULL,
+     kind          TEXT    NOT NULL CHECK (kind IN ('stream', 'rollup')),
+     name          TEXT    NOT NULL,
+     version       INTEGER NOT NULL CHECK (version > 0),
+     document      TEXT    NOT NULL,
+     author        TEXT,
+     updated_at_ms INTEGER NOT NULL,
+     removed       INTEGER NOT NULL DEFAULT 0,
+     PRIMARY KEY (tenant, kind, name, version)
+   ) WITHOUT ROWID;
+   CREATE TABLE settings (
+     name  TEXT NOT NULL PRIMARY KEY,
+     value TEXT NOT NULL
+   ) WITHOUT ROWID;`,
+];
+
+/** Brings the file forward, each step whole or not at all. Refuses a file that a newer version has written. */
+export function migrate(database: Database, path: string): void {
+  const [row] = database.pragma('user_version') as { user_version: number }[];
+  const standing = row?.user_version ?? 0;
+  if (standing > STEPS.length) {
+    throw new Error(
+      `the catalog ${path} has layout ${standing}, this version knows ${STEPS.length}: run the newer version that wrote it`,
+    );
+  }
+  STEPS.slice(standing).forEach((step, index) => {
+    database
+      .transaction(() => {
+        database.exec(step);
+        database.exec(`PRAGMA user_version = ${standing + index + 1}`);
+      })
+      .immediate();
+  });
+}

@@ -1,0 +1,180 @@
+import { mkdirSync } from 'node:fs';
+import { dirname } from 'node:path';
+import Database from 'libsql';
+import type { TenantId } from '../base/brand.ts';
+import type { Clock } from '../base/clock.ts';
+import { MillraceError } from '../base/errors.ts';
+import { parseRollup, parseStream, toDocument } from '../define/index.ts';
+import type { RollupDefinition, StreamDefinition } from '../define/model.ts';
+import { migrate } from './migrations.ts';
+import type { Catalog, Definition, Versioned } from './port.ts';
+
+interface Row {
+  readonly name: string;
+  readonly version: number;
+  readonly document: string;
+  readonly updated_at_ms: number;
+  readonly removed: number;
+}
+
+/** What stands for one tenant, parsed. Dropped whole when something of the tenant changes. */
+interface Standing {
+  readonly streams: ReadonlyMap<string, Versioned<StreamDefinition>>;
+  readonly rollups: ReadonlyMap<string, Versioned<RollupDefinition>>;
+  /** Earlier versions that were asked for: `[name][version]`. */
+  readonly earlier: Map<string, Map<number, StreamDefinition>>;
+}
+
+/**
+ * The catalog in one SQLite file (`:memory:` for a test). A write is durable when it returns. One process
+ * owns the file: what it has read stays in memory, so that looking up a definition costs a map's `get`.
+ *
+ * @example
+ * const catalog = openCatalog('/var/lib/millrace/catalog.db', systemClock);
+ */
+export function openCatalog(path: string, clock: Clock): Catalog {
+  if (path !== ':memory:') mkdirSync(dirname(path), { recursive: true });
+  const database = new Database(path);
+  // FULL makes each commit wait for the disk: an acknowledged change survives a power cut.
+  database.pragma('journal_mode = WAL');
+  database.pragma('synchronous = FULL');
+  migrate(database, path);
+
+  const newest = database.prepare(
+    'SELECT name, version, document, updated_at_ms, removed FROM definitions WHERE tenant = ? AND kind = ? AND name = ? ORDER BY version DESC LIMIT 1',
+  );
+  const newestOfAll = database.prepare(
+    `SELECT name, version, document, updated_at_ms, removed FROM definitions AS d WHERE tenant = ? AND kind = ?
+       AND version = (SELECT max(version) FROM definitions WHERE tenant = d.tenant AND kind = d.kind AND name = d.name)
+     ORDER BY name`,
+  );
+  const ofVersion = database.prepare(
+    "SELECT document FROM definitions WHERE tenant = ? AND kind = 'stream' AND name = ? AND version = ? AND removed = 0",
+  );
+  const insert = database.prepare(
+    'INSERT INTO definitions (tenant, kind, name, version, document, author, updated_at_ms, removed) VALUES (?, ?, ?, ?, ?, ?, ?, ?)',
+  );
+  const readSetting = database.prepare('SELECT value FROM settings WHERE name = ?');
+  const writeSetting = database.prepare(
+    'INSERT INTO settings (name, value) VALUES (?, ?) ON CONFLICT (name) DO UPDATE SET value = excluded.value',
+  );
+
+  const cache = new Map<TenantId, Standing>();
+  const standingOf = (tenant: TenantId): Standing => {
+    let standing = cache.get(tenant);
+    if (!standing) {
+      const rows = (kind: Definition['kind']) =>
+        (newestOfAll.all(tenant, kind) as Row[]).filter((row) => row.removed === 0);
+      const streams = new Map(
+        rows('stream').map((row) => [
+          row.name,
+          versioned(row, parseStream(row.name, JSON.parse(row.document))),
+        ]),
+      );
+      const find = (name: string) => streams.get(name)?.definition;
+      const rollups = new Map(
+        rows('rollup').map((row) => [
+          row.name,
+          versioned(row, parseRollup(row.name, JSON.parse(row.document), find)),
+        ]),
+      );
+      standing = { streams, rollups, earlier: new Map() };
+      cache.set(tenant, standing);
+    }
+    return standing;
+  };
+  const newestRow = (tenant: TenantId, kind: Definition['kind'], name: string) =>
+    newest.get(tenant, kind, name) as Row | undefined;
+  const lookUp = (tenant: TenantId, kind: Definition['kind'], name: string): Versioned | undefined =>
+    (kind === 'stream' ? standingOf(tenant).streams : standingOf(tenant).rollups).get(name);
+
+  const append = (
+    tenant: TenantId,
+    kind: Definition['kind'],
+    name: string,
+    version: number,
+    document: string,
+    author: string | undefined,
+    removed: boolean,
+  ) => {
+    insert.run(tenant, kind, name, version, document, author ?? null, clock.now(), removed ? 1 : 0);
+    cache.delete(tenant);
+  };
+
+  return {
+    streams: (tenant) => [...standingOf(tenant).streams.values()],
+    stream: (tenant, name) => standingOf(tenant).streams.get(name),
+    rollups: (tenant) => [...standingOf(tenant).rollups.values()],
+    rollup: (tenant, name) => standingOf(tenant).rollups.get(name),
+
+    streamVersion(tenant, name, version) {
+      const { streams, earlier } = standingOf(tenant);
+      const current = streams.get(name);
+      if (current?.version === version) return current.definition;
+      const known = earlier.get(name)?.get(version);
+      if (known) return known;
+      const row = ofVersion.get(tenant, name, version) as Pick<Row, 'document'> | undefined;
+      if (!row) return undefined;
+      const definition = parseStream(name, JSON.parse(row.document));
+      earlier.set(name, new Map(earlier.get(name)).set(version, definition));
+      return definition;
+    },
+
+    nextVersion: (tenant, kind, name) => (newestRow(tenant, kind, name)?.version ?? 0) + 1,
+
+    put(tenant, definition, { ifVersion, author } = {}) {
+      const { kind, name } = definition;
+      const document = JSON.stringify(toDocument(definition));
+      database
+        .transaction(() => {
+          const row = newestRow(tenant, kind, name);
+          refuseUnlessVersion(kind, name, row, ifVersion);
+          if (row?.removed === 0 && row.document === document) return;
+          append(tenant, kind, name, (row?.version ?? 0) + 1, document, author, false);
+        })
+        .immediate();
+      return lookUp(tenant, kind, name)!;
+    },
+
+    remove(tenant, kind, name, { ifVersion } = {}) {
+      database
+        .transaction(() => {
+          const row = newestRow(tenant, kind, name);
+          refuseUnlessVersion(kind, name, row, ifVersion);
+          if (!row || row.removed === 1) return;
+          append(tenant, kind, name, row.version + 1, row.document, undefined, true);
+        })
+        .immediate();
+    },
+
+    setting: (name) => (readSetting.get(name) as { value: string } | undefined)?.value,
+    setSetting: (name, value) => void writeSetting.run(name, value),
+    close: () => void database.close(),
+  };
+}
+
+const versioned = <D extends Definition>(row: Row, definition: D): Versioned<D> =>
+  Object.freeze({
+    definition,
+    document: toDocument(definition) as Readonly<Record<string, unknown>>,
+    version: row.version,
+    updatedAtMs: row.updated_at_ms,
+  });
+
+function refuseUnlessVersion(
+  kind: Definition['kind'],
+  name: string,
+  row: Row | undefined,
+  ifVersion: number | undefined,
+): void {
+  const standing = row?.removed === 0 ? row.version : 0;
+  if (ifVersion === undefined || ifVersion === standing) return;
+  throw new MillraceError(
+    'precondition-failed',
+    ifVersion === 0
+      ? `the ${kind} "${name}" exists already, as version ${standing}`
+      : standing === 0
+        ? `there is no ${kind} "${name}" any more; you read version ${ifVersion}`
+        : `the ${kind} "${name}" is at version ${standing}, you read version ${ifVersion}; read it again and repeat the change`,
+  );
+}
