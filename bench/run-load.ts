@@ -1,0 +1,26 @@
+import { runProgram } from './child.ts';
+import { STREAM } from './definitions.ts';
+import { type LoadOptions, type LoadReport, loadFlags } from './load-options.ts';
+
+/** What a benchmark says of the load; the rest has defaults. */
+export type Load = Pick<LoadOptions, 'url' | 'key' | 'mode' | 'eventBytes' | 'connections' | 'seconds'> &
+  Partial<LoadOptions>;
+
+let runs = (Date.now() & 0xffff) * 0x10000;
+
+/** Runs the generator in its own process, with ids that no earlier run used. */
+export function runLoad(load: Load): Promise<LoadReport> {
+  runs = (runs + 1) % 2 ** 32;
+  const options: LoadOptions = {
+    stream: STREAM,
+    batch: 1,
+    rate: 'max',
+    warmupSeconds: 1,
+    duplicates: 0,
+    ack: 'durable',
+    run: runs,
+    ...load,
+  };
+  const timeoutMs = (options.warmupSeconds + options.seconds + 60) * 1_000;
+  return runProgram<LoadReport>('load', loadFlags(options), { timeoutMs });
+}
