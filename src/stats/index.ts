@@ -1,0 +1,2 @@
+export type * from './port.ts';
+export { createStats, type StatsOptions } from './stats.ts';

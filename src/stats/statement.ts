@@ -1,0 +1,188 @@
+/**
+ * The statement behind a question. Each piece of the plan selects states: a rollup's rows as they are, the events
+ * through the aggregate functions that made the rollup's rows. One GROUP BY merges them, the outermost SELECT
+ * finishes them and writes every value as JSON text, so that no digit passes through a JavaScript number.
+ *
+ *   SELECT [toJSONString(…), …] AS row FROM (
+ *     SELECT _b, `d.city`, sum(`_count`) AS `m._count` FROM (
+ *       SELECT … FROM rollup WHERE _tier = …  UNION ALL  SELECT … FROM events WHERE _time … GROUP BY …
+ *     ) GROUP BY _b, `d.city`
+ *   ) ORDER BY … LIMIT …
+ */
+import type { TenantId } from '../base/brand.ts';
+import type { Field, StreamDefinition } from '../define/model.ts';
+import {
+  eventsTable,
+  periodSeconds,
+  quoteIdentifier,
+  rollupTable,
+  type StateColumn,
+  type Statement,
+} from '../store/index.ts';
+import type { StatFunction } from './functions.ts';
+import type { OrderKey, Question } from './parse.ts';
+import type { Piece, Plan } from './plan.ts';
+import { conditionSql, Parameters } from './where.ts';
+
+export interface StatsStatement {
+  readonly tenant: TenantId;
+  readonly stream: StreamDefinition;
+  readonly question: Pick<Question, 'functions' | 'by' | 'where' | 'every'>;
+  readonly plan: Plan;
+  /** Starts of the answer's buckets, epoch ms; empty for one total. */
+  readonly starts: readonly number[];
+  /** Undefined: the rows in no order, for a series that is ordered after it is filled. */
+  readonly order: readonly OrderKey[] | undefined;
+  readonly rowsMax: number;
+}
+
+/** Rows of one array of JSON texts: the bucket (epoch ms) if there is one, the dimensions, the functions. */
+export function toSql(asked: StatsStatement): Statement {
+  const { question, plan } = asked;
+  const parameters = new Parameters();
+  const series = asked.starts.length > 0;
+  const keys = [...(series ? ['_b'] : []), ...question.by.map(dimensionAlias)];
+  const grouping = keys.length > 0 ? ` GROUP BY ${keys.join(', ')}` : '';
+  const bucket = series ? bucketSql(asked, parameters) : undefined;
+  const sources = sourcesOf(asked, bucket, keys, parameters);
+  const merged = plan.states.map(
+    (state) => `${mergeSql(state, question.functions)} AS ${mergedAlias(state.name)}`,
+  );
+  const row = [
+    ...(series ? ['_b'] : []),
+    ...question.by.map((field) => dimensionOut(field)),
+    ...question.functions.map((one, index) => functionSql(one, index, asked)),
+  ].map((value) => `toJSONString(${value})`);
+  const order = asked.order ? orderSql(asked, asked.order) : '';
+  return {
+    text: `SELECT [${row.join(', ')}] AS row FROM (
+SELECT ${[...keys, ...merged].join(', ')} FROM (
+${sources.join('\nUNION ALL\n')}
+)${grouping}
+)${order} LIMIT ${parameters.bind('UInt64', asked.rowsMax)}`,
+    params: parameters.values,
+  };
+}
+
+const dimensionAlias = (field: Field): string => quoteIdentifier(`d.${field.name}`);
+const mergedAlias = (state: string): string => quoteIdentifier(`m.${state}`);
+
+/** How a moment in epoch ms (`x`) becomes the start of its bucket. */
+function bucketSql({ question, starts }: StatsStatement, parameters: Parameters): (moment: string) => string {
+  if (question.every?.kind === 'fixed') {
+    const width = parameters.bind('Int64', question.every.ms);
+    return (moment) => `${moment} - positiveModulo(${moment}, ${width})`;
+  }
+  const boundaries = parameters.bind('Array(Int64)', starts);
+  return (moment) => `roundDown(${moment}, ${boundaries})`;
+}
+
+function sourcesOf(
+  { tenant, stream, question, plan }: StatsStatement,
+  bucket: ((moment: string) => string) | undefined,
+  keys: readonly string[],
+  parameters: Parameters,
+): string[] {
+  const conditions = question.where.map((condition) => conditionSql(condition, parameters));
+  const dimensions = question.by.map((field) => `${quoteIdentifier(field.name)} AS ${dimensionAlias(field)}`);
+  const select = (moment: string, states: (state: StateColumn) => string): string =>
+    [
+      ...(bucket ? [`toInt64(${bucket(moment)}) AS _b`] : []),
+      ...dimensions,
+      ...plan.states.map((state) => `${states(state)} AS ${quoteIdentifier(state.name)}`),
+    ].join(', ');
+  const sources: string[] = [];
+  const fromRollup = plan.pieces.filter((piece) => piece.tierSeconds !== undefined);
+  if (plan.rollup && fromRollup.length > 0) {
+    const where = [anyOf(fromRollup.map((piece) => bucketRange(piece, parameters))), ...conditions];
+    sources.push(
+      `SELECT ${select('_bucket * 1000', (state) => quoteIdentifier(state.name))} FROM ${rollupTable(tenant, plan.rollup.name, plan.rollup.version)} WHERE ${where.join(' AND ')}`,
+    );
+  }
+  const fromEvents = plan.pieces.filter((piece) => piece.tierSeconds === undefined);
+  if (fromEvents.length > 0) {
+    const where = [anyOf(fromEvents.map((piece) => timeRange(piece, parameters))), ...conditions];
+    const grouping = keys.length > 0 ? ` GROUP BY ${keys.join(', ')}` : '';
+    sources.push(
+      `SELECT ${select('toUnixTimestamp64Milli(_time)', (state) => state.fromEvents)} FROM ${eventsTable(tenant, stream.name)} WHERE ${where.join(' AND ')}${grouping}`,
+    );
+  }
+  return sources;
+}
+
+const anyOf = (ranges: readonly string[]): string =>
+  ranges.length === 1 ? ranges[0]! : `(${ranges.map((range) => `(${range})`).join(' OR ')})`;
+
+/** The rollup's rows of a piece; `_period` stands before the dimensions in the key and prunes. */
+function bucketRange({ tierSeconds, fromMs, toMs }: Piece, parameters: Parameters): string {
+  const period = periodSeconds(tierSeconds!);
+  const from = fromMs / 1_000;
+  const to = toMs / 1_000;
+  return [
+    `_tier = ${parameters.bind('UInt32', tierSeconds!)}`,
+    `_period >= ${parameters.bind('Int64', Math.floor(from / period))}`,
+    `_period <= ${parameters.bind('Int64', Math.floor((to - 1) / period))}`,
+    `_bucket >= ${parameters.bind('Int64', from)}`,
+    `_bucket < ${parameters.bind('Int64', to)}`,
+  ].join(' AND ');
+}
+
+export function timeRange({ fromMs, toMs }: Omit<Piece, 'tierSeconds'>, parameters: Parameters): string {
+  return `_time >= fromUnixTimestamp64Milli(${parameters.bind('Int64', fromMs)}, 'UTC') AND _time < fromUnixTimestamp64Milli(${parameters.bind('Int64', toMs)}, 'UTC')`;
+}
+
+/** Merges a state to its final value; percentiles of one field share a single merge. */
+function mergeSql(state: StateColumn, functions: readonly StatFunction[]): string {
+  const levels = levelsOf(state.name, functions);
+  if (levels.length > 0) {
+    return `quantilesDDMerge(0.01, ${levels.map(levelText).join(', ')})(${quoteIdentifier(state.name)})`;
+  }
+  return state.type.startsWith('AggregateFunction') ? `finalizeAggregation(${state.merge})` : state.merge;
+}
+
+function levelsOf(state: string, functions: readonly StatFunction[]): number[] {
+  const levels = functions.flatMap((one) =>
+    one.fn === 'quantile' && state === `quantile.${one.field.name}` ? [one.level] : [],
+  );
+  return [...new Set(levels)];
+}
+
+/** Never in exponent form, which is no literal of a level. */
+const levelText = (level: number): string => level.toFixed(10).replace(/0+$/, '');
+
+/** The value of a function over the merged states. `rate` comes as the count: seconds are divided in later. */
+function functionSql(one: StatFunction, index: number, { question, plan }: StatsStatement): string {
+  const [first = '', second = ''] = plan.statesOf[index]!.map(mergedAlias);
+  switch (one.fn) {
+    case 'avg':
+      return `if(${second} = 0, NULL, toFloat64(${first}) / ${second})`;
+    case 'quantile':
+      return `${first}[${levelsOf(plan.statesOf[index]![0]!, question.functions).indexOf(one.level) + 1}]`;
+    case 'top': {
+      // Equal counts come in the order of the values, so that the same question has one answer.
+      const sorted = `arraySort(x -> (-toInt64(x.2), x.1), arrayMap(x -> (x.1, x.2, x.3), ${first}))`;
+      return `CAST(arraySlice(${sorted}, 1, ${one.k}), 'Array(Tuple(value String, count UInt64, error UInt64))')`;
+    }
+    default:
+      return first;
+  }
+}
+
+/** These sort by their bytes in the engine; people expect the order of the text. */
+const TEXT_ORDER: readonly string[] = ['uuid', 'ip'];
+const dimensionOut = (field: Field): string =>
+  TEXT_ORDER.includes(field.type.kind) ? `toString(${dimensionAlias(field)})` : dimensionAlias(field);
+
+function orderSql(asked: StatsStatement, order: readonly OrderKey[]): string {
+  const { by, functions } = asked.question;
+  const keys = order.map(({ of, descending }) => {
+    if (of === 'time') return '_b';
+    const value =
+      'dimension' in of
+        ? dimensionOut(by[of.dimension]!)
+        : functionSql(functions[of.function]!, of.function, asked);
+    return `${value} ${descending ? 'DESC' : 'ASC'} NULLS LAST`;
+  });
+  const ties = by.map((field) => `${dimensionOut(field)} ASC NULLS LAST`);
+  return keys.length + ties.length > 0 ? ` ORDER BY ${[...keys, ...ties].join(', ')}` : '';
+}
