@@ -61,6 +61,7 @@ class Drive {
     await this.#connect();
     this.#stamp.setTime(Date.now());
     const clock = setInterval(() => this.#stamp.setTime(Date.now()), 20);
+    const startedAtMs = Date.now();
     this.#startMs = performance.now();
     this.#measureFromMs = this.#startMs + warmupSeconds * 1_000;
     this.#measureToMs = this.#measureFromMs + seconds * 1_000;
@@ -81,6 +82,7 @@ class Drive {
     clearInterval(clock);
     for (const connection of this.#connections) connection.close();
     return {
+      startedAtMs,
       sentEvents: this.#sent,
       acceptedEvents: this.#accepted,
       duplicateEvents: this.#duplicates,

@@ -23,6 +23,8 @@ export interface LoadOptions {
 }
 
 export interface LoadReport {
+  /** When the first request left, epoch ms. */
+  readonly startedAtMs: number;
   /** Events in requests that were sent, from the first to the last, warm-up included. */
   readonly sentEvents: number;
   /** Events in requests that were answered 2xx. */

@@ -1,0 +1,45 @@
+/**
+ * What an excellent implementation should reach on two shared cores with the load generator beside it. Each target
+ * names the figure that it is held against; `least` and `most` say on which side of it is well.
+ */
+export interface BenchTarget {
+  readonly bench: string;
+  readonly case: string;
+  readonly field: string;
+  readonly least?: number;
+  readonly most?: number;
+}
+
+const least = (bench: string, one: string, field: string, value: number): BenchTarget => ({
+  bench,
+  case: one,
+  field,
+  least: value,
+});
+const most = (bench: string, one: string, field: string, value: number): BenchTarget => ({
+  bench,
+  case: one,
+  field,
+  most: value,
+});
+
+export const TARGETS: readonly BenchTarget[] = [
+  least('collect', 'single 1 KB', 'requests_per_second', 20_000),
+  most('collect', 'single 1 KB', 'p99_ms', 25),
+  least('collect', 'single 2 KB', 'requests_per_second', 12_000),
+  least('collect', 'batch of 100', 'events_per_second', 600_000),
+  least('collect', 'batch of 1000', 'events_per_second', 700_000),
+  least('ingest', '250 B', 'events_per_second', 400_000),
+  least('ingest', '1 KB', 'events_per_second', 120_000),
+  least('ingest', '1 KB, rollup by 100 000 keys', 'events_per_second', 120_000),
+  least('ingest', '5 KB', 'events_per_second', 10_000),
+  least('path', '10k events/s', 'visible_events_per_second', 9_900),
+  most('path', '10k events/s', 'p99_ms', 15),
+  most('path', '10k events/s', 'freshness_p99_ms', 150),
+  least('path', '50k events/s', 'visible_events_per_second', 49_000),
+  most('path', '50k events/s', 'p99_ms', 60),
+  most('path', '50k events/s', 'freshness_p99_ms', 500),
+  most('path', '50k events/s', 'server_rss_mb', 1_000),
+  least('path', 'max', 'visible_events_per_second', 80_000),
+  least('stats', 'recent rollup over HTTP', 'queries_per_second', 12_000),
+];
