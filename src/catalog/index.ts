@@ -1,2 +1,3 @@
 export type { Catalog, Definition, Versioned } from './port.ts';
+export { refuseUnlessVersion } from './precondition.ts';
 export { openCatalog } from './sqlite.ts';

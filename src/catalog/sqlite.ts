@@ -1,13 +1,11 @@
-import { mkdirSync } from 'node:fs';
-import { dirname } from 'node:path';
 import Database from 'libsql';
 import type { TenantId } from '../base/brand.ts';
 import type { Clock } from '../base/clock.ts';
-import { MillraceError } from '../base/errors.ts';
 import { parseRollup, parseStream, toDocument } from '../define/index.ts';
 import type { RollupDefinition, StreamDefinition } from '../define/model.ts';
 import { migrate } from './migrations.ts';
 import type { Catalog, Definition, Versioned } from './port.ts';
+import { refuseUnlessVersion } from './precondition.ts';
 
 interface Row {
   readonly name: string;
@@ -26,14 +24,13 @@ interface Standing {
 }
 
 /**
- * The catalog in one SQLite file (`:memory:` for a test). A write is durable when it returns. One process
+ * The catalog in one SQLite file in a directory that exists (`:memory:` for a test). A write is durable when it returns. One process
  * owns the file: what it has read stays in memory, so that looking up a definition costs a map's `get`.
  *
  * @example
  * const catalog = openCatalog('/var/lib/millrace/catalog.db', systemClock);
  */
 export function openCatalog(path: string, clock: Clock): Catalog {
-  if (path !== ':memory:') mkdirSync(dirname(path), { recursive: true });
   const database = new Database(path);
   // FULL makes each commit wait for the disk: an acknowledged change survives a power cut.
   database.pragma('journal_mode = WAL');
@@ -128,7 +125,7 @@ export function openCatalog(path: string, clock: Clock): Catalog {
       database
         .transaction(() => {
           const row = newestRow(tenant, kind, name);
-          refuseUnlessVersion(kind, name, row, ifVersion);
+          refuseUnlessVersion(kind, name, row?.removed === 0 ? row.version : 0, ifVersion);
           if (row?.removed === 0 && row.document === document) return;
           append(tenant, kind, name, (row?.version ?? 0) + 1, document, author, false);
         })
@@ -140,7 +137,7 @@ export function openCatalog(path: string, clock: Clock): Catalog {
       database
         .transaction(() => {
           const row = newestRow(tenant, kind, name);
-          refuseUnlessVersion(kind, name, row, ifVersion);
+          refuseUnlessVersion(kind, name, row?.removed === 0 ? row.version : 0, ifVersion);
           if (!row || row.removed === 1) return;
           append(tenant, kind, name, row.version + 1, row.document, undefined, true);
         })
@@ -160,21 +157,3 @@ const versioned = <D extends Definition>(row: Row, definition: D): Versioned<D> 
     version: row.version,
     updatedAtMs: row.updated_at_ms,
   });
-
-function refuseUnlessVersion(
-  kind: Definition['kind'],
-  name: string,
-  row: Row | undefined,
-  ifVersion: number | undefined,
-): void {
-  const standing = row?.removed === 0 ? row.version : 0;
-  if (ifVersion === undefined || ifVersion === standing) return;
-  throw new MillraceError(
-    'precondition-failed',
-    ifVersion === 0
-      ? `the ${kind} "${name}" exists already, as version ${standing}`
-      : standing === 0
-        ? `there is no ${kind} "${name}" any more; you read version ${ifVersion}`
-        : `the ${kind} "${name}" is at version ${standing}, you read version ${ifVersion}; read it again and repeat the change`,
-  );
-}

@@ -1,0 +1,77 @@
+import type { StreamName, TenantId } from '../base/brand.ts';
+import type { Catalog } from '../catalog/port.ts';
+import { parseStream } from '../define/index.ts';
+import type { StreamDefinition } from '../define/model.ts';
+import type { Ingest } from '../ingest/port.ts';
+import type { Log } from '../log/port.ts';
+import type { UnderWay } from './journal.ts';
+import type { SchemaStore } from './port.ts';
+
+/** What a change of definitions touches. */
+export interface RegistryParts {
+  readonly catalog: Catalog;
+  readonly schema: SchemaStore;
+  readonly log: Pick<Log, 'remove' | 'partitions'>;
+  readonly ingest: Pick<Ingest, 'exclusively'> & {
+    /** Begins to apply a stream; what is already begun goes on. */
+    begin(tenant: TenantId, stream: StreamDefinition): Promise<void>;
+    /** Ends it and forgets how far it was applied. */
+    end(tenant: TenantId, stream: StreamName): Promise<void>;
+  };
+}
+
+/**
+ * Brings a change to its end from wherever it stands: what has reached the catalog is completed, what has
+ * not is taken back. It may be repeated. Removals and new columns are nothing but this: once begun, they
+ * are carried through (a column that is there cannot be made again with another type).
+ */
+export async function finish(parts: RegistryParts, change: UnderWay, author?: string): Promise<void> {
+  const { catalog, schema, ingest } = parts;
+  const { tenant, name } = change;
+  switch (change.work) {
+    case 'create-stream': {
+      const standing = catalog.stream(tenant, name);
+      if (standing) return ingest.begin(tenant, standing.definition);
+      return schema.dropStream(tenant, parseStream(name, change.document));
+    }
+    case 'widen-stream': {
+      const next = parseStream(name, change.document);
+      return ingest.exclusively(tenant, next.name, async () => {
+        const previous = catalog.stream(tenant, name)!.definition;
+        await schema.widenStream(tenant, previous, next);
+        catalog.put(tenant, next, author === undefined ? {} : { author });
+      });
+    }
+    case 'remove-stream': {
+      const stream = parseStream(name, change.document);
+      // Ingest forgets first: a position that outlived its log would hide the events of the next stream of this name.
+      await ingest.end(tenant, stream.name);
+      catalog.remove(tenant, 'stream', name);
+      await schema.dropStream(tenant, stream);
+      return forgetLog(parts, tenant, stream.name);
+    }
+    case 'build-rollup': {
+      const isStanding = catalog.rollup(tenant, name)?.version === change.version;
+      const unused = isStanding ? change.replaces : change.version;
+      if (unused !== undefined) await schema.dropRollup(tenant, name, unused);
+      return;
+    }
+    case 'remove-rollup': {
+      const from = catalog.rollup(tenant, name)?.definition.from;
+      if (from !== undefined) {
+        await ingest.exclusively(tenant, from, async () => catalog.remove(tenant, 'rollup', name));
+      }
+      return schema.dropRollup(tenant, name, change.version);
+    }
+  }
+}
+
+/** Removes every log partition of a stream. */
+export async function forgetLog(
+  { log }: Pick<RegistryParts, 'log'>,
+  tenant: TenantId,
+  stream: StreamName,
+): Promise<void> {
+  const keys = log.partitions().filter((key) => key.tenant === tenant && key.stream === stream);
+  for (const key of keys) await log.remove(key);
+}

@@ -1,0 +1,53 @@
+import type { TenantId } from '../base/brand.ts';
+import { type Issue, MillraceError } from '../base/errors.ts';
+import type { Catalog } from '../catalog/port.ts';
+import { badDefinition, parseRollup, parseStream } from '../define/index.ts';
+import type { StreamDefinition } from '../define/model.ts';
+import { planRollup } from './plan-rollup.ts';
+import { planStream } from './plan-stream.ts';
+import type { Change, ProjectDocuments } from './port.ts';
+
+/**
+ * What applying a project would do, streams before rollups. A rollup is checked against its stream as the
+ * project has it. Definitions that the project does not name are left alone.
+ *
+ * Fails with `bad-definition` and the mistakes of every document, each under `streams.NAME` or `rollups.NAME`.
+ */
+export function planProject(
+  catalog: Pick<Catalog, 'stream' | 'rollup'>,
+  tenant: TenantId,
+  project: ProjectDocuments,
+): readonly Change[] {
+  const issues: Issue[] = [];
+  const streams = new Map<string, StreamDefinition>();
+  for (const [name, document] of Object.entries(project.streams)) {
+    const stream = collecting(issues, `streams.${name}`, () => parseStream(name, document));
+    if (stream) streams.set(name, stream);
+  }
+  const changes = [...streams.values()].map((stream) =>
+    planStream(catalog.stream(tenant, stream.name)?.definition, stream),
+  );
+
+  const isMistaken = (name: unknown) =>
+    typeof name === 'string' && Object.hasOwn(project.streams, name) && !streams.has(name);
+  const find = (name: string) => streams.get(name) ?? catalog.stream(tenant, name)?.definition;
+  for (const [name, document] of Object.entries(project.rollups)) {
+    // Whether it fits a stream that is itself mistaken cannot be told: its author hears of the stream first.
+    if (isMistaken((document as { from?: unknown } | null | undefined)?.from)) continue;
+    const rollup = collecting(issues, `rollups.${name}`, () => parseRollup(name, document, find));
+    if (rollup)
+      changes.push(planRollup(catalog.rollup(tenant, name)?.definition, rollup, find(rollup.from)!));
+  }
+  if (issues.length > 0) throw badDefinition('the project', issues);
+  return changes;
+}
+
+function collecting<T>(issues: Issue[], path: string, parse: () => T): T | undefined {
+  try {
+    return parse();
+  } catch (error) {
+    if (!(error instanceof MillraceError) || error.code !== 'bad-definition') throw error;
+    for (const issue of error.issues) issues.push({ path: `${path}.${issue.path}`, message: issue.message });
+    return undefined;
+  }
+}
