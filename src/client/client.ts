@@ -1,0 +1,319 @@
+import { type Clock, systemClock } from '../base/clock.ts';
+import { type Ids, systemIds } from '../base/ids.ts';
+import type { EventOf, StreamDefinition } from '../define/index.ts';
+import type { Batch } from './batch.ts';
+import { parseJson } from './json.ts';
+import { follow, type LiveOptions } from './live.ts';
+import { pathOf, queryOf } from './query.ts';
+import type { RetryPolicy } from './retry.ts';
+import { Sender } from './send-events.ts';
+import { type Fetch, Transport } from './transport.ts';
+import type {
+  Accepted,
+  BatchOptions,
+  Change,
+  CountQuestion,
+  Definition,
+  EventsPage,
+  EventsQuestion,
+  Integer,
+  LiveMessage,
+  ManyOptions,
+  Project,
+  RowOf,
+  SendOptions,
+  StatsAnswer,
+  StatsQuestion,
+  StreamInfo,
+} from './types.ts';
+
+export interface ClientOptions {
+  /** Address of the server: `http://127.0.0.1:7070`. */
+  readonly url: string;
+  readonly key?: string | undefined;
+  readonly retry?: Partial<RetryPolicy>;
+  readonly fetch?: Fetch;
+  /** Handed in by tests and simulations. */
+  readonly clock?: Clock;
+  readonly ids?: Ids;
+  /** Numbers in [0, 1) that spread out repeated tries. */
+  readonly random?: () => number;
+}
+
+export interface PutOptions {
+  /** Only if this version stands; 0: only if there is none. Else fails with status 412. */
+  readonly ifVersion?: number | undefined;
+}
+
+/**
+ * Talks to a Millrace server, from Node and from browsers.
+ *
+ * Requests are tried again after 429, 503 and broken connections, with growing pauses and as the server asks
+ * (`Retry-After`), within the retry policy. Events keep their ids from try to try, so that the server counts
+ * each once. Everything fails with `MillraceRequestError`, or with the signal's reason.
+ *
+ * @example
+ * const client = createClient({ url: 'http://127.0.0.1:7070', key });
+ * await client.processEvents('orders', orders);
+ * await client.getCount('orders', { from: '-1h' }); // 1290
+ */
+export function createClient(options: ClientOptions): MillraceClient {
+  const clock = options.clock ?? systemClock;
+  const ids = options.ids ?? systemIds;
+  const transport = new Transport({
+    url: options.url,
+    key: options.key,
+    fetch: options.fetch ?? ((url, init) => fetch(url, init)),
+    clock,
+    random: options.random ?? (() => randomOf(ids, clock)),
+    retry: options.retry ?? {},
+  });
+  return new MillraceClient(transport, ids);
+}
+
+/** The last 32 bits of a fresh UUID are random. */
+function randomOf(ids: Ids, clock: Clock): number {
+  const bytes = ids.uuidV7(clock.now());
+  return new DataView(bytes.buffer, bytes.byteOffset).getUint32(12) / 2 ** 32;
+}
+
+export class MillraceClient {
+  readonly #transport: Transport;
+  readonly #sender: Sender;
+
+  /** Use `createClient`. */
+  constructor(transport: Transport, ids: Ids) {
+    this.#transport = transport;
+    this.#sender = new Sender(transport, ids);
+  }
+
+  /** The same client for one stream, with the types of its definition. */
+  for<S extends StreamDefinition>(definition: S): StreamClient<EventOf<S> & object> {
+    return new StreamClient(this, definition);
+  }
+
+  /** Counts that something happened: `countEvent('signups')`. */
+  countEvent(stream: string, event: object = {}, options: SendOptions = {}): Promise<Accepted> {
+    return this.#sender.one(stream, event, options);
+  }
+
+  /** Sends one event. A rejected event is an outcome (`rejected: 1`), not an exception. */
+  processEvent(stream: string, event: object, options: SendOptions = {}): Promise<Accepted> {
+    return this.#sender.one(stream, event, options);
+  }
+
+  /**
+   * Sends any number of events in batches. Takes no more events from `events` while `concurrency` batches wait
+   * for their answers. bigint values are sent as digits, dates as RFC 3339.
+   *
+   * @example
+   * const { accepted, rejected } = await client.processEvents('orders', readOrders(), { ack: 'stored' });
+   */
+  processEvents(
+    stream: string,
+    events: Iterable<object> | AsyncIterable<object>,
+    options: ManyOptions = {},
+  ): Promise<Accepted> {
+    return this.#sender.many(stream, events, options);
+  }
+
+  /** Sends bodies of NDJSON that are ready; every event in them must carry what identifies it. */
+  processBatches(
+    stream: string,
+    batches: Iterable<Batch> | AsyncIterable<Batch>,
+    options: BatchOptions = {},
+  ): Promise<Accepted> {
+    return this.#sender.batches(stream, batches, options);
+  }
+
+  /** How many events; a bigint beyond 2^53. */
+  async getCount(stream: string, question: CountQuestion = {}): Promise<Integer> {
+    const answer = await this.getStats(stream, { ...question, fn: 'count' });
+    return answer.rows[0]?.count ?? 0;
+  }
+
+  /**
+   * @example
+   * const { rows } = await client.getStats('orders', { fn: ['count', 'sum(amount)'], by: 'country', every: '1d' });
+   * // [{ time: '2026-01-01T00:00:00.000Z', country: 'DE', count: 2, 'sum(amount)': '39.98' }, …]
+   */
+  async getStats<const Q extends StatsQuestion = { fn: 'count' }>(
+    stream: string,
+    question?: Q,
+  ): Promise<StatsAnswer<RowOf<Q>>> {
+    const path = pathOf('streams', stream, 'stats') + queryOf(question ?? {});
+    return (await this.#get(path, question?.signal)) as StatsAnswer<RowOf<Q>>;
+  }
+
+  /** Stored events, newest first, a page at a time. */
+  async events(stream: string, question: EventsQuestion = {}): Promise<EventsPage> {
+    return (await this.#get(
+      pathOf('streams', stream, 'events') + queryOf(question),
+      question.signal,
+    )) as EventsPage;
+  }
+
+  /** What the server sends as it happens. Comes back after a broken connection and goes on where it was. */
+  live(stream: string, options: LiveOptions = {}): AsyncGenerator<LiveMessage> {
+    return follow(this.#transport, stream, options);
+  }
+
+  async streams(): Promise<readonly StreamInfo[]> {
+    return ((await this.#get(pathOf('streams'))) as { readonly streams: readonly StreamInfo[] }).streams;
+  }
+
+  /** Makes or changes a stream from its JSON document. */
+  putStream(name: string, document: object, options: PutOptions = {}): Promise<Definition> {
+    return this.#put('streams', name, document, options);
+  }
+
+  putRollup(name: string, document: object, options: PutOptions = {}): Promise<Definition> {
+    return this.#put('rollups', name, document, options);
+  }
+
+  /** The version of a definition that stands; undefined when there is none. */
+  async version(kind: 'stream' | 'rollup', name: string): Promise<number | undefined> {
+    try {
+      const answer = await this.#transport.send({
+        method: 'GET',
+        path: pathOf(`${kind}s`, name),
+        repeatable: 'safe',
+      });
+      return versionOf(answer.headers);
+    } catch (error) {
+      if (isStatus(error, 404)) return undefined;
+      throw error;
+    }
+  }
+
+  /** What applying the documents of a project would do. Changes nothing. */
+  async plan(project: Project): Promise<readonly Change[]> {
+    const answer = await this.#transport.json({
+      method: 'POST',
+      path: pathOf('plan'),
+      body: JSON.stringify(project),
+      headers: { 'content-type': 'application/json' },
+      repeatable: 'safe',
+    });
+    return (answer as { readonly changes: readonly Change[] }).changes;
+  }
+
+  /** The answer of `POST /v1/sql` as text, in the format that was asked for. */
+  async sql(
+    query: string,
+    options: {
+      readonly params?: Readonly<Record<string, unknown>>;
+      readonly format?: 'json' | 'ndjson' | 'csv';
+      readonly signal?: AbortSignal | undefined;
+    } = {},
+  ): Promise<string> {
+    const answer = await this.#transport.send({
+      method: 'POST',
+      path: pathOf('sql'),
+      body: JSON.stringify({
+        query,
+        ...(options.params === undefined ? {} : { params: options.params }),
+        format: options.format ?? 'json',
+      }),
+      headers: { 'content-type': 'application/json', accept: '*/*' },
+      repeatable: 'safe',
+      signal: options.signal,
+    });
+    return answer.text;
+  }
+
+  /** Asks `/readyz`: resolves when the server is ready, with the time on its clock if it tells it. */
+  async ready(signal?: AbortSignal): Promise<{ readonly serverTimeMs: number | undefined }> {
+    const answer = await this.#transport.send({ method: 'GET', path: '/readyz', repeatable: 'safe', signal });
+    const date = Date.parse(answer.headers.get('date') ?? '');
+    return { serverTimeMs: Number.isNaN(date) ? undefined : date };
+  }
+
+  #get(path: string, signal?: AbortSignal): Promise<unknown> {
+    return this.#transport.json({ method: 'GET', path, repeatable: 'safe', signal });
+  }
+
+  async #put(
+    kind: 'streams' | 'rollups',
+    name: string,
+    document: object,
+    options: PutOptions,
+  ): Promise<Definition> {
+    const { ifVersion } = options;
+    const condition: Record<string, string> =
+      ifVersion === undefined
+        ? {}
+        : ifVersion === 0
+          ? { 'if-none-match': '*' }
+          : { 'if-match': `"${ifVersion}"` };
+    const answer = await this.#transport.send({
+      method: 'PUT',
+      path: pathOf(kind, name),
+      body: JSON.stringify(document),
+      headers: { 'content-type': 'application/json', ...condition },
+      // With a condition the second try would fail because the first one succeeded.
+      repeatable: ifVersion === undefined ? 'safe' : 'refused',
+      // A rollup may be filled from many stored events before the answer comes.
+      timeoutMs: 3_600_000,
+    });
+    const body = answer.text === '' ? {} : (parseJson(answer.text) as { readonly document?: object });
+    return {
+      name,
+      document: (body.document ?? document) as Readonly<Record<string, unknown>>,
+      version: versionOf(answer.headers),
+    };
+  }
+}
+
+function isStatus(error: unknown, status: number): boolean {
+  return error instanceof Error && (error as { readonly status?: unknown }).status === status;
+}
+
+function versionOf(headers: Headers): number | undefined {
+  const digits = /"(\d+)"/.exec(headers.get('etag') ?? '')?.[1];
+  return digits === undefined ? undefined : Number(digits);
+}
+
+/** A client of one stream, typed by its definition; events are identified as the definition says. */
+export class StreamClient<Event extends object> {
+  readonly #client: MillraceClient;
+  readonly #stream: string;
+  readonly #idField: string | undefined;
+
+  constructor(client: MillraceClient, definition: StreamDefinition) {
+    this.#client = client;
+    this.#stream = definition.name;
+    this.#idField = definition.eventId;
+  }
+
+  countEvent(event: Event, options: SendOptions = {}): Promise<Accepted> {
+    return this.#client.countEvent(this.#stream, event, { idField: this.#idField, ...options });
+  }
+
+  processEvent(event: Event, options: SendOptions = {}): Promise<Accepted> {
+    return this.#client.processEvent(this.#stream, event, { idField: this.#idField, ...options });
+  }
+
+  processEvents(
+    events: Iterable<Event> | AsyncIterable<Event>,
+    options: ManyOptions = {},
+  ): Promise<Accepted> {
+    return this.#client.processEvents(this.#stream, events, { idField: this.#idField, ...options });
+  }
+
+  getCount(question: CountQuestion = {}): Promise<Integer> {
+    return this.#client.getCount(this.#stream, question);
+  }
+
+  getStats<const Q extends StatsQuestion = { fn: 'count' }>(question?: Q): Promise<StatsAnswer<RowOf<Q>>> {
+    return this.#client.getStats<Q>(this.#stream, question);
+  }
+
+  events(question: EventsQuestion = {}): Promise<EventsPage> {
+    return this.#client.events(this.#stream, question);
+  }
+
+  live(options: LiveOptions = {}): AsyncGenerator<LiveMessage> {
+    return this.#client.live(this.#stream, options);
+  }
+}

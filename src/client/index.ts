@@ -1,0 +1,14 @@
+/** `millrace/client`: the typed HTTP client, for Node and browsers. */
+export type { Batch } from './batch.ts';
+export {
+  type ClientOptions,
+  createClient,
+  type MillraceClient,
+  type PutOptions,
+  type StreamClient,
+} from './client.ts';
+export { MillraceRequestError } from './errors.ts';
+export { parseJson, toJson } from './json.ts';
+export type { LiveOptions } from './live.ts';
+export type { RetryPolicy } from './retry.ts';
+export type * from './types.ts';

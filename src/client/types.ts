@@ -1,0 +1,177 @@
+/** What goes to the server and what comes back, as the client shows it. */
+import type { Batch } from './batch.ts';
+import type { MillraceRequestError } from './errors.ts';
+
+/** Integers are numbers while a number keeps every digit, else bigint. */
+export type Integer = number | bigint;
+
+/** `none`: taken; `durable` (default): on disk; `stored`: the next question sees it. */
+export type Ack = 'none' | 'durable' | 'stored';
+
+export interface RejectedEvent {
+  /** Position of the event among those that were handed over, from 0. */
+  readonly index: number;
+  readonly field: string;
+  readonly reason: string;
+}
+
+export interface Accepted {
+  readonly accepted: number;
+  readonly rejected: number;
+  /** The first 100 rejected events. */
+  readonly errors: readonly RejectedEvent[];
+  /** Only with `ack: 'stored'`. */
+  readonly stored?: number;
+  readonly duplicates?: number;
+  readonly quarantined?: number;
+  readonly late?: number;
+}
+
+export interface SendOptions {
+  readonly ack?: Ack;
+  /** Field that identifies the event. Absent: each event without an `_id` gets one before its first try. */
+  readonly idField?: string | undefined;
+  readonly signal?: AbortSignal | undefined;
+  readonly onRetry?: ((failure: MillraceRequestError, delayMs: number) => void) | undefined;
+}
+
+export interface BatchOptions extends Omit<SendOptions, 'idField'> {
+  /** Batches that are under way, and in memory, at one time. Default 2. */
+  readonly concurrency?: number;
+  /** Compresses bodies: worth it on slow lines. Default false. */
+  readonly gzip?: boolean;
+  /** After each batch, in the order of the batches. */
+  readonly onProgress?: (totals: Accepted, batch: Batch) => void | Promise<void>;
+}
+
+export interface ManyOptions extends BatchOptions {
+  readonly idField?: string | undefined;
+  /** Bytes of a batch. Default 1 MiB. */
+  readonly batchBytes?: number;
+  /** Events of a batch. Default 5000. */
+  readonly batchEvents?: number;
+}
+
+/** A moment: RFC 3339, epoch milliseconds, a Date, or relative (`-1h`, `now`). */
+export type Moment = string | number | Date;
+
+/** `count`, `rate`, `sum(f)`, `avg(f)`, `min(f)`, `max(f)`, `unique(f)`, `p50(f)` … `p99.9(f)`, `top(f,k)`. */
+export type Fn =
+  | 'count'
+  | 'rate'
+  | `${'sum' | 'avg' | 'min' | 'max' | 'unique'}(${string})`
+  | `p${number}(${string})`
+  | `top(${string})`;
+
+export interface CountQuestion {
+  readonly from?: Moment | undefined;
+  readonly to?: Moment | undefined;
+  /** `field:op:value`; ops eq ne in nin gt gte lt lte like. */
+  readonly where?: string | readonly string[] | undefined;
+  readonly maxAge?: number | undefined;
+  readonly signal?: AbortSignal | undefined;
+}
+
+export interface StatsQuestion extends CountQuestion {
+  /** Default `count`. */
+  readonly fn?: Fn | readonly Fn[] | undefined;
+  /** Width of the buckets: `1m`, `1h`, `1d`, `1mo` …; absent: one total. */
+  readonly every?: string | undefined;
+  /** IANA zone for buckets of a day and more. */
+  readonly tz?: string | undefined;
+  readonly by?: string | readonly string[] | undefined;
+  /** `-count`, or a column's name. */
+  readonly order?: string | undefined;
+  readonly limit?: number | undefined;
+}
+
+type Many<T> = T extends readonly (infer One)[] ? One : T;
+/** Splits `a,b` as the server does. */
+type Names<Text> = Text extends `${infer First},${infer Rest}` ? First | Names<Rest> : Text;
+type Asked<Q, Name extends string, Default> =
+  Q extends Record<Name, infer Value>
+    ? undefined extends Value
+      ? Default | Names<Many<NonNullable<Value>>>
+      : Names<Many<Value>>
+    : Default;
+type FnsOf<Q> = Q extends { readonly fn: infer Value extends Fn | readonly Fn[] } ? Many<Value> : 'count';
+type ValueOf<F> = F extends 'count' | `unique(${string}`
+  ? Integer
+  : F extends 'rate' | `avg(${string}` | `p${number}(${string}`
+    ? number | null
+    : F extends `sum(${string}`
+      ? Integer | string | null
+      : F extends `top(${string}`
+        ? readonly unknown[]
+        : Integer | string | null;
+
+/** The rows that a question gets: a column for each function, each dimension, and `time` when it asks for buckets. */
+export type RowOf<Q> = { readonly [F in FnsOf<Q> & string]: ValueOf<F> } & {
+  readonly [D in Asked<Q, 'by', never> & string]: string | Integer | boolean | null;
+} & (Q extends { readonly every: string } ? { readonly time: string } : unknown);
+
+export interface StatsMeta {
+  readonly source: string;
+  readonly as_of: string | null;
+  readonly lag_ms: number;
+  readonly cached: boolean;
+  readonly elapsed_ms: number;
+  readonly from: string;
+  readonly to: string;
+}
+
+export interface StatsAnswer<Row> {
+  readonly columns: readonly { readonly name: string; readonly type: string }[];
+  readonly rows: readonly Row[];
+  readonly meta: StatsMeta;
+}
+
+/** An event as it is kept: its fields, and `_id`, `_time`, `_received`, `_offset`. */
+export type StoredEvent = Readonly<Record<string, unknown>>;
+
+export interface EventsQuestion extends CountQuestion {
+  readonly limit?: number | undefined;
+  readonly cursor?: string | undefined;
+}
+
+export interface EventsPage {
+  /** Newest first. */
+  readonly events: readonly StoredEvent[];
+  /** Cursor of the next page; null at the end. */
+  readonly next: string | null;
+}
+
+export interface StreamInfo {
+  readonly name: string;
+  readonly version: number;
+  readonly document: Readonly<Record<string, unknown>>;
+  readonly state: Readonly<Record<string, unknown>>;
+}
+
+export interface Definition {
+  readonly name: string;
+  readonly document: Readonly<Record<string, unknown>>;
+  readonly version: number | undefined;
+}
+
+/** The documents of a project, by name. */
+export interface Project {
+  readonly streams: Readonly<Record<string, unknown>>;
+  readonly rollups: Readonly<Record<string, unknown>>;
+}
+
+export interface Change {
+  readonly kind: 'stream' | 'rollup';
+  readonly name: string;
+  readonly action: 'create' | 'change' | 'none' | 'refused';
+  readonly effects: readonly string[];
+  readonly reason?: string;
+}
+
+/** What the server sends on a live connection. */
+export interface LiveMessage {
+  /** `events`, `state`, … */
+  readonly type: string;
+  readonly id: string | undefined;
+  readonly data: unknown;
+}
