@@ -1,2 +1,4 @@
+export { createEvents, type ListingOptions } from './events.ts';
 export type * from './port.ts';
+export { createQuarantine } from './quarantine.ts';
 export { createStats, type StatsOptions } from './stats.ts';

@@ -50,3 +50,89 @@ export interface Stats {
   /** Fails with `unknown-stream` or `bad-question`, each mistake with its parameter as the path. */
   ask(tenant: TenantId, stream: string, request: StatsRequest, signal?: AbortSignal): Promise<StatsAnswer>;
 }
+
+/** Part of a listing that runs from the newest to the oldest. */
+export interface Page {
+  /** Rows, 1-1000; default 100. */
+  readonly limit?: number;
+  /** The `next` of an earlier page: this one begins behind it. */
+  readonly cursor?: string;
+  /** `[from, to)`, as in a question. */
+  readonly from?: string;
+  readonly to?: string;
+}
+
+export interface EventsRequest extends Page {
+  /** Conditions as in a question; also on `_id`. */
+  readonly where?: readonly string[];
+}
+
+export interface EventsAnswer {
+  /**
+   * The JSON array of events: the declared fields in the order of the stream, then the fields that the sender
+   * added, then `_id`, `_time`, `_received`, `_partition`, `_offset`. Every digit is kept.
+   */
+  readonly eventsJson: string;
+  readonly count: number;
+  /** Cursor of the next page; null at the end. */
+  readonly next: string | null;
+}
+
+export interface TailedEvent {
+  readonly offset: number;
+  /** The event as in a listing. */
+  readonly json: string;
+}
+
+export interface Events {
+  /** Newest event time first. Fails with `unknown-stream` or `bad-question`. */
+  list(
+    tenant: TenantId,
+    stream: string,
+    request?: EventsRequest,
+    signal?: AbortSignal,
+  ): Promise<EventsAnswer>;
+  /** Stored events of one log partition from an offset on, in the order of the log; at most `limit`. */
+  since(
+    tenant: TenantId,
+    stream: string,
+    partition: number,
+    fromOffset: number,
+    limit: number,
+    signal?: AbortSignal,
+  ): Promise<readonly TailedEvent[]>;
+}
+
+export interface QuarantineRequest extends Page {
+  readonly reason?: string;
+  readonly field?: string;
+}
+
+export interface QuarantinedRecord {
+  readonly partition: number;
+  readonly offset: number;
+  /** Time of arrival, RFC 3339. */
+  readonly received: string;
+  readonly reason: string;
+  /** The field at fault, or ''. */
+  readonly field: string;
+  /** The line as it was sent; bytes that are not UTF-8 are shown as U+FFFD. */
+  readonly line: string;
+}
+
+export interface QuarantineAnswer {
+  readonly records: readonly QuarantinedRecord[];
+  /** How many records each reason has, over all pages, the most frequent first. */
+  readonly reasons: readonly { readonly reason: string; readonly count: number }[];
+  readonly next: string | null;
+}
+
+export interface Quarantine {
+  /** Newest arrival first. Fails with `unknown-stream` or `bad-question`. */
+  list(
+    tenant: TenantId,
+    stream: string,
+    request?: QuarantineRequest,
+    signal?: AbortSignal,
+  ): Promise<QuarantineAnswer>;
+}

@@ -1,0 +1,63 @@
+/** An event as JSON text, put together from the texts that the engine and the sender wrote. */
+import type { Field, StreamDefinition } from '../define/model.ts';
+import { quoteIdentifier } from '../store/index.ts';
+import { plainIp } from './answer.ts';
+
+const OWN_COLUMNS = ['_id', '_time', '_received', '_partition', '_offset'] as const;
+
+/** Columns of a listing: an array of JSON texts (declared fields, then our own), and the sender's extra fields. */
+export function eventColumns(stream: StreamDefinition): string {
+  const fields = stream.fields.map((field) => {
+    const column = quoteIdentifier(field.name);
+    if (field.type.kind === 'json') return `if(empty(ifNull(${column}, '')), NULL, ${column})`;
+    return `toJSONString(${column})`;
+  });
+  const own = OWN_COLUMNS.map((name) => `toJSONString(${name})`);
+  return `[${[...fields, ...own].join(', ')}] AS row, _extra AS extra, toUnixTimestamp64Milli(_time) AS ms`;
+}
+
+export function eventJson(stream: StreamDefinition, row: readonly (string | null)[], extra: string): string {
+  const members = new Map<string, string>();
+  stream.fields.forEach((field, index) => {
+    members.set(JSON.stringify(field.name), fieldJson(field, row[index] ?? null));
+  });
+  for (const [key, value] of membersOf(extra)) {
+    // A field that was declared after the event came is still among its extra ones.
+    if ((members.get(key) ?? 'null') === 'null') members.set(key, value);
+  }
+  OWN_COLUMNS.forEach((name, index) => {
+    members.set(`"${name}"`, row[stream.fields.length + index] ?? 'null');
+  });
+  return `{${[...members].map(([key, value]) => `${key}:${value}`).join(',')}}`;
+}
+
+const fieldJson = (field: Field, value: string | null): string =>
+  value === null ? 'null' : field.type.kind === 'ip' ? plainIp(value) : value;
+
+/**
+ * The members of a JSON object, key and value as they are written: parsing numbers would round them. `text` is
+ * valid JSON or empty.
+ */
+export function* membersOf(text: string): Generator<readonly [key: string, value: string]> {
+  let depth = 0;
+  let start = 0;
+  let key: string | undefined;
+  for (let i = 0; i < text.length; i += 1) {
+    const char = text[i];
+    if (char === '"') {
+      for (i += 1; i < text.length && text[i] !== '"'; i += 1) if (text[i] === '\\') i += 1;
+    } else if (char === '{' || char === '[') {
+      depth += 1;
+      if (depth === 1) start = i + 1;
+    } else if (char === ':' && depth === 1 && key === undefined) {
+      // The same key may be escaped in different ways.
+      key = JSON.stringify(JSON.parse(text.slice(start, i)));
+      start = i + 1;
+    } else if (char === '}' || char === ']') depth -= 1;
+    const ended = (char === ',' && depth === 1) || (char === '}' && depth === 0);
+    if (!ended) continue;
+    if (key !== undefined) yield [key, text.slice(start, i).trim()];
+    key = undefined;
+    start = i + 1;
+  }
+}

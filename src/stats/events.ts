@@ -1,0 +1,93 @@
+/** Events themselves: newest first in pages, or as they come from an offset on. */
+
+import type { Clock } from '../base/clock.ts';
+import { type Issue, invariant } from '../base/errors.ts';
+import type { Catalog } from '../catalog/port.ts';
+import type { Field } from '../define/model.ts';
+import { type Engine, eventsTable, type Statement } from '../store/index.ts';
+import { behind, encodeCursor } from './cursor.ts';
+import { eventColumns, eventJson } from './event-json.ts';
+import { PAGE_ROWS_MAX, parsePage } from './listing.ts';
+import { throwIfAny } from './parse.ts';
+import type { Events } from './port.ts';
+import { timeRange } from './statement.ts';
+import { streamOf } from './stats.ts';
+import { MOMENT_MS_MAX, MOMENT_MS_MIN } from './time.ts';
+import { type Condition, conditionSql, Parameters, parseCondition } from './where.ts';
+
+export interface ListingOptions {
+  readonly engine: Pick<Engine, 'query' | 'rows'>;
+  readonly catalog: Pick<Catalog, 'stream'>;
+  readonly clock: Clock;
+}
+
+const ID_FIELD: Field = { name: '_id', type: { kind: 'string' }, optional: false };
+
+export function createEvents({ engine, catalog, clock }: ListingOptions): Events {
+  return {
+    async list(tenant, streamName, request = {}, signal) {
+      const stream = streamOf(catalog, tenant, streamName);
+      const nowMs = clock.now();
+      const issues: Issue[] = [];
+      const page = parsePage(request, nowMs, issues);
+      const conditions: Condition[] = [];
+      const withId = { ...stream, fields: [...stream.fields, ID_FIELD] };
+      for (const text of request.where ?? []) {
+        const condition = parseCondition(text, withId, nowMs, 'UTC');
+        if (typeof condition === 'string') issues.push({ path: 'where', message: condition });
+        else conditions.push(condition);
+      }
+      throwIfAny(issues);
+
+      const parameters = new Parameters();
+      const where = conditions.map((condition) => conditionSql(condition, parameters));
+      if (page.fromMs !== undefined || page.toMs !== undefined) {
+        const range = { fromMs: page.fromMs ?? MOMENT_MS_MIN, toMs: page.toMs ?? MOMENT_MS_MAX };
+        where.push(timeRange(range, parameters));
+      }
+      if (page.after) where.push(behind(page.after, '_time', parameters));
+      const text = `SELECT ${eventColumns(stream)}, _partition, toString(_offset) FROM ${eventsTable(tenant, stream.name)}${where.length > 0 ? ` WHERE ${where.join(' AND ')}` : ''} ORDER BY _time DESC, _partition DESC, _offset DESC LIMIT ${parameters.bind('UInt64', page.limit + 1)}`;
+      const rows = await read(engine, { text, params: parameters.values }, signal);
+      const shown = rows.slice(0, page.limit);
+      const last = shown.at(-1);
+      return {
+        eventsJson: `[${shown.map(([row, extra]) => eventJson(stream, row, extra)).join(',')}]`,
+        count: shown.length,
+        next:
+          last && rows.length > page.limit
+            ? encodeCursor({ ms: last[2], partition: last[3], offset: BigInt(last[4]) })
+            : null,
+      };
+    },
+
+    async since(tenant, streamName, partition, fromOffset, limit, signal) {
+      invariant(limit >= 1 && limit <= PAGE_ROWS_MAX, 'a tail reads 1 to 1000 events at a time');
+      const stream = streamOf(catalog, tenant, streamName);
+      const parameters = new Parameters();
+      const text = `SELECT ${eventColumns(stream)}, _partition, toString(_offset) FROM ${eventsTable(tenant, stream.name)} WHERE _partition = ${parameters.bind('UInt16', partition)} AND _offset >= ${parameters.bind('UInt64', fromOffset)} ORDER BY _offset LIMIT ${parameters.bind('UInt64', limit)}`;
+      const rows = await read(engine, { text, params: parameters.values }, signal);
+      return rows.map(([row, extra, , , offset]) => ({
+        offset: Number(offset),
+        json: eventJson(stream, row, extra),
+      }));
+    },
+  };
+}
+
+type Row = readonly [
+  row: readonly (string | null)[],
+  extra: string,
+  ms: number,
+  partition: number,
+  offset: string,
+];
+
+async function read(
+  engine: Pick<Engine, 'query'>,
+  statement: Statement,
+  signal: AbortSignal | undefined,
+): Promise<Row[]> {
+  const bytes = await engine.query(statement, 'JSONCompactEachRow', signal ? { signal } : {});
+  const lines = Buffer.from(bytes).toString('utf8').split('\n');
+  return lines.filter((line) => line !== '').map((line) => JSON.parse(line) as Row);
+}
