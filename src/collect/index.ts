@@ -1,0 +1,11 @@
+/** The way in: bodies become records of the log. */
+export { type CollectParts, createCollect } from './collect.ts';
+export type {
+  Ack,
+  Collect,
+  CollectAnswer,
+  CollectLimits,
+  CollectRequest,
+  RejectedEvent,
+} from './port.ts';
+export { checkEvent, type Mistake } from './validate.ts';
