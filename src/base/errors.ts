@@ -33,6 +33,7 @@ export const ERROR_CATALOGUE = {
     retry: false,
     title: 'This format is not understood',
   },
+  'headers-too-large': { status: 431, fault: 'user', retry: false, title: 'The headers are too large' },
   'too-busy': { status: 429, fault: 'external', retry: true, title: 'Too much is waiting; send again later' },
   internal: { status: 500, fault: 'internal', retry: true, title: 'Something broke on our side' },
   'log-unavailable': { status: 503, fault: 'external', retry: true, title: 'The log cannot be written' },
