@@ -76,7 +76,7 @@ export function seriesRows(
   >();
   if (by.length === 0) found.set('[]', { key: [], at: new Map() });
   for (const row of rows) {
-    const key = row.slice(1, 1 + by.length).map((value, index) => finish[index]!(value, 0));
+    const key = row.slice(1, 1 + by.length);
     const text = JSON.stringify(key);
     let group = found.get(text);
     if (!group) {
@@ -155,7 +155,7 @@ const asIs: Finish = (value) => value;
 /** What is left to do with the engine's text of each column (the bucket's column apart). */
 function finishers({ by, functions }: Question): readonly Finish[] {
   return [
-    ...by.map((field) => (field.type.kind === 'ip' ? plainIp : asIs)),
+    ...by.map(() => asIs),
     ...functions.map((one): Finish => {
       if (one.fn === 'rate') return (value, seconds) => (seconds > 0 ? String(Number(value) / seconds) : '0');
       if (one.fn === 'top') return topFinish(one.field);
@@ -163,9 +163,6 @@ function finishers({ by, functions }: Question): readonly Finish[] {
     }),
   ];
 }
-
-/** The engine keeps IPv4 addresses inside IPv6. */
-export const plainIp = (value: string): string => value.replace(/^"::ffff:(\d+\.\d+\.\d+\.\d+)"$/, '"$1"');
 
 function topFinish(field: Field): Finish {
   if (field.type.kind === 'ip') {

@@ -1,7 +1,6 @@
 /** An event as JSON text, put together from the texts that the engine and the sender wrote. */
 import type { Field, StreamDefinition } from '../define/model.ts';
 import { quoteIdentifier } from '../store/index.ts';
-import { plainIp } from './answer.ts';
 
 const OWN_COLUMNS = ['_id', '_time', '_received', '_partition', '_offset'] as const;
 
@@ -33,6 +32,9 @@ export function eventJson(stream: StreamDefinition, row: readonly (string | null
 
 const fieldJson = (field: Field, value: string | null): string =>
   value === null ? 'null' : field.type.kind === 'ip' ? plainIp(value) : value;
+
+/** The engine keeps IPv4 addresses inside IPv6. */
+const plainIp = (value: string): string => value.replace(/^"::ffff:(\d+\.\d+\.\d+\.\d+)"$/, '"$1"');
 
 /**
  * The members of a JSON object, key and value as they are written: parsing numbers would round them. `text` is

@@ -168,10 +168,16 @@ function functionSql(one: StatFunction, index: number, { question, plan }: Stats
   }
 }
 
-/** These sort by their bytes in the engine; people expect the order of the text. */
-const TEXT_ORDER: readonly string[] = ['uuid', 'ip'];
-const dimensionOut = (field: Field): string =>
-  TEXT_ORDER.includes(field.type.kind) ? `toString(${dimensionAlias(field)})` : dimensionAlias(field);
+/**
+ * A dimension as it is shown and ordered. Ids and addresses sort as the text that people see, not as the engine's
+ * bytes; the engine keeps IPv4 addresses inside IPv6.
+ */
+function dimensionOut(field: Field): string {
+  const alias = dimensionAlias(field);
+  if (field.type.kind === 'uuid') return `toString(${alias})`;
+  if (field.type.kind !== 'ip') return alias;
+  return `replaceRegexpOne(toString(${alias}), '^::ffff:([0-9]+[.])', '\\\\1')`;
+}
 
 function orderSql(asked: StatsStatement, order: readonly OrderKey[]): string {
   const { by, functions } = asked.question;
