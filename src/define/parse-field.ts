@@ -18,7 +18,7 @@ export function parseField(document: unknown, path: Path, mistakes: Mistakes): F
   if (!schema) return undefined;
   // The element of an array is read by itself first: a union of schemas would say only that none fits.
   const before = mistakes.issues.length;
-  if (object.type === 'array' && 'of' in object) checkElement(object.of, [...path, 'of'], mistakes);
+  if (object.type === 'array') checkElement(object.of, [...path, 'of'], mistakes);
   if (mistakes.issues.length > before) return undefined;
   const checked = mistakes.check(schema, object, path);
   if (!checked) return undefined;
@@ -28,6 +28,10 @@ export function parseField(document: unknown, path: Path, mistakes: Mistakes): F
 }
 
 function checkElement(document: unknown, path: Path, mistakes: Mistakes): void {
+  if (document === undefined) {
+    mistakes.add(path, 'is missing; name the type of the elements');
+    return;
+  }
   const type = typeof document === 'string' ? document : (document as { type?: unknown } | null)?.type;
   if (type === 'array' || type === 'json') {
     mistakes.add(path, `an array cannot hold ${type}; use the type json for nested values`);

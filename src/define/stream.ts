@@ -8,9 +8,9 @@ export type FieldSpecs = Readonly<Record<string, FieldSpec>>;
 /** `'10m'`; units ms, s, m, h, d, w, y. */
 export type Duration = `${number}${'ms' | 's' | 'm' | 'h' | 'd' | 'w' | 'y'}`;
 
-/** Names of the fields whose kind is one of `K`. */
+/** Names of the fields whose kind is one of `K`; any name when only the run time knows the fields. */
 export type FieldNames<F extends FieldSpecs, K extends Kind = Kind> = {
-  [N in keyof F]: F[N]['kind'] extends K ? N : never;
+  [N in keyof F]: Kind extends F[N]['kind'] ? N : F[N]['kind'] extends K ? N : never;
 }[keyof F] &
   string;
 
