@@ -14,8 +14,8 @@ import { createIngest } from './ingest/index.ts';
 import { startRetention } from './ingest/retention.ts';
 import { openFileLog } from './log/index.ts';
 import { createRegistry, type ProjectDocuments } from './registry/index.ts';
-import { createServer } from './serve/index.ts';
-import { createEvents, createStats } from './stats/index.ts';
+import { createEventsReader, createServer } from './serve/index.ts';
+import { createEvents, createQuarantine, createStats } from './stats/index.ts';
 import { openChdb, StoreTables } from './store/index.ts';
 
 export interface StartOptions {
@@ -78,6 +78,7 @@ export async function startMillrace(options: StartOptions): Promise<Millrace> {
     await schema.createStream(DEFAULT_TENANT, stream.definition);
     await ingest.begin(DEFAULT_TENANT, stream.definition);
   }
+  await registry.recover();
   const retention = startRetention({ catalog, log, ingest, engine, clock, tenant: DEFAULT_TENANT, logger });
 
   const collect = createCollect({
@@ -95,7 +96,11 @@ export async function startMillrace(options: StartOptions): Promise<Millrace> {
     },
   });
   const stats = createStats({ engine, catalog, log, ingest, clock });
-  const events = createEvents({ engine, catalog });
+  const events = createEventsReader({
+    events: createEvents({ engine, catalog, clock }),
+    quarantine: createQuarantine({ engine, catalog, clock }),
+    engine,
+  });
   const admin = adminKeyOf(settings, catalog);
   const server = await createServer({
     settings,

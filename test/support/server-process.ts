@@ -94,7 +94,7 @@ export async function call(
       ...(body === undefined ? {} : { 'content-type': 'application/json' }),
       ...headers,
     },
-    ...(body === undefined ? {} : { body: (raw ? body : JSON.stringify(body)) as BodyInit }),
+    ...(body === undefined ? {} : { body: (raw ? body : JSON.stringify(body)) as string }),
   });
   const text = await response.text();
   const json = /json/.test(response.headers.get('content-type') ?? '') && text !== '' ? JSON.parse(text) : {};
