@@ -88,6 +88,7 @@ async function measure(
     events_waiting_for_ingest: report.acceptedEvents - visible,
     catch_up_ms: round(catchUpMs),
     server_cpu_cores: round((after.cpuSeconds - before.cpuSeconds) / loadedSeconds, 2),
+    server_cpu_us_per_event: round(((after.cpuSeconds - before.cpuSeconds) / report.acceptedEvents) * 1e6, 1),
     server_rss_mb: round(after.rssBytes / 1e6),
     generator_cpu_cores: round(report.cpuCores, 2),
     notes: 'durable acknowledgement; ingest and the generator run on the same cores',

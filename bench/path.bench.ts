@@ -63,6 +63,7 @@ async function measure(
   const expected = report.acceptedEvents + fresh.events;
   await waitUntilVisible(server, expected, CATCH_UP_MS);
   const wholeSeconds = (Date.now() - report.startedAtMs) / 1_000;
+  const wholeCpuSeconds = server.usage().cpuSeconds - before.cpuSeconds;
   print({
     bench: 'path',
     case: rate === 'max' ? 'max' : `${rate / 1_000}k events/s`,
@@ -90,6 +91,7 @@ async function measure(
     events_stored: expected,
     seconds,
     server_cpu_cores: round((after.cpuSeconds - before.cpuSeconds) / loadedSeconds, 2),
+    server_cpu_us_per_event: round((wholeCpuSeconds / expected) * 1e6, 1),
     server_rss_mb: round(after.rssBytes / 1e6),
     generator_cpu_cores: round(report.cpuCores, 2),
     notes:

@@ -23,19 +23,17 @@ export interface BenchServer {
 export interface ServerOptions {
   /** Further `MILLRACE_*` settings. */
   readonly env?: Readonly<Record<string, string>>;
-  /** For `node`, for example `--cpu-prof`; they reach the server through `NODE_OPTIONS`. */
-  readonly nodeOptions?: string;
 }
 
 export async function startServer(options: ServerOptions = {}): Promise<BenchServer> {
   const directory = mkdtempSync(join(tmpdir(), 'millrace-bench-'));
-  const child = spawn(process.execPath, [join(PROJECT, 'bin', 'millrace.cjs'), 'start'], {
+  const [program, ...args] = command();
+  const child = spawn(program, args, {
     // Not the project's directory: a config file that lies there must not change what is measured.
     cwd: directory,
     stdio: ['ignore', 'pipe', 'pipe'],
     env: {
       ...process.env,
-      ...(options.nodeOptions === undefined ? {} : { NODE_OPTIONS: options.nodeOptions }),
       MILLRACE_DATA: join(directory, 'data'),
       MILLRACE_HOST: '127.0.0.1',
       MILLRACE_PORT: '0',
@@ -64,6 +62,17 @@ export async function startServer(options: ServerOptions = {}): Promise<BenchSer
     await stop();
     throw error;
   }
+}
+
+/**
+ * `BENCH_SERVER` may name another command, words separated by spaces and paths absolute, for example to profile:
+ * `BENCH_SERVER="node --cpu-prof --cpu-prof-dir=/tmp/profile /path/to/dist/src/cli/main.js start"`.
+ */
+function command(): readonly [string, ...string[]] {
+  const [program, ...args] = (process.env.BENCH_SERVER ?? '').split(' ').filter((word) => word !== '');
+  return program === undefined
+    ? [process.execPath, join(PROJECT, 'bin', 'millrace.cjs'), 'start']
+    : [program, ...args];
 }
 
 /** The address of the ready line, once `/readyz` says so too. */
