@@ -14,7 +14,7 @@ import { createIngest } from './ingest/index.ts';
 import { startRetention } from './ingest/retention.ts';
 import { openFileLog } from './log/index.ts';
 import { createRegistry, type ProjectDocuments } from './registry/index.ts';
-import { createEventsReader, createServer } from './serve/index.ts';
+import { createServer } from './serve/index.ts';
 import { createEvents, createQuarantine, createStats } from './stats/index.ts';
 import { openChdb, StoreTables } from './store/index.ts';
 
@@ -96,11 +96,8 @@ export async function startMillrace(options: StartOptions): Promise<Millrace> {
     },
   });
   const stats = createStats({ engine, catalog, log, ingest, clock });
-  const events = createEventsReader({
-    events: createEvents({ engine, catalog, clock }),
-    quarantine: createQuarantine({ engine, catalog, clock }),
-    engine,
-  });
+  const events = createEvents({ engine, catalog, clock });
+  const quarantine = createQuarantine({ engine, catalog, clock });
   const admin = adminKeyOf(settings, catalog);
   const server = await createServer({
     settings,
@@ -109,6 +106,7 @@ export async function startMillrace(options: StartOptions): Promise<Millrace> {
     collect,
     stats,
     events,
+    quarantine,
     log,
     ingest,
     engine,
