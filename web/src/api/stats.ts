@@ -1,0 +1,142 @@
+/** Questions to `GET /v1/streams/{stream}/stats`, and their answers. */
+import { type Count, toCount } from '../model/count.ts';
+import { readTime } from '../model/format.ts';
+import { toDouble } from '../model/json.ts';
+import type { Range } from '../model/range.ts';
+import type { Api } from './client.ts';
+
+export interface AnswerMeta {
+  readonly source: string;
+  readonly asOf: number | null;
+  readonly lagMs: number | null;
+  readonly cached: boolean;
+  readonly elapsedMs: number | null;
+}
+
+export type Row = Readonly<Record<string, unknown>>;
+
+interface Answer {
+  readonly rows: readonly Row[];
+  readonly meta: AnswerMeta;
+}
+
+export interface Series {
+  readonly range: Range;
+  /** The measure as asked: `avg(delay)`. */
+  readonly measure: string;
+  /** Bucket starts, epoch ms. */
+  readonly times: readonly number[];
+  readonly values: readonly unknown[];
+  /** Over the whole range at once; an average of averages would be wrong. */
+  readonly overall: unknown;
+  readonly events: Count;
+  readonly meta: AnswerMeta;
+}
+
+export async function askSeries(
+  api: Api,
+  stream: string,
+  measure: string,
+  range: Range,
+  signal: AbortSignal,
+): Promise<Series> {
+  const asked = { fn: functions(measure), range };
+  const [series, overall] = await Promise.all([
+    ask(api, stream, { ...asked, every: range.step.every }, signal),
+    ask(api, stream, asked, signal),
+  ]);
+  const timed = series.rows.flatMap((row) => {
+    const at = readTime(row.time);
+    return at === null ? [] : [{ at, value: row[measure] }];
+  });
+  return {
+    range,
+    measure,
+    times: timed.map(({ at }) => at),
+    values: timed.map(({ value }) => value),
+    overall: overall.rows[0]?.[measure] ?? null,
+    events: toCount(overall.rows[0]?.count),
+    meta: series.meta,
+  };
+}
+
+export interface TopRow {
+  readonly value: unknown;
+  readonly count: Count;
+  readonly share: number;
+  readonly measured: unknown;
+}
+
+export interface Top {
+  readonly by: string;
+  readonly measure: string;
+  readonly rows: readonly TopRow[];
+  readonly meta: AnswerMeta;
+}
+
+/** The ten most frequent values of a field, each with its share of all events in the range. */
+export async function askTop(
+  api: Api,
+  stream: string,
+  by: string,
+  measure: string,
+  range: Range,
+  signal: AbortSignal,
+): Promise<Top> {
+  const [top, total] = await Promise.all([
+    ask(api, stream, { fn: functions(measure), range, by, limit: 10 }, signal),
+    ask(api, stream, { fn: ['count'], range }, signal),
+  ]);
+  const events = Number(toCount(total.rows[0]?.count));
+  const rows = top.rows.map((row) => {
+    const count = toCount(row.count);
+    // Events may arrive between the two answers.
+    return {
+      value: row[by],
+      count,
+      share: Math.min(1, Number(count) / Math.max(events, 1)),
+      measured: row[measure],
+    };
+  });
+  return { by, measure, rows, meta: top.meta };
+}
+
+function functions(measure: string): readonly string[] {
+  return measure === 'count' ? ['count'] : ['count', measure];
+}
+
+interface Question {
+  readonly fn: readonly string[];
+  readonly range: Range;
+  readonly every?: string;
+  readonly by?: string;
+  readonly limit?: number;
+}
+
+async function ask(api: Api, stream: string, question: Question, signal: AbortSignal): Promise<Answer> {
+  const query = new URLSearchParams(question.fn.map((fn): [string, string] => ['fn', fn]));
+  query.set('from', new Date(question.range.from).toISOString());
+  query.set('to', new Date(question.range.to).toISOString());
+  if (question.every !== undefined) query.set('every', question.every);
+  if (question.by !== undefined) {
+    query.set('by', question.by);
+    query.set('order', '-count');
+  }
+  if (question.limit !== undefined) query.set('limit', String(question.limit));
+  return readAnswer(await api.get(`v1/streams/${encodeURIComponent(stream)}/stats?${query}`, signal));
+}
+
+function readAnswer(value: unknown): Answer {
+  const answer = value as { rows?: readonly Row[]; meta?: Row };
+  const meta = answer.meta ?? {};
+  return {
+    rows: answer.rows ?? [],
+    meta: {
+      source: typeof meta.source === 'string' ? meta.source : '',
+      asOf: readTime(meta.as_of),
+      lagMs: toDouble(meta.lag_ms),
+      cached: meta.cached === true,
+      elapsedMs: toDouble(meta.elapsed_ms),
+    },
+  };
+}

@@ -1,0 +1,8 @@
+import { render } from 'preact';
+import { App } from './app.tsx';
+import 'uplot/dist/uPlot.min.css';
+import './style/base.css';
+import './style/controls.css';
+import './style/parts.css';
+
+render(<App />, document.getElementById('app')!);

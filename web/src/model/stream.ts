@@ -1,0 +1,88 @@
+/** A stream as the page knows it, read from an answer that may lack parts. */
+import { type Count, toCount } from './count.ts';
+import { readTime } from './format.ts';
+import { toDouble } from './json.ts';
+
+export interface StreamField {
+  readonly name: string;
+  /** `int32`, `string`, `decimal`, … */
+  readonly kind: string;
+  readonly optional: boolean;
+  /** Of an enum. */
+  readonly values: readonly string[];
+}
+
+export interface StreamState {
+  readonly accepted: Count;
+  readonly stored: Count;
+  readonly duplicates: Count;
+  readonly quarantined: Count;
+  readonly late: Count;
+  readonly lateDropped: Count;
+  readonly pending: Count;
+  readonly lagMs: number | null;
+  readonly freshnessMs: number | null;
+  /** Epoch milliseconds. */
+  readonly firstEventAt: number | null;
+  readonly lastEventAt: number | null;
+}
+
+export interface StreamInfo {
+  readonly name: string;
+  readonly fields: readonly StreamField[];
+  readonly eventId: string | undefined;
+  readonly eventTime: string | undefined;
+  readonly state: StreamState;
+}
+
+type Loose = Readonly<Record<string, unknown>>;
+
+export function readStreams(answer: unknown): readonly StreamInfo[] {
+  const streams = loose(answer).streams;
+  return Array.isArray(streams) ? streams.map(readStream) : [];
+}
+
+function readStream(value: unknown): StreamInfo {
+  const stream = loose(value);
+  const document = loose(stream.document);
+  const state = loose(stream.state);
+  return {
+    name: String(stream.name),
+    fields: Object.entries(loose(document.fields)).map(([name, type]) => readField(name, type)),
+    eventId: text(document.eventId),
+    eventTime: text(document.eventTime),
+    state: {
+      accepted: toCount(state.accepted),
+      stored: toCount(state.stored),
+      duplicates: toCount(state.duplicates),
+      quarantined: toCount(state.quarantined),
+      late: toCount(state.late),
+      lateDropped: toCount(state.late_dropped),
+      pending: toCount(state.pending),
+      lagMs: toDouble(state.lag_ms),
+      freshnessMs: toDouble(state.freshness_ms),
+      firstEventAt: readTime(state.first_event_time),
+      lastEventAt: readTime(state.last_event_time),
+    },
+  };
+}
+
+/** A type is `"int32"`, `"decimal(18,4)"` or `{"type": "string", "maxLength": 50}`. */
+function readField(name: string, type: unknown): StreamField {
+  const long = loose(type);
+  const short = typeof type === 'string' ? type : (text(long.type) ?? 'json');
+  return {
+    name,
+    kind: /^[a-z0-9]+/.exec(short)?.[0] ?? 'json',
+    optional: long.optional === true || short.endsWith('?'),
+    values: Array.isArray(long.values) ? long.values.map(String) : [],
+  };
+}
+
+function loose(value: unknown): Loose {
+  return typeof value === 'object' && value !== null ? (value as Loose) : {};
+}
+
+function text(value: unknown): string | undefined {
+  return typeof value === 'string' ? value : undefined;
+}

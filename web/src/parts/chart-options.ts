@@ -1,0 +1,114 @@
+/** How the chart looks. */
+import UPlot from 'uplot';
+import type { Series } from '../api/stats.ts';
+import { formatBucket, formatCompact, formatMeasure } from '../model/format.ts';
+
+export type Shape = 'bars' | 'line';
+
+const MINUTE = 60;
+const HOUR = 60 * MINUTE;
+const DAY = 24 * HOUR;
+
+/** Ticks: [smallest step in s, form, form when the year, month, day, hour, minute, second changes, 1: appended]. */
+const TICKS: UPlot.Axis.DynamicValues | UPlot.Axis.Values = [
+  [365 * DAY, '{YYYY}', null, null, null, null, null, null, 1],
+  [28 * DAY, '{MMM}', '\n{YYYY}', null, null, null, null, null, 1],
+  [DAY, '{MMM} {D}', '\n{YYYY}', null, null, null, null, null, 1],
+  [MINUTE, '{HH}:{mm}', '\n{MMM} {D}, {YYYY}', null, '\n{MMM} {D}', null, null, null, 1],
+  [1, '{HH}:{mm}:{ss}', '\n{MMM} {D}, {YYYY}', null, '\n{MMM} {D}', null, null, null, 1],
+];
+
+export function chartOptions(element: HTMLElement, shape: Shape, latest: () => Series): UPlot.Options {
+  const style = getComputedStyle(element);
+  const colour = (name: string): string => style.getPropertyValue(name).trim();
+  const font = `11px ${style.fontFamily}`;
+  const axis = {
+    font,
+    stroke: colour('--muted'),
+    ticks: { show: false },
+    border: { show: false },
+  };
+  const series: UPlot.Series =
+    shape === 'bars'
+      ? {
+          stroke: colour('--accent'),
+          fill: colour('--accent'),
+          width: 0,
+          points: { show: false },
+          // From the bucket's start to just before its end.
+          paths: UPlot.paths.bars!({ size: [0.9, 64], align: 1, gap: 1 }),
+        }
+      : { stroke: colour('--accent'), fill: colour('--accent-wash'), width: 1.75, points: { size: 5 } };
+  return {
+    width: element.clientWidth,
+    height: element.clientHeight,
+    padding: [8, 20, 0, 0],
+    tzDate: (seconds) => UPlot.tzDate(new Date(seconds * 1_000), 'Etc/UTC'),
+    legend: { show: false },
+    cursor: { drag: { x: false, y: false }, y: false, points: { show: shape === 'line' } },
+    scales: {
+      x: { time: true, range: () => [latest().range.from / 1_000, latest().range.to / 1_000] },
+      y: { range: (_, low, high) => rangeOf(shape, low, high) },
+    },
+    axes: [
+      { ...axis, grid: { show: false }, values: TICKS as UPlot.Axis.Values, space: 64 },
+      {
+        ...axis,
+        grid: { stroke: colour('--line'), width: 1 },
+        values: (_, ticks) => ticks.map(formatCompact),
+        size: (plot, values) => labelWidth(plot, values, font),
+        space: 36,
+      },
+    ],
+    series: [{}, series],
+    plugins: [readout(latest)],
+  };
+}
+
+/** Bars start at nought. A line does too, unless it goes below. */
+function rangeOf(shape: Shape, low: number | null, high: number | null): UPlot.Range.MinMax {
+  const bottom = Math.min(0, low ?? 0);
+  const top = Math.max(0, high ?? 0);
+  if (top === bottom) return [0, 1];
+  const room = (top - bottom) * (shape === 'bars' ? 0.06 : 0.1);
+  return [bottom < 0 ? bottom - room : 0, top > 0 ? top + room : 0];
+}
+
+function labelWidth(plot: UPlot, values: readonly string[] | null, font: string): number {
+  if (!values) return 40;
+  plot.ctx.save();
+  plot.ctx.font = font;
+  const widest = Math.max(...values.map((value) => plot.ctx.measureText(value).width));
+  plot.ctx.restore();
+  return Math.ceil(widest) + 14;
+}
+
+/** The bucket under the pointer, in words. */
+function readout(latest: () => Series): UPlot.Plugin {
+  const box = document.createElement('div');
+  box.className = 'readout';
+  box.hidden = true;
+  return {
+    hooks: {
+      init: (plot) => plot.over.append(box),
+      setCursor: (plot) => {
+        const { left = -1 } = plot.cursor;
+        const series = latest();
+        const index = left < 0 ? -1 : bucketAt(series, plot.posToVal(left, 'x') * 1_000);
+        const time = series.times[index];
+        box.hidden = time === undefined;
+        if (time === undefined) return;
+        const value = document.createElement('b');
+        value.textContent = formatMeasure(series.values[index]);
+        box.replaceChildren(value, ` ${formatBucket(time, series.range.step.ms)}`);
+        const room = plot.over.clientWidth - box.offsetWidth;
+        box.style.transform = `translateX(${Math.max(0, Math.min(left - box.offsetWidth / 2, room))}px)`;
+      },
+    },
+  };
+}
+
+/** The bucket that holds the moment, not the one whose start is nearest. */
+function bucketAt(series: Series, ms: number): number {
+  return series.times.findLastIndex((time) => time <= ms);
+}
