@@ -1,0 +1,32 @@
+/** What the server needs from the stages behind it. */
+import type { Logger } from 'pino';
+import type { Clock } from '../base/clock.ts';
+import type { Ids } from '../base/ids.ts';
+import type { Catalog } from '../catalog/port.ts';
+import type { Collect } from '../collect/port.ts';
+import type { Settings } from '../config.ts';
+import type { Ingest } from '../ingest/port.ts';
+import type { Log } from '../log/port.ts';
+import type { Registry } from '../registry/port.ts';
+import type { Events, Quarantine, Stats } from '../stats/port.ts';
+import type { Engine } from '../store/port.ts';
+
+export interface ServeDeps {
+  readonly settings: Settings;
+  readonly catalog: Catalog;
+  readonly registry: Registry;
+  readonly collect: Collect;
+  readonly stats: Stats;
+  readonly events: Events;
+  readonly quarantine: Quarantine;
+  readonly log: Log;
+  readonly ingest: Pick<Ingest, 'state' | 'applied'>;
+  readonly engine: Pick<Engine, 'rows' | 'stream' | 'query'>;
+  readonly clock: Clock;
+  readonly ids: Ids;
+  readonly logger: Logger;
+  /** SHA-256 of the admin key, hex. */
+  readonly adminKeyHash: string;
+  /** Directory of the built dashboard. */
+  readonly webDirectory: string;
+}

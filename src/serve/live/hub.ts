@@ -1,0 +1,243 @@
+/**
+ * Followers of streams. One loop per followed stream asks the store once a tick for what is new, whatever the
+ * number of followers:
+ *
+ *     nobody ──first follower──▶ ticking ──last one leaves, or close()──▶ nobody
+ *
+ * A follower that does not keep up misses messages (their number is told to him); nothing is kept for him.
+ */
+
+import type { Offset, TenantId } from '../../base/brand.ts';
+import type { Clock } from '../../base/clock.ts';
+import { MillraceError } from '../../base/errors.ts';
+import type { Catalog } from '../../catalog/port.ts';
+import type { Ingest } from '../../ingest/port.ts';
+import type { Events } from '../../stats/port.ts';
+import { partitionKeys } from '../partition-keys.ts';
+import type { StreamStates } from '../stream-states.ts';
+import type { Follower } from './follower.ts';
+import { type NewEvents, readNewEvents } from './new-events.ts';
+import { formatPositions, type Positions, rangesBetween } from './positions.ts';
+
+export interface HubLimits {
+  readonly followersMax: number;
+  readonly tickMs: number;
+  readonly stateMs: number;
+  readonly heartbeatMs: number;
+  /** Events in one message. */
+  readonly eventsMax: number;
+  /** Events handed to a follower who comes back. */
+  readonly resumedMax: number;
+}
+
+export const HUB_LIMITS: HubLimits = {
+  followersMax: 256,
+  tickMs: 100,
+  stateMs: 1_000,
+  heartbeatMs: 15_000,
+  eventsMax: 100,
+  resumedMax: 1_000,
+};
+
+export interface HubDeps {
+  readonly catalog: Catalog;
+  readonly ingest: Pick<Ingest, 'state'>;
+  readonly events: Events;
+  readonly states: StreamStates;
+  readonly clock: Clock;
+  readonly onFailure: (error: unknown) => void;
+}
+
+interface Channel {
+  readonly tenant: TenantId;
+  readonly stream: string;
+  readonly followers: Set<Follower>;
+  readonly stop: AbortController;
+  positions: Positions;
+}
+
+export class LiveHub {
+  readonly #deps: HubDeps;
+  readonly #limits: HubLimits;
+  readonly #channels = new Map<string, Channel>();
+  #count = 0;
+
+  constructor(deps: HubDeps, limits: HubLimits = HUB_LIMITS) {
+    this.#deps = deps;
+    this.#limits = limits;
+  }
+
+  get followers(): number {
+    return this.#count;
+  }
+
+  /** Fails with `too-busy` before anything is written, when there are followers enough. */
+  admit(): void {
+    if (this.#count < this.#limits.followersMax) return;
+    throw new MillraceError(
+      'too-busy',
+      `At most ${this.#limits.followersMax} can follow at a time; try later.`,
+      {
+        retryAfterSeconds: 5,
+      },
+    );
+  }
+
+  /**
+   * Sends the follower what he missed since `resumeFrom` (absent: nothing), then what comes. He is dropped
+   * when his connection closes.
+   */
+  async follow(
+    tenant: TenantId,
+    stream: string,
+    follower: Follower,
+    resumeFrom: Positions | undefined,
+  ): Promise<void> {
+    this.#count += 1;
+    follower.onClose(() => {
+      this.#count -= 1;
+      this.#leave(tenant, stream, follower);
+    });
+    let reached = resumeFrom ?? this.#applied(tenant, stream);
+    await this.#sendState(tenant, stream, [follower], formatPositions(reached));
+    // Join only at the channel's own position, or the follower would miss what came meanwhile.
+    for (;;) {
+      const channel = this.#channel(tenant, stream);
+      const ranges = rangesBetween(reached, channel.positions);
+      if (ranges.length === 0) {
+        if (!follower.closed) channel.followers.add(follower);
+        if (channel.followers.size === 0) this.#end(channel);
+        return;
+      }
+      reached = channel.positions;
+      const missed = await readNewEvents(this.#deps.events, tenant, stream, ranges, this.#limits.resumedMax);
+      if (follower.closed) return;
+      if (missed.count + missed.dropped > 0)
+        follower.send('events', messageOf(missed, 0), formatPositions(reached));
+    }
+  }
+
+  /** Ends every connection. */
+  close(): void {
+    for (const channel of [...this.#channels.values()]) {
+      for (const follower of [...channel.followers]) follower.end();
+      this.#end(channel);
+    }
+  }
+
+  #channel(tenant: TenantId, stream: string): Channel {
+    const name = JSON.stringify([tenant, stream]);
+    let channel = this.#channels.get(name);
+    if (channel === undefined) {
+      channel = {
+        tenant,
+        stream,
+        followers: new Set(),
+        stop: new AbortController(),
+        positions: this.#applied(tenant, stream),
+      };
+      this.#channels.set(name, channel);
+      void this.#run(channel);
+    }
+    return channel;
+  }
+
+  #leave(tenant: TenantId, stream: string, follower: Follower): void {
+    const channel = this.#channels.get(JSON.stringify([tenant, stream]));
+    if (channel === undefined) return;
+    channel.followers.delete(follower);
+    if (channel.followers.size === 0) this.#end(channel);
+  }
+
+  #end(channel: Channel): void {
+    channel.stop.abort();
+    const name = JSON.stringify([channel.tenant, channel.stream]);
+    if (this.#channels.get(name) === channel) this.#channels.delete(name);
+  }
+
+  async #run(channel: Channel): Promise<void> {
+    const { clock } = this.#deps;
+    const { tickMs, stateMs, heartbeatMs } = this.#limits;
+    let stateAt = clock.monotonicMs() + stateMs;
+    let heartbeatAt = clock.monotonicMs() + heartbeatMs;
+    while (!channel.stop.signal.aborted) {
+      await clock.sleep(tickMs, channel.stop.signal);
+      if (channel.stop.signal.aborted) return;
+      try {
+        const now = clock.monotonicMs();
+        if (this.#deps.catalog.stream(channel.tenant, channel.stream) === undefined) {
+          for (const follower of [...channel.followers]) follower.end();
+          return this.#end(channel);
+        }
+        await this.#sendNew(channel);
+        if (now >= stateAt) {
+          stateAt = now + stateMs;
+          await this.#sendState(channel.tenant, channel.stream, [...channel.followers]);
+        }
+        if (now >= heartbeatAt) {
+          heartbeatAt = now + heartbeatMs;
+          for (const follower of channel.followers) follower.comment('still here');
+        }
+      } catch (error) {
+        // The store may be away for a while; the position stands, so nothing is missed.
+        this.#deps.onFailure(error);
+        await clock.sleep(stateMs, channel.stop.signal);
+      }
+    }
+  }
+
+  async #sendNew(channel: Channel): Promise<void> {
+    const applied = this.#applied(channel.tenant, channel.stream);
+    const ranges = rangesBetween(channel.positions, applied);
+    if (ranges.length === 0) return;
+    const members = [...channel.followers];
+    const fresh = await readNewEvents(
+      this.#deps.events,
+      channel.tenant,
+      channel.stream,
+      ranges,
+      this.#limits.eventsMax,
+    );
+    const id = formatPositions(applied);
+    channel.positions = applied;
+    if (fresh.count + fresh.dropped === 0) return;
+    const message = messageOf(fresh, 0);
+    for (const follower of members) {
+      if (follower.behind) follower.missed(fresh.count + fresh.dropped);
+      else {
+        const missed = follower.takeMissed();
+        follower.send('events', missed === 0 ? message : messageOf(fresh, missed), id);
+      }
+    }
+    // Whoever joined while the store was asked stood at the old position.
+    for (const follower of channel.followers) {
+      if (!members.includes(follower)) follower.send('events', message, id);
+    }
+  }
+
+  async #sendState(
+    tenant: TenantId,
+    stream: string,
+    followers: readonly Follower[],
+    id?: string,
+  ): Promise<void> {
+    const definition = this.#deps.catalog.stream(tenant, stream)?.definition;
+    if (definition === undefined) return;
+    const state = JSON.stringify(await this.#deps.states.state(tenant, definition));
+    for (const follower of followers) if (!follower.behind) follower.send('state', state, id);
+  }
+
+  #applied(tenant: TenantId, stream: string): Positions {
+    const definition = this.#deps.catalog.stream(tenant, stream)?.definition;
+    if (definition === undefined) return new Map();
+    return new Map(
+      partitionKeys(tenant, definition).map((key) => [
+        key.partition,
+        this.#deps.ingest.state(key).applied as Offset,
+      ]),
+    );
+  }
+}
+
+const messageOf = (events: NewEvents, missed: number): string =>
+  `{"events":${events.eventsJson},"dropped":${events.dropped + missed}}`;

@@ -1,0 +1,42 @@
+/**
+ * Where a follower stands in each log partition, as the id of a message:
+ *
+ *     id        = position *( "," position )
+ *     position  = partition ":" offset        ; offsets below it were sent
+ */
+import type { Offset } from '../../base/brand.ts';
+
+/** Offsets [from, to) of one log partition. */
+export interface OffsetRange {
+  readonly partition: number;
+  readonly from: number;
+  readonly to: number;
+}
+
+export type Positions = ReadonlyMap<number, Offset>;
+
+export const formatPositions = (positions: Positions): string =>
+  [...positions].map(([partition, offset]) => `${partition}:${offset}`).join(',');
+
+const PARTITIONS_MAX = 64;
+
+/** Undefined when it is not an id of ours. */
+export function parsePositions(id: string): Positions | undefined {
+  const parts = id.split(',');
+  if (parts.length > PARTITIONS_MAX) return undefined;
+  const positions = new Map<number, Offset>();
+  for (const part of parts) {
+    const match = /^(\d{1,2}):(\d{1,15})$/.exec(part);
+    if (!match) return undefined;
+    positions.set(Number(match[1]), Number(match[2]) as Offset);
+  }
+  return positions;
+}
+
+/** What lies between two places; empty when `to` is not ahead anywhere. */
+export function rangesBetween(from: Positions, to: Positions): readonly OffsetRange[] {
+  return [...to].flatMap(([partition, end]) => {
+    const start = from.get(partition) ?? 0;
+    return end > start ? [{ partition, from: start, to: end }] : [];
+  });
+}

@@ -1,0 +1,70 @@
+import type { IncomingMessage, ServerResponse } from 'node:http';
+import type {
+  FastifyBaseLogger,
+  FastifyInstance,
+  FastifyReply,
+  FastifyRequest,
+  RawServerDefault,
+} from 'fastify';
+import type { ZodTypeProvider } from 'fastify-type-provider-zod';
+import type { TenantId } from '../../base/brand.ts';
+import { MillraceError } from '../../base/errors.ts';
+import type { Versioned } from '../../catalog/port.ts';
+import type { StreamDefinition } from '../../define/model.ts';
+import type { ServeDeps } from '../deps.ts';
+import type { LiveHub } from '../live/hub.ts';
+import type { StreamStates } from '../stream-states.ts';
+
+export type App = FastifyInstance<
+  RawServerDefault,
+  IncomingMessage,
+  ServerResponse,
+  FastifyBaseLogger,
+  ZodTypeProvider
+>;
+
+/** What the routes behind the key share. */
+export interface RouteContext extends ServeDeps {
+  readonly states: StreamStates;
+  readonly hub: LiveHub;
+  readonly tenantOf: (request: Pick<FastifyRequest, 'headers'>) => TenantId;
+}
+
+/** Sends an answer that is JSON text already: to read it only to write it again would cut long integers. */
+export function sendJsonText(reply: unknown, text: string): Promise<never> {
+  return (reply as FastifyReply)
+    .type('application/json; charset=utf-8')
+    .send(text) as unknown as Promise<never>;
+}
+
+/** Fails with `unknown-stream`. */
+export function streamOf(context: ServeDeps, tenant: TenantId, name: string): Versioned<StreamDefinition> {
+  const stream = context.catalog.stream(tenant, name);
+  if (stream === undefined) {
+    throw new MillraceError(
+      'unknown-stream',
+      `There is no stream ${JSON.stringify(name)}. PUT /v1/streams/NAME makes one; GET /v1/streams lists them.`,
+    );
+  }
+  return stream;
+}
+
+/** Aborts when the caller goes away before the answer. */
+export function goneSignal(request: { readonly raw: IncomingMessage }): AbortSignal {
+  const controller = new AbortController();
+  const { socket } = request.raw;
+  const gone = () => controller.abort();
+  // The socket outlives the request on a kept-alive connection; the listener must not.
+  socket?.once('close', gone);
+  request.raw.once('close', () => {
+    if (socket?.destroyed) gone();
+  });
+  return controller.signal;
+}
+
+/** Query parameters that are absent are left out, as the ports want it. */
+export function present<T extends object>(values: T): { [K in keyof T]: Exclude<T[K], undefined> } {
+  return Object.fromEntries(Object.entries(values).filter(([, value]) => value !== undefined)) as {
+    [K in keyof T]: Exclude<T[K], undefined>;
+  };
+}

@@ -1,0 +1,220 @@
+/** `GET|PUT|DELETE /v1/{streams,rollups}/{name}` and `POST /v1/plan`. */
+import { z } from 'zod';
+import type { TenantId } from '../../base/brand.ts';
+import { MillraceError } from '../../base/errors.ts';
+import type { Definition, Versioned } from '../../catalog/port.ts';
+import { rollupDocument, streamDocument } from '../../define/index.ts';
+import { etagOf, isKnown, requiredVersion } from '../etag.ts';
+import {
+  definitionAnswer,
+  nameParams,
+  planAnswer,
+  planRequest,
+  problems,
+  rollupsAnswer,
+  streamAnswer,
+  streamsAnswer,
+} from '../schemas.ts';
+import { type App, type RouteContext, streamOf } from './context.ts';
+
+const describe = ({ definition, version, document, updatedAtMs }: Versioned) => ({
+  name: definition.name as string,
+  version,
+  updated_at: new Date(updatedAtMs).toISOString(),
+  document,
+});
+
+const nothing = z.null().describe('Done.');
+const CONDITIONAL = 'ETag and If-Match work as compare-and-set; "If-None-Match: *" only creates.';
+
+export function definitionRoutes(app: App, context: RouteContext): void {
+  const { catalog, registry, states, tenantOf } = context;
+
+  const rollupOf = (tenant: TenantId, name: string): Versioned => {
+    const rollup = catalog.rollup(tenant, name);
+    if (rollup === undefined) {
+      throw new MillraceError(
+        'unknown-rollup',
+        `There is no rollup ${JSON.stringify(name)}. PUT /v1/rollups/NAME makes one; GET /v1/rollups lists them.`,
+      );
+    }
+    return rollup;
+  };
+  const describeStream = async (tenant: TenantId, stream: ReturnType<typeof streamOf>) => ({
+    ...describe(stream),
+    state: await states.state(tenant, stream.definition),
+  });
+
+  app.get(
+    '/v1/streams',
+    {
+      schema: {
+        operationId: 'listStreams',
+        summary: 'Every stream, and how it is doing',
+        tags: ['Definitions'],
+        response: { 200: streamsAnswer, ...problems('unauthorized') },
+      },
+    },
+    async (request) => {
+      const tenant = tenantOf(request);
+      return {
+        streams: await Promise.all(catalog.streams(tenant).map((stream) => describeStream(tenant, stream))),
+      };
+    },
+  );
+
+  app.get(
+    '/v1/streams/:name',
+    {
+      schema: {
+        operationId: 'getStream',
+        summary: 'One stream',
+        tags: ['Definitions'],
+        params: nameParams,
+        response: { 200: streamAnswer, ...problems('unauthorized', 'unknown-stream') },
+      },
+    },
+    async (request, reply) => {
+      const tenant = tenantOf(request);
+      const stream = streamOf(context, tenant, request.params.name);
+      reply.header('etag', etagOf(stream.version));
+      return describeStream(tenant, stream);
+    },
+  );
+
+  app.get(
+    '/v1/rollups',
+    {
+      schema: {
+        operationId: 'listRollups',
+        summary: 'Every rollup',
+        tags: ['Definitions'],
+        response: { 200: rollupsAnswer, ...problems('unauthorized') },
+      },
+    },
+    async (request) => ({ rollups: catalog.rollups(tenantOf(request)).map(describe) }),
+  );
+
+  app.get(
+    '/v1/rollups/:name',
+    {
+      schema: {
+        operationId: 'getRollup',
+        summary: 'One rollup',
+        tags: ['Definitions'],
+        params: nameParams,
+        response: { 200: definitionAnswer, 304: nothing, ...problems('unauthorized', 'unknown-rollup') },
+      },
+    },
+    async (request, reply) => {
+      const rollup = rollupOf(tenantOf(request), request.params.name);
+      reply.header('etag', etagOf(rollup.version));
+      if (isKnown(request.headers['if-none-match'], rollup.version)) return reply.code(304).send(null);
+      return describe(rollup);
+    },
+  );
+
+  for (const kind of ['stream', 'rollup'] as const) {
+    changeRoutes(app, context, kind);
+  }
+
+  app.post(
+    '/v1/plan',
+    {
+      schema: {
+        operationId: 'plan',
+        summary: 'What would change if these definitions were applied; nothing is changed',
+        tags: ['Definitions'],
+        body: planRequest,
+        response: {
+          200: planAnswer,
+          ...problems('bad-request', 'unauthorized', 'too-large', 'unsupported-media-type'),
+        },
+      },
+    },
+    async (request) => {
+      const { streams = {}, rollups = {} } = request.body;
+      const changes = registry.plan(tenantOf(request), { streams, rollups });
+      return { changes: changes.map((change) => ({ ...change, effects: [...change.effects] })) };
+    },
+  );
+}
+
+function changeRoutes(
+  app: App,
+  { catalog, registry, tenantOf }: RouteContext,
+  kind: Definition['kind'],
+): void {
+  const versionOf = (tenant: TenantId, name: string): number | undefined =>
+    (kind === 'stream' ? catalog.stream(tenant, name) : catalog.rollup(tenant, name))?.version;
+  const conditionsOf = (headers: Readonly<Record<string, unknown>>) => ({
+    ifMatch: headers['if-match'] as string | undefined,
+    ifNoneMatch: headers['if-none-match'] as string | undefined,
+  });
+  const unknown = kind === 'stream' ? 'unknown-stream' : 'unknown-rollup';
+  const title = kind === 'stream' ? 'Stream' : 'Rollup';
+
+  app.put(
+    `/v1/${kind}s/:name`,
+    {
+      // The registry checks the document and reports every mistake with a hint; the schema only describes it.
+      validatorCompiler: () => (value) => ({ value }),
+      schema: {
+        operationId: `put${title}`,
+        summary: `Makes or changes a ${kind}`,
+        description: CONDITIONAL,
+        tags: ['Definitions'],
+        params: nameParams,
+        body: kind === 'stream' ? streamDocument : rollupDocument,
+        response: {
+          200: definitionAnswer,
+          201: definitionAnswer,
+          ...problems(
+            'bad-definition',
+            'unauthorized',
+            'conflict',
+            'precondition-failed',
+            'too-large',
+            'unsupported-media-type',
+          ),
+        },
+      },
+    },
+    async (request, reply) => {
+      const tenant = tenantOf(request);
+      const { name } = request.params;
+      const ifVersion = requiredVersion(conditionsOf(request.headers), versionOf(tenant, name));
+      const { result, created } = await registry.put(tenant, kind, name, request.body, {
+        author: 'api',
+        ...(ifVersion === undefined ? {} : { ifVersion }),
+      });
+      reply.code(created ? 201 : 200).header('etag', etagOf(result.version));
+      if (created) reply.header('location', `/v1/${kind}s/${encodeURIComponent(name)}`);
+      return describe(result);
+    },
+  );
+
+  app.delete(
+    `/v1/${kind}s/:name`,
+    {
+      schema: {
+        operationId: `delete${title}`,
+        summary: kind === 'stream' ? 'Forgets a stream and everything in it' : 'Forgets a rollup',
+        description: CONDITIONAL,
+        tags: ['Definitions'],
+        params: nameParams,
+        response: { 204: nothing, ...problems('unauthorized', unknown, 'conflict', 'precondition-failed') },
+      },
+    },
+    async (request, reply) => {
+      const tenant = tenantOf(request);
+      const { name } = request.params;
+      const current = versionOf(tenant, name);
+      if (current === undefined)
+        throw new MillraceError(unknown, `There is no ${kind} ${JSON.stringify(name)}.`);
+      const ifVersion = requiredVersion(conditionsOf(request.headers), current);
+      await registry.remove(tenant, kind, name, ifVersion === undefined ? {} : { ifVersion });
+      return reply.code(204).send(null);
+    },
+  );
+}

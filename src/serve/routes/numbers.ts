@@ -1,0 +1,88 @@
+/** Numbers and events out: `/stats`, the listings of events and of quarantine. */
+import {
+  eventsAnswer,
+  eventsQuery,
+  problems,
+  quarantineAnswer,
+  quarantineQuery,
+  statsAnswer,
+  statsQuery,
+  streamParams,
+} from '../schemas.ts';
+import { type App, goneSignal, present, type RouteContext, sendJsonText } from './context.ts';
+
+export function numberRoutes(app: App, context: RouteContext): void {
+  const { stats, events, quarantine, tenantOf } = context;
+  const mistakes = problems('bad-request', 'unauthorized', 'unknown-stream', 'too-busy', 'query-timeout');
+
+  app.get(
+    '/v1/streams/:stream/stats',
+    {
+      schema: {
+        operationId: 'getStats',
+        summary: 'Numbers of a stream',
+        description: 'Answers come from the smallest rollup that can answer exactly, else from the events.',
+        tags: ['Numbers'],
+        params: streamParams,
+        querystring: statsQuery,
+        response: { 200: statsAnswer, ...mistakes },
+      },
+    },
+    async (request, reply) => {
+      const answer = await stats.ask(
+        tenantOf(request),
+        request.params.stream,
+        present(request.query),
+        goneSignal(request),
+      );
+      // The rows are text already; to read them as numbers would cut the digits of large integers.
+      return sendJsonText(
+        reply,
+        `{"columns":${JSON.stringify(answer.columns)},"rows":${answer.rowsJson},"meta":${JSON.stringify(answer.meta)}}`,
+      );
+    },
+  );
+
+  app.get(
+    '/v1/streams/:stream/events',
+    {
+      schema: {
+        operationId: 'listEvents',
+        summary: 'Stored events, newest first',
+        tags: ['Events'],
+        params: streamParams,
+        querystring: eventsQuery,
+        response: { 200: eventsAnswer, ...mistakes },
+      },
+    },
+    async (request, reply) => {
+      const tenant = tenantOf(request);
+      const { stream } = request.params;
+      const page = await events.list(tenant, stream, present(request.query), goneSignal(request));
+      return sendJsonText(reply, `{"events":${page.eventsJson},"next_cursor":${JSON.stringify(page.next)}}`);
+    },
+  );
+
+  app.get(
+    '/v1/streams/:stream/quarantine',
+    {
+      schema: {
+        operationId: 'listQuarantine',
+        summary: 'Lines that could not be stored, and why',
+        tags: ['Events'],
+        params: streamParams,
+        querystring: quarantineQuery,
+        response: { 200: quarantineAnswer, ...mistakes },
+      },
+    },
+    async (request, reply) => {
+      const tenant = tenantOf(request);
+      const { stream } = request.params;
+      const page = await quarantine.list(tenant, stream, present(request.query), goneSignal(request));
+      return sendJsonText(
+        reply,
+        `{"quarantined":${JSON.stringify(page.records)},"reasons":${JSON.stringify(page.reasons)},"next_cursor":${JSON.stringify(page.next)}}`,
+      );
+    },
+  );
+}

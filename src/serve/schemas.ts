@@ -1,0 +1,273 @@
+/** The shapes of requests and answers. The same schemas check what comes in and describe it in `/openapi.json`. */
+import { z } from 'zod';
+import { ERROR_CATALOGUE, type ErrorCode } from '../base/errors.ts';
+
+const moment = z.iso.datetime({ offset: true });
+const whole = z.int().min(0);
+
+export const problem = z
+  .object({
+    type: z.string().describe('`/problems/CODE`: stable, and an address that explains it.'),
+    title: z.string(),
+    status: z.int(),
+    detail: z.string().describe('What to do about it.'),
+    issues: z
+      .array(z.object({ path: z.string(), message: z.string() }))
+      .optional()
+      .describe('Every mistake at once, each with its path.'),
+    request_id: z.string(),
+  })
+  .meta({
+    id: 'Problem',
+    description: 'RFC 9457 problem details.',
+    examples: [
+      {
+        type: '/problems/unknown-stream',
+        title: 'There is no such stream',
+        status: 404,
+        detail: 'There is no stream "clicks". PUT /v1/streams/clicks makes it.',
+        request_id: '018f2c5e7d3a7b3c9d1e2f3a4b5c6d7e-1a',
+      },
+    ],
+  });
+
+const stateExample = {
+  accepted: 1_000,
+  stored: 990,
+  duplicates: 4,
+  quarantined: 1,
+  late: 0,
+  late_dropped: 0,
+  pending: 5,
+  lag_ms: 120,
+  freshness_ms: 141.5,
+  newest_at: '2024-05-01T12:00:00.000Z',
+  as_of: '2024-05-01T11:59:59.880Z',
+  first_event_time: '2024-04-30T00:00:00.000Z',
+  last_event_time: '2024-05-01T11:59:58.000Z',
+  log_bytes: 240_000,
+};
+
+export const streamState = z
+  .object({
+    accepted: whole.describe(
+      'Events in the log: stored + duplicates + quarantined + late_dropped + pending.',
+    ),
+    stored: whole,
+    duplicates: whole,
+    quarantined: whole,
+    late: whole.describe('Behind the watermark by more than the stream allows, whatever became of them.'),
+    late_dropped: whole,
+    pending: whole.describe('In the log, not yet in the store.'),
+    lag_ms: z.number().min(0).describe('Age of the oldest pending event; 0 when there is none.'),
+    freshness_ms: z
+      .number()
+      .min(0)
+      .describe('Time from acknowledgement to being visible, as last measured; else the lag.'),
+    newest_at: moment.nullable().describe('Arrival of the newest event.'),
+    as_of: moment.nullable().describe('Arrival of the newest event that is in the store.'),
+    first_event_time: moment.nullable(),
+    last_event_time: moment.nullable(),
+    log_bytes: whole,
+  })
+  .meta({ id: 'StreamState', examples: [stateExample] });
+export type StreamStateAnswer = z.infer<typeof streamState>;
+
+const document = z.record(z.string(), z.unknown());
+const version = z.int().min(1).describe('Counts from 1; the ETag is `"VERSION"`.');
+
+const streamExample = {
+  name: 'visits',
+  version: 1,
+  updated_at: '2024-05-01T12:00:00.000Z',
+  document: { fields: { page: 'string', seconds: 'float64', at: 'timestamp' }, eventTime: 'at' },
+};
+export const streamAnswer = z
+  .object({ name: z.string(), version, updated_at: moment, document, state: streamState })
+  .meta({ id: 'Stream', examples: [{ ...streamExample, state: stateExample }] });
+export const streamsAnswer = z.object({ streams: z.array(streamAnswer) });
+
+export const definitionAnswer = z
+  .object({ name: z.string(), version, updated_at: moment, document })
+  .meta({ id: 'Definition', examples: [streamExample] });
+export const rollupsAnswer = z.object({ rollups: z.array(definitionAnswer) });
+
+export const planRequest = z.object({ streams: document.optional(), rollups: document.optional() }).meta({
+  examples: [
+    {
+      streams: { visits: { fields: { page: 'string' } } },
+      rollups: { by_page: { from: 'visits', by: ['page'], every: '1m', measures: { visits: 'count()' } } },
+    },
+  ],
+});
+export const planAnswer = z
+  .object({
+    changes: z.array(
+      z.object({
+        kind: z.enum(['stream', 'rollup']),
+        name: z.string(),
+        action: z.enum(['create', 'change', 'none', 'refused']),
+        effects: z.array(z.string()),
+        reason: z.string().optional(),
+      }),
+    ),
+  })
+  .meta({
+    examples: [
+      { changes: [{ kind: 'stream', name: 'visits', action: 'create', effects: ['makes the stream'] }] },
+    ],
+  });
+
+export const streamParams = z.object({ stream: z.string().describe('Name of the stream.') });
+export const nameParams = z.object({ name: z.string() });
+
+const text = z.string();
+const fromTo = {
+  from: text.optional().describe('RFC 3339, epoch milliseconds or relative (`-1h`); included.'),
+  to: text.optional().describe('As `from`; excluded. Default `now`.'),
+};
+const where = z
+  .array(text)
+  .max(32)
+  .optional()
+  .describe('Repeatable `field:op:value`; ops: eq ne in nin gt gte lt lte like.');
+
+export const statsQuery = z.strictObject({
+  fn: z
+    .array(text)
+    .max(32)
+    .optional()
+    .describe(
+      'Repeatable: count, sum(f), avg(f), min(f), max(f), unique(f), p50(f)…p99.9(f), top(f,k), rate. Default count.',
+    ),
+  ...fromTo,
+  every: text
+    .optional()
+    .describe('Width of a bucket: `1s`, `1m`, `1h`, `1d`, `1w`, `1mo` …; absent: one total.'),
+  tz: text.optional().describe('IANA zone for buckets of a day and more. Default UTC.'),
+  by: text.optional().describe('Dimensions, separated by commas.'),
+  where,
+  order: text.optional(),
+  limit: text.optional(),
+  max_age: text.optional().describe('Seconds of staleness that you tolerate. Default 0.'),
+});
+export const statsAnswer = z
+  .object({
+    columns: z.array(z.object({ name: z.string(), type: z.string() })),
+    rows: z.array(document),
+    meta: z.object({
+      source: z.string().describe('`rollup NAME`, `events`, or several joined by ` + `.'),
+      as_of: moment.nullable(),
+      lag_ms: z.number(),
+      cached: z.boolean(),
+      elapsed_ms: z.number(),
+      from: moment,
+      to: moment,
+    }),
+  })
+  .meta({
+    id: 'Stats',
+    examples: [
+      {
+        columns: [
+          { name: 'page', type: 'string' },
+          { name: 'count', type: 'uint64' },
+        ],
+        rows: [{ page: '/', count: 3 }],
+        meta: {
+          source: 'rollup by_page',
+          as_of: '2024-05-01T11:59:59.880Z',
+          lag_ms: 0,
+          cached: false,
+          elapsed_ms: 3.1,
+          from: '2024-05-01T11:00:00.000Z',
+          to: '2024-05-01T12:00:00.000Z',
+        },
+      },
+    ],
+  });
+
+const limit = (most: number) =>
+  z.coerce.number<string>().int().min(1).max(most).default(100).describe(`1 to ${most}. Default 100.`);
+const cursor = text.optional().describe('`next_cursor` of the page before.');
+
+export const eventsQuery = z.strictObject({ limit: limit(1_000), cursor, ...fromTo, where });
+export const eventsAnswer = z.object({ events: z.array(document), next_cursor: z.string().nullable() }).meta({
+  examples: [
+    {
+      events: [{ _id: '7', _time: '2024-05-01T12:00:00.000Z', _offset: 6, page: '/', seconds: 1.5 }],
+      next_cursor: null,
+    },
+  ],
+});
+
+export const quarantineQuery = z.strictObject({ limit: limit(1_000), cursor, reason: text.optional() });
+export const quarantineAnswer = z
+  .object({
+    quarantined: z.array(document),
+    reasons: z.array(z.object({ reason: z.string(), count: whole })),
+    next_cursor: z.string().nullable(),
+  })
+  .meta({
+    examples: [
+      {
+        quarantined: [{ _offset: 3, reason: 'wrong-type', field: 'seconds', line: '{"seconds":"x"}' }],
+        reasons: [{ reason: 'wrong-type', count: 1 }],
+        next_cursor: null,
+      },
+    ],
+  });
+
+export const collectQuery = z.strictObject({
+  ack: z
+    .enum(['none', 'durable', 'stored'])
+    .default('durable')
+    .describe('none: as soon as taken; durable: after fsync; stored: after the next question sees it.'),
+});
+const rejected = z.array(z.object({ index: whole, field: z.string(), reason: z.string() }));
+const taken = {
+  accepted: whole,
+  rejected: whole,
+  errors: rejected.describe('The first 100 rejected events.'),
+};
+export const collectAnswer = z
+  .object(taken)
+  .meta({ id: 'Accepted', examples: [{ accepted: 2, rejected: 0, errors: [] }] });
+export const storedAnswer = z
+  .object({ ...taken, stored: whole, duplicates: whole, quarantined: whole, late: whole })
+  .meta({
+    id: 'Stored',
+    examples: [{ accepted: 2, rejected: 0, errors: [], stored: 1, duplicates: 1, quarantined: 0, late: 0 }],
+  });
+
+export const sqlRequest = z
+  .strictObject({
+    query: z.string().min(1).max(100_000).describe('One SELECT over streams and rollups by their names.'),
+    params: z
+      .record(
+        z.string().regex(/^[A-Za-z_][A-Za-z0-9_]{0,62}$/),
+        z.union([z.string(), z.number(), z.boolean()]),
+      )
+      .optional()
+      .describe('Values of the placeholders `{name:Type}`.'),
+    format: z.enum(['json', 'ndjson', 'csv']).default('json'),
+  })
+  .meta({
+    examples: [
+      { query: 'SELECT page, count() AS visits FROM visits GROUP BY page ORDER BY visits DESC LIMIT 10' },
+    ],
+  });
+export const sqlAnswer = z
+  .object({
+    columns: z.array(z.object({ name: z.string(), type: z.string() })),
+    rows: z.array(document),
+  })
+  .meta({
+    examples: [{ columns: [{ name: 'visits', type: 'UInt64' }], rows: [{ visits: 3 }] }],
+  });
+
+/** The problems that a route can answer with, for the document. */
+export function problems(...codes: readonly ErrorCode[]): Record<number, typeof problem> {
+  const always: readonly ErrorCode[] = ['internal', 'stopping'];
+  return Object.fromEntries([...codes, ...always].map((code) => [ERROR_CATALOGUE[code].status, problem]));
+}

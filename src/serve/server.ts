@@ -1,0 +1,205 @@
+/**
+ * The HTTP server. Events come in by a door of their own in front of the framework (events-door.ts);
+ * everything else is routed, checked and described by Fastify.
+ */
+import { createServer as createHttpServer, type Server } from 'node:http';
+import { parse } from 'node:querystring';
+import Fastify, { type FastifyRequest } from 'fastify';
+import { validatorCompiler, type ZodTypeProvider } from 'fastify-type-provider-zod';
+import { DEFAULT_TENANT } from '../base/brand.ts';
+import { MillraceError } from '../base/errors.ts';
+import { createAuthenticate } from './authenticate.ts';
+import { answerBrokenRequest, connectionsMax, isLoopback, SERVER_OPTIONS } from './connections.ts';
+import { dashboard } from './dashboard.ts';
+import type { ServeDeps } from './deps.ts';
+import { createEventsDoor } from './events-door.ts';
+import { matchEventsUrl } from './events-url.ts';
+import { Freshness } from './freshness.ts';
+import { LiveHub } from './live/hub.ts';
+import { Methods } from './methods.ts';
+import { Metrics } from './metrics.ts';
+import { openapi } from './openapi.ts';
+import { toMillraceError, toProblem } from './problem.ts';
+import { Readiness } from './readiness.ts';
+import { createRequestIds } from './request-ids.ts';
+import { collectRoutes } from './routes/collect.ts';
+import type { App, RouteContext } from './routes/context.ts';
+import { definitionRoutes } from './routes/definitions.ts';
+import { liveRoutes } from './routes/live.ts';
+import { numberRoutes } from './routes/numbers.ts';
+import { openRoutes } from './routes/open.ts';
+import { StreamStates } from './stream-states.ts';
+
+export interface MillraceServer {
+  /** Starts to take requests; from then on `/readyz` answers 200. Resolves with `http://HOST:PORT`. */
+  listen(): Promise<string>;
+  /**
+   * New requests get 503 `stopping`; followers are let go; requests under way have 5 s to end. Resolves when no
+   * connection is left.
+   */
+  close(): Promise<void>;
+  readonly app: App;
+}
+
+const CLOSE_MS = 5_000;
+const JSON_BODY_BYTES_MAX = 2 ** 20;
+/** Parameters that may stand several times: always a list. */
+const REPEATABLE = ['fn', 'where'];
+const ALIVE_PATHS = new Set(['/healthz', '/readyz']);
+
+export async function createServer(deps: ServeDeps): Promise<MillraceServer> {
+  const { settings, clock, logger } = deps;
+  const authenticate = createAuthenticate(deps.adminKeyHash);
+  const requestIds = createRequestIds(deps.ids, clock);
+  const metrics = new Metrics();
+  const readiness = new Readiness(deps.engine, clock);
+  const freshness = new Freshness(deps);
+  const states = new StreamStates({ ...deps, freshness });
+  const hub = new LiveHub({
+    ...deps,
+    states,
+    onFailure: (error) => logger.warn({ err: error }, 'followers could not be served; trying again'),
+  });
+  const door = createEventsDoor({
+    ...deps,
+    authenticate,
+    requestIds,
+    metrics,
+    freshness,
+    isStopping: () => readiness.stopping,
+  });
+  const context: RouteContext = {
+    ...deps,
+    states,
+    hub,
+    tenantOf: (request) => authenticate(request.headers.authorization).tenant,
+  };
+
+  const app = Fastify({
+    serverFactory: (handle): Server => {
+      const server = createHttpServer(SERVER_OPTIONS, (request, response) => {
+        const events = request.method === 'POST' ? matchEventsUrl(request.url ?? '') : undefined;
+        if (events === undefined) handle(request, response);
+        else void door(request, response, events);
+      });
+      server.maxConnections = connectionsMax();
+      return server;
+    },
+    loggerInstance: logger,
+    disableRequestLogging: true,
+    bodyLimit: JSON_BODY_BYTES_MAX,
+    genReqId: (request) => requestIds(request.headers['x-request-id']),
+    clientErrorHandler: (error, socket) => answerBrokenRequest(error, socket, requestIds(undefined)),
+    return503OnClosing: false,
+    routerOptions: { querystringParser: parseQuery, maxParamLength: 256 },
+  }).withTypeProvider<ZodTypeProvider>() as unknown as App;
+
+  app.setValidatorCompiler(validatorCompiler);
+  // Answers are made by our own code and tested against their schemas; to check each one again costs time.
+  app.setSerializerCompiler(() => (answer) => JSON.stringify(answer));
+
+  const methods = new Methods();
+  app.addHook('onRoute', ({ url, method }) => methods.add(url, [method].flat()));
+  app.addHook('onRequest', async (request, reply) => {
+    reply.header('x-request-id', request.id).header('x-content-type-options', 'nosniff');
+    if (!readiness.stopping) return;
+    reply.header('connection', 'close');
+    if (!ALIVE_PATHS.has(pathOf(request))) {
+      throw new MillraceError('stopping', 'The server is stopping. Send again soon.');
+    }
+  });
+  app.addHook('onResponse', async (request, reply) => {
+    const { url, config } = request.routeOptions;
+    if ((config as { countsItself?: boolean }).countsItself) return;
+    metrics.done(
+      url === undefined ? 'unmatched' : `${request.method} ${url}`,
+      reply.statusCode,
+      reply.elapsedTime,
+    );
+  });
+  app.setErrorHandler((thrown, request, reply) => {
+    const error = toMillraceError(thrown);
+    if (error.code === 'internal') {
+      logger.error(
+        { err: thrown, requestId: request.id, route: request.routeOptions.url },
+        'a request failed',
+      );
+    }
+    const problem = toProblem(error, request.id);
+    return reply.code(problem.status).headers(problem.headers).send(problem.body);
+  });
+  app.setNotFoundHandler((request, reply) => {
+    const path = pathOf(request);
+    const allowed = methods.at(path);
+    if (allowed.length === 0 || allowed.includes(request.method)) {
+      throw new MillraceError('not-found', `There is nothing at ${path}; /docs lists what there is.`);
+    }
+    reply.header('allow', allowed.join(', '));
+    throw new MillraceError(
+      'method-not-allowed',
+      `${path} knows ${allowed.join(', ')}, not ${request.method}.`,
+    );
+  });
+
+  await openapi(app);
+  await app.register(async (scope) => collectRoutes(scope as unknown as App, door));
+  await app.register(async (scope) => {
+    scope.addHook('onRequest', async (request) => {
+      context.tenantOf(request);
+    });
+    const guarded = scope as unknown as App;
+    definitionRoutes(guarded, context);
+    numberRoutes(guarded, context);
+    liveRoutes(guarded, context);
+  });
+  openRoutes(app, context, { metrics, readiness, metricsAreOpen: isLoopback(settings.MILLRACE_HOST) });
+  await dashboard(app, deps.webDirectory);
+  metrics.watchStreams(DEFAULT_TENANT, deps.catalog, states);
+  metrics.gauge('millrace_live_followers', 'Connections that follow a stream', () => hub.followers);
+  await app.ready();
+
+  let closed: Promise<void> | undefined;
+  const close = async (): Promise<void> => {
+    readiness.markStopping();
+    hub.close();
+    const server = app.server as Server;
+    const ended = new AbortController();
+    const closing = app.close().then(() => ended.abort());
+    // A kept-alive connection becomes idle only after the answer that is under way.
+    const until = clock.monotonicMs() + CLOSE_MS;
+    while (!ended.signal.aborted && clock.monotonicMs() < until) {
+      server.closeIdleConnections();
+      await clock.sleep(20, ended.signal);
+    }
+    server.closeAllConnections();
+    await closing;
+  };
+
+  return {
+    app,
+    listen: async () => {
+      await app.listen({ host: settings.MILLRACE_HOST, port: settings.MILLRACE_PORT, backlog: 4_096 });
+      readiness.markReady();
+      const address = app.server.address();
+      const port = typeof address === 'object' && address !== null ? address.port : settings.MILLRACE_PORT;
+      const host = settings.MILLRACE_HOST.includes(':')
+        ? `[${settings.MILLRACE_HOST}]`
+        : settings.MILLRACE_HOST;
+      return `http://${host}:${port}`;
+    },
+    close: () => {
+      closed ??= close();
+      return closed;
+    },
+  };
+}
+
+const pathOf = (request: Pick<FastifyRequest, 'url'>): string => request.url.split('?', 1)[0]!;
+
+function parseQuery(text: string): Record<string, unknown> {
+  const query: Record<string, unknown> = { ...parse(text) };
+  for (const name of REPEATABLE) {
+    if (typeof query[name] === 'string') query[name] = [query[name]];
+  }
+  return query;
+}
