@@ -117,7 +117,7 @@ export function seriesRows(
 export function refuseIfTooMany(rows: number, limit: number | undefined): void {
   const most = limit === undefined ? ROWS_MAX : SERIES_ROWS_MAX;
   if (rows <= most) return;
-  const message = `the series has ${rows} rows, more than ${most}; ask for wider buckets, fewer dimensions or a narrower where${limit === undefined ? ', or give a limit' : ''}`;
+  const message = `the series has more than ${most} rows; ask for wider buckets, fewer dimensions or a narrower where${limit === undefined ? ', or give a limit' : ''}`;
   throw new MillraceError('bad-question', `by: ${message}`, { issues: [{ path: 'by', message }] });
 }
 

@@ -1,7 +1,7 @@
 /** Events themselves: newest first in pages, or as they come from an offset on. */
 
 import type { Clock } from '../base/clock.ts';
-import { type Issue, invariant } from '../base/errors.ts';
+import { type Issue, invariant, MillraceError } from '../base/errors.ts';
 import type { Catalog } from '../catalog/port.ts';
 import type { Field } from '../define/model.ts';
 import { type Engine, eventsTable, type Statement } from '../store/index.ts';
@@ -10,7 +10,7 @@ import { eventColumns, eventJson } from './event-json.ts';
 import { PAGE_ROWS_MAX, parsePage } from './listing.ts';
 import { throwIfAny } from './parse.ts';
 import type { Events } from './port.ts';
-import { timeRange } from './statement.ts';
+import { BOUNDED, RESULT_BYTES_MAX, timeRange } from './statement.ts';
 import { streamOf } from './stats.ts';
 import { MOMENT_MS_MAX, MOMENT_MS_MIN } from './time.ts';
 import { type Condition, conditionSql, Parameters, parseCondition } from './where.ts';
@@ -46,7 +46,7 @@ export function createEvents({ engine, catalog, clock }: ListingOptions): Events
         where.push(timeRange(range, parameters));
       }
       if (page.after) where.push(behind(page.after, '_time', parameters));
-      const text = `SELECT ${eventColumns(stream)}, _partition, toString(_offset) FROM ${eventsTable(tenant, stream.name)}${where.length > 0 ? ` WHERE ${where.join(' AND ')}` : ''} ORDER BY _time DESC, _partition DESC, _offset DESC LIMIT ${parameters.bind('UInt64', page.limit + 1)}`;
+      const text = `SELECT ${eventColumns(stream)}, _partition, toString(_offset) FROM ${eventsTable(tenant, stream.name)}${where.length > 0 ? ` WHERE ${where.join(' AND ')}` : ''} ORDER BY _time DESC, _partition DESC, _offset DESC LIMIT ${parameters.bind('UInt64', page.limit + 1)} ${BOUNDED}`;
       const rows = await read(engine, { text, params: parameters.values }, signal);
       const shown = rows.slice(0, page.limit);
       const last = shown.at(-1);
@@ -63,9 +63,31 @@ export function createEvents({ engine, catalog, clock }: ListingOptions): Events
     async since(tenant, streamName, partition, fromOffset, limit, signal) {
       invariant(limit >= 1 && limit <= PAGE_ROWS_MAX, 'a tail reads 1 to 1000 events at a time');
       const stream = streamOf(catalog, tenant, streamName);
-      const parameters = new Parameters();
-      const text = `SELECT ${eventColumns(stream)}, _partition, toString(_offset) FROM ${eventsTable(tenant, stream.name)} WHERE _partition = ${parameters.bind('UInt16', partition)} AND _offset >= ${parameters.bind('UInt64', fromOffset)} ORDER BY _offset LIMIT ${parameters.bind('UInt64', limit)}`;
-      const rows = await read(engine, { text, params: parameters.values }, signal);
+      const between = async (from: number, to: number | undefined, most: number): Promise<Row[]> => {
+        const parameters = new Parameters();
+        const where = [
+          `_partition = ${parameters.bind('UInt16', partition)}`,
+          `_offset >= ${parameters.bind('UInt64', from)}`,
+          ...(to === undefined ? [] : [`_offset < ${parameters.bind('UInt64', to)}`]),
+        ];
+        const text = `SELECT ${eventColumns(stream)}, _partition, toString(_offset) FROM ${eventsTable(tenant, stream.name)} WHERE ${where.join(' AND ')} ORDER BY _offset LIMIT ${parameters.bind('UInt64', most)} ${BOUNDED}`;
+        return read(engine, { text, params: parameters.values }, signal);
+      };
+      // Nearly always all are near by; looking there first spares sorting everything that came since.
+      const near = fromOffset + TAIL_WINDOW;
+      const upTo = async (most: number): Promise<Row[]> => {
+        const rows = await between(fromOffset, near, most);
+        if (rows.length < most) rows.push(...(await between(near, undefined, most - rows.length)));
+        return rows;
+      };
+      let rows: Row[] | undefined;
+      for (let most = limit; rows === undefined; most = Math.ceil(most / 2)) {
+        rows = await upTo(most).catch((error: unknown) => {
+          // Very large events come in smaller portions: a tail must get past them.
+          if (most > 1 && error instanceof MillraceError && error.code === 'bad-question') return undefined;
+          throw error;
+        });
+      }
       return rows.map(([row, extra, , , offset]) => ({
         offset: Number(offset),
         json: eventJson(stream, row, extra),
@@ -73,6 +95,8 @@ export function createEvents({ engine, catalog, clock }: ListingOptions): Events
     },
   };
 }
+
+const TAIL_WINDOW = 100_000;
 
 type Row = readonly [
   row: readonly (string | null)[],
@@ -87,7 +111,16 @@ async function read(
   statement: Statement,
   signal: AbortSignal | undefined,
 ): Promise<Row[]> {
-  const bytes = await engine.query(statement, 'JSONCompactEachRow', signal ? { signal } : {});
+  const bytes = await engine
+    .query(statement, 'JSONCompactEachRow', signal ? { signal } : {})
+    .catch((error: unknown) => {
+      if (!(error instanceof MillraceError) || error.code !== 'bad-question') throw error;
+      const message = `the page would be larger than ${RESULT_BYTES_MAX / 2 ** 20} MiB; ask for fewer events`;
+      throw new MillraceError('bad-question', message, {
+        issues: [{ path: 'limit', message }],
+        cause: error,
+      });
+    });
   const lines = Buffer.from(bytes).toString('utf8').split('\n');
   return lines.filter((line) => line !== '').map((line) => JSON.parse(line) as Row);
 }

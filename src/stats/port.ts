@@ -92,7 +92,10 @@ export interface Events {
     request?: EventsRequest,
     signal?: AbortSignal,
   ): Promise<EventsAnswer>;
-  /** Stored events of one log partition from an offset on, in the order of the log; at most `limit`. */
+  /**
+   * Stored events of one log partition from an offset on, in the order of the log. At most `limit` (1-1000), and fewer when they
+   * are very large: there is no more only when none comes.
+   */
   since(
     tenant: TenantId,
     stream: string,

@@ -59,10 +59,14 @@ export function toSql(asked: StatsStatement): Statement {
 SELECT ${[...keys, ...merged].join(', ')} FROM (
 ${sources.join('\nUNION ALL\n')}
 )${grouping}
-)${order} LIMIT ${parameters.bind('UInt64', asked.rowsMax)}`,
+)${order} LIMIT ${parameters.bind('UInt64', asked.rowsMax)} ${BOUNDED}`,
     params: parameters.values,
   };
 }
+
+export const RESULT_BYTES_MAX = 64 * 2 ** 20;
+/** An answer is held in memory whole. */
+export const BOUNDED = `SETTINGS max_result_bytes = ${RESULT_BYTES_MAX}, result_overflow_mode = 'throw'`;
 
 const dimensionAlias = (field: Field): string => quoteIdentifier(`d.${field.name}`);
 const mergedAlias = (state: string): string => quoteIdentifier(`m.${state}`);

@@ -1,7 +1,7 @@
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { membersOf } from '../../src/stats/event-json.ts';
 import { createEvents, createQuarantine } from '../../src/stats/index.ts';
-import { quarantineTable } from '../../src/store/index.ts';
+import { eventsTable, quarantineTable } from '../../src/store/index.ts';
 import { visit, World } from './fixture.ts';
 
 let world: World;
@@ -83,6 +83,22 @@ describe('events', () => {
   it('are followed along a partition of the log', async () => {
     const tail = await events().since(world.tenant, 'visits', 1, 5, 3);
     expect(tail.map((one) => one.offset)).toEqual([5, 7, 9]);
+    expect(await events().since(world.tenant, 'visits', 0, 25, 1_000)).toHaveLength(1);
+    expect(await events().since(world.tenant, 'visits', 0, 26, 1_000)).toEqual([]);
+    await world.engine.execute({
+      text: `INSERT INTO ${eventsTable(world.tenant, 'visits')} (id, city, note, _received, _partition, _offset) SELECT number, 'far', repeat('[[]]', 500000), toDateTime64('2024-01-01 00:00:00', 3, 'UTC'), 2, 1000000 + number FROM numbers(50)`,
+    });
+    const far = await events().since(world.tenant, 'visits', 2, 3, 2);
+    expect(far.map((one) => one.offset)).toEqual([1_000_000, 1_000_001]);
+    // 50 events of 2 MB do not fit into one answer; the tail gets past them all the same.
+    const some = await events().since(world.tenant, 'visits', 2, 3, 50);
+    expect(some.map((one) => one.offset)).toEqual(
+      Array.from({ length: 25 }, (_, index) => 1_000_000 + index),
+    );
+    await expect(events().list(world.tenant, 'visits', { where: ['city:eq:far'] })).rejects.toMatchObject({
+      code: 'bad-question',
+      issues: [{ path: 'limit' }],
+    });
     expect(JSON.parse(tail[0]!.json)).toMatchObject({ id: 5, _offset: 5, _partition: 1 });
   });
 });

@@ -96,7 +96,7 @@ SELECT toInt64(_bucket * 1000 - positiveModulo(_bucket * 1000, {p0:Int64})) AS _
 UNION ALL
 SELECT toInt64(toUnixTimestamp64Milli(_time) - positiveModulo(toUnixTimestamp64Milli(_time), {p0:Int64})) AS _b, sum(toUInt64(1)) AS \`_count\`, sum(ifNull(CAST(\`price\`, 'Nullable(Decimal(38, 4))'), CAST(0, 'Decimal(38, 4)'))) AS \`sum.price\`, sum(toUInt64(isNotNull(\`price\`))) AS \`n.price\` FROM \`t_default\`.\`events_visits\` WHERE _time >= fromUnixTimestamp64Milli({p7:Int64}, 'UTC') AND _time < fromUnixTimestamp64Milli({p8:Int64}, 'UTC') AND \`kind\` = {p1:String} GROUP BY _b
 ) GROUP BY _b
-) LIMIT {p9:UInt64}`);
+) LIMIT {p9:UInt64} SETTINGS max_result_bytes = 67108864, result_overflow_mode = 'throw'`);
     expect(params).toEqual({
       p0: 60_000,
       p1: 'b',
