@@ -8,6 +8,7 @@
 
 import type { Offset, StreamName, TenantId } from '../base/brand.ts';
 import type { Clock } from '../base/clock.ts';
+import { MillraceError } from '../base/errors.ts';
 import type { Catalog } from '../catalog/port.ts';
 import type { StreamDefinition } from '../define/model.ts';
 import type { Log } from '../log/index.ts';
@@ -101,6 +102,10 @@ export class StreamWorker {
 
   /** Runs `work` between two batches. */
   exclusively<T>(work: () => Promise<T>): Promise<T> {
+    if (this.#stopped)
+      return Promise.reject(
+        new MillraceError('stopping', 'the server is stopping; try again later', { retryAfterSeconds: 5 }),
+      );
     return new Promise((resolve, reject) => {
       this.#exclusive.push(() => work().then(resolve, reject));
       this.#wake?.();
