@@ -2,7 +2,10 @@
 import { existsSync } from 'node:fs';
 import { type Browser, chromium } from 'playwright-core';
 
-const PLACES = ['/usr/bin/chromium', '/usr/bin/chromium-browser', '/usr/bin/google-chrome'];
+/** `MILLRACE_CHROMIUM` names another place. */
+const PLACES = process.env.MILLRACE_CHROMIUM
+  ? [process.env.MILLRACE_CHROMIUM]
+  : ['/usr/bin/chromium', '/usr/bin/chromium-browser', '/usr/bin/google-chrome'];
 
 /**
  * Where Chromium is; undefined, and said aloud, when there is none. With `MILLRACE_REQUIRE_SERVICES=1` its
@@ -11,7 +14,7 @@ const PLACES = ['/usr/bin/chromium', '/usr/bin/chromium-browser', '/usr/bin/goog
 export function findChromium(): string | undefined {
   const found = PLACES.find((path) => existsSync(path));
   if (found === undefined) {
-    const message = `No Chromium at ${PLACES.join(', ')}: the tests of the page are skipped.`;
+    const message = `No Chromium at ${PLACES.join(', ')}: the tests of the page cannot run.`;
     if (process.env.MILLRACE_REQUIRE_SERVICES === '1') throw new Error(message);
     console.warn(`\n*** SKIPPED: ${message}\n`);
   }

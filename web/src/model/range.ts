@@ -14,9 +14,12 @@ export interface Step {
   /** As the `every` parameter has it. */
   readonly every: string;
   readonly label: string;
-  /** Width; of a month, the shortest. */
+  /** Width; of months, the shortest. */
   readonly ms: number;
+  /** Start of the bucket that holds a moment. */
   readonly floor: (ms: number) => number;
+  /** Start of the bucket after the one that starts here. */
+  readonly next: (ms: number) => number;
 }
 
 const STEPS: readonly Step[] = [
@@ -29,7 +32,9 @@ const STEPS: readonly Step[] = [
   even('6h', '6 hours', 6 * HOUR),
   even('1d', '1 day', DAY),
   { ...even('1w', '1 week', 7 * DAY), floor: (ms) => floorTo(ms - FIRST_MONDAY, 7 * DAY) + FIRST_MONDAY },
-  { every: '1mo', label: '1 month', ms: 28 * DAY, floor: startOfMonth },
+  months('1mo', '1 month', 1),
+  months('3mo', '3 months', 3),
+  months('12mo', '1 year', 12),
 ];
 
 const SPANS: Readonly<Record<Exclude<RangeName, 'all'>, number>> = {
@@ -71,22 +76,29 @@ export function align(from: number, to: number): Range {
   const step = STEPS.find(({ ms }) => (to - from) / ms <= BUCKETS_MAX - 1) ?? STEPS.at(-1)!;
   const start = step.floor(from);
   const lastBucket = step.floor(to - 1);
-  return { from: start, to: nextBucket(step, lastBucket), step };
-}
-
-function nextBucket(step: Step, bucket: number): number {
-  return step.every === '1mo' ? startOfMonth(bucket + 32 * DAY) : bucket + step.ms;
+  return { from: start, to: step.next(lastBucket), step };
 }
 
 function even(every: string, label: string, ms: number): Step {
-  return { every, label, ms, floor: (at) => floorTo(at, ms) };
+  return { every, label, ms, floor: (at) => floorTo(at, ms), next: (start) => start + ms };
 }
 
 function floorTo(value: number, width: number): number {
   return Math.floor(value / width) * width;
 }
 
-function startOfMonth(ms: number): number {
-  const date = new Date(ms);
-  return new Date(0).setUTCFullYear(date.getUTCFullYear(), date.getUTCMonth(), 1);
+/** Months count from January 1970, so that quarters and years begin where the calendar's do. */
+function months(every: string, label: string, count: number): Step {
+  const monthOf = (ms: number): number => {
+    const date = new Date(ms);
+    return (date.getUTCFullYear() - 1970) * 12 + date.getUTCMonth();
+  };
+  const startOf = (month: number): number => new Date(0).setUTCFullYear(1970, month, 1);
+  return {
+    every,
+    label,
+    ms: count * 28 * DAY,
+    floor: (ms) => startOf(floorTo(monthOf(ms), count)),
+    next: (start) => startOf(monthOf(start) + count),
+  };
 }
