@@ -16,8 +16,8 @@ export interface BodyRules {
 
 /**
  * Resolves with the decoded bytes. Rejects with `too-large`, `too-busy`, `request-timeout`, or `bad-body`
- * when the body broke off, is not as long as it was declared, or does not decompress. After a refusal the
- * rest of the body is read and thrown away.
+ * when the body broke off, is not as long as it was declared, or does not decompress. After a refusal the rest
+ * of the body is thrown away, so that its connection can be used again; one that goes on and on is destroyed.
  */
 export function readBody(source: Readable, rules: BodyRules): Promise<Buffer> {
   const { bodyBytesMax, declaredBytes, decoder, lease, deadlines } = rules;
@@ -36,7 +36,7 @@ export function readBody(source: Readable, rules: BodyRules): Promise<Buffer> {
       if (error === undefined)
         return resolve(chunks.length === 1 ? chunks[0]! : Buffer.concat(chunks, keptBytes));
       decoder?.destroy();
-      source.resume();
+      discard(source, bodyBytesMax);
       reject(error);
     };
     const keep = (chunk: Buffer) => {
@@ -90,6 +90,15 @@ export function readBody(source: Readable, rules: BodyRules): Promise<Buffer> {
     source.on('error', () => settle(brokeOff()));
     source.on('data', received).on('end', ended).on('close', closed);
   });
+}
+
+function discard(source: Readable, bytesMax: number): void {
+  let bytes = 0;
+  source.on('data', (chunk: Buffer) => {
+    bytes += chunk.length;
+    if (bytes > bytesMax) source.destroy();
+  });
+  source.resume();
 }
 
 const brokeOff = () =>
