@@ -4,7 +4,7 @@
  */
 import { createServer as createHttpServer, type Server } from 'node:http';
 import { parse } from 'node:querystring';
-import Fastify, { type FastifyRequest } from 'fastify';
+import Fastify, { type FastifyReply, type FastifyRequest, LogController } from 'fastify';
 import { validatorCompiler, type ZodTypeProvider } from 'fastify-type-provider-zod';
 import { DEFAULT_TENANT } from '../base/brand.ts';
 import { MillraceError } from '../base/errors.ts';
@@ -75,6 +75,18 @@ export async function createServer(deps: ServeDeps): Promise<MillraceServer> {
     tenantOf: (request) => authenticate(request.headers.authorization).tenant,
   };
 
+  const answerProblem = (thrown: unknown, request: FastifyRequest, reply: FastifyReply): FastifyReply => {
+    const error = toMillraceError(thrown);
+    if (error.code === 'internal') {
+      logger.error(
+        { err: thrown, requestId: request.id, route: request.routeOptions?.url },
+        'a request failed',
+      );
+    }
+    const problem = toProblem(error, request.id);
+    return reply.code(problem.status).headers(problem.headers).send(problem.body);
+  };
+
   const app = Fastify({
     serverFactory: (handle): Server => {
       const server = createHttpServer(SERVER_OPTIONS, (request, response) => {
@@ -86,14 +98,18 @@ export async function createServer(deps: ServeDeps): Promise<MillraceServer> {
       return server;
     },
     loggerInstance: logger,
-    disableRequestLogging: true,
+    logController: new LogController({ disableRequestLogging: true }),
     bodyLimit: JSON_BODY_BYTES_MAX,
     genReqId: (request) => requestIds(request.headers['x-request-id']),
     clientErrorHandler: (error, socket) => answerBrokenRequest(error, socket, requestIds(undefined)),
+    frameworkErrors: (error, request, reply) => {
+      answerProblem(error, request as FastifyRequest, reply as unknown as FastifyReply);
+    },
     return503OnClosing: false,
     routerOptions: { querystringParser: parseQuery, maxParamLength: 256 },
   }).withTypeProvider<ZodTypeProvider>() as unknown as App;
 
+  app.removeContentTypeParser('text/plain');
   app.setValidatorCompiler(validatorCompiler);
   // Answers are made by our own code and tested against their schemas; to check each one again costs time.
   app.setSerializerCompiler(() => (answer) => JSON.stringify(answer));
@@ -117,17 +133,7 @@ export async function createServer(deps: ServeDeps): Promise<MillraceServer> {
       reply.elapsedTime,
     );
   });
-  app.setErrorHandler((thrown, request, reply) => {
-    const error = toMillraceError(thrown);
-    if (error.code === 'internal') {
-      logger.error(
-        { err: thrown, requestId: request.id, route: request.routeOptions.url },
-        'a request failed',
-      );
-    }
-    const problem = toProblem(error, request.id);
-    return reply.code(problem.status).headers(problem.headers).send(problem.body);
-  });
+  app.setErrorHandler(answerProblem);
   app.setNotFoundHandler((request, reply) => {
     const path = pathOf(request);
     const allowed = methods.at(path);

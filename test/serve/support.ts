@@ -1,0 +1,180 @@
+/** The whole server over real parts in a directory of its own; a test may replace what must misbehave. */
+import { createHash } from 'node:crypto';
+import { mkdtemp, rm } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { createParser } from 'eventsource-parser';
+import pino from 'pino';
+import { DEFAULT_TENANT } from '../../src/base/brand.ts';
+import { systemClock } from '../../src/base/clock.ts';
+import { nodeFiles } from '../../src/base/files.ts';
+import { systemIds } from '../../src/base/ids.ts';
+import { openCatalog } from '../../src/catalog/index.ts';
+import { createCollect } from '../../src/collect/index.ts';
+import { readSettings } from '../../src/config.ts';
+import { createIngest } from '../../src/ingest/index.ts';
+import { openFileLog } from '../../src/log/index.ts';
+import { createRegistry } from '../../src/registry/index.ts';
+import { createServer, type ServeDeps } from '../../src/serve/index.ts';
+import { createEvents, createQuarantine, createStats } from '../../src/stats/index.ts';
+import { openChdb, StoreTables } from '../../src/store/index.ts';
+
+export const KEY = 'a-key-for-the-tests';
+
+export const VISITS = {
+  fields: { page: 'string', seconds: 'float64', big: { type: 'uint64', optional: true } },
+  eventId: 'page',
+  dedupe: { within: '1h' },
+};
+
+export async function startParts() {
+  const directory = await mkdtemp(join(tmpdir(), 'millrace-serve-'));
+  const engine = openChdb({ directory: `${directory}/store`, readers: 2, writers: 1 });
+  const clock = systemClock;
+  const ids = systemIds;
+  const files = nodeFiles;
+  const catalog = openCatalog(`${directory}/catalog.sqlite`, clock);
+  const log = await openFileLog({ directory: `${directory}/log`, files, clock, ids, lingerMs: 1 });
+  const ingest = createIngest({ catalog, log, engine, files, clock, directory, onFailure: () => undefined });
+  const registry = createRegistry({ catalog, schema: new StoreTables(engine), ingest, log });
+  const settings = readSettings({ MILLRACE_PORT: '0' });
+  const collect = createCollect({
+    catalog,
+    log,
+    ingest,
+    clock,
+    limits: {
+      bodyBytesMax: 2 ** 20,
+      eventBytesMax: 2 ** 16,
+      inFlightBytesMax: 2 ** 24,
+      backlogBytesMax: 2 ** 26,
+      bodyTimeoutMs: 60_000,
+      storedTimeoutMs: 30_000,
+    },
+  });
+  const deps: ServeDeps = {
+    settings,
+    catalog,
+    registry,
+    collect,
+    stats: createStats({ engine, catalog, log, ingest, clock }),
+    events: createEvents({ engine, catalog, clock }),
+    quarantine: createQuarantine({ engine, catalog, clock }),
+    log,
+    ingest,
+    engine,
+    clock,
+    ids,
+    logger: pino({ level: 'silent' }),
+    adminKeyHash: createHash('sha256').update(KEY).digest('hex'),
+    webDirectory: join(directory, 'no-dashboard'),
+  };
+  return {
+    deps,
+    directory,
+    tenant: DEFAULT_TENANT,
+    close: async () => {
+      await log.close();
+      await ingest.stop();
+      await engine.close();
+      catalog.close();
+      await rm(directory, { recursive: true, force: true });
+    },
+  };
+}
+
+export type Parts = Awaited<ReturnType<typeof startParts>>;
+
+export async function startServer(parts: Parts, changes: Partial<ServeDeps> = {}) {
+  const server = await createServer({ ...parts.deps, ...changes });
+  const url = await server.listen();
+  return { ...server, url, call: caller(url) };
+}
+
+export interface Reply {
+  readonly status: number;
+  readonly headers: Headers;
+  readonly text: string;
+  // biome-ignore lint/suspicious/noExplicitAny: answers are read loosely, as a client without types does.
+  readonly json: any;
+}
+
+export type Call = (
+  method: string,
+  path: string,
+  body?: unknown,
+  headers?: Readonly<Record<string, string>>,
+) => Promise<Reply>;
+
+function caller(url: string): Call {
+  return async (method, path, body, headers = {}) => {
+    const text = body === undefined || typeof body === 'string' ? body : JSON.stringify(body);
+    const reply = await fetch(url + path, {
+      method,
+      headers: {
+        authorization: `Bearer ${KEY}`,
+        ...(text === undefined ? {} : { 'content-type': 'application/json' }),
+        ...headers,
+      },
+      ...(text === undefined ? {} : { body: text }),
+    });
+    const answer = await reply.text();
+    const isJson = /json/.test(reply.headers.get('content-type') ?? '');
+    return {
+      status: reply.status,
+      headers: reply.headers,
+      text: answer,
+      json:
+        isJson && answer !== '' && !reply.headers.get('content-type')?.includes('ndjson')
+          ? JSON.parse(answer)
+          : undefined,
+    };
+  };
+}
+
+export interface Message {
+  readonly event: string | undefined;
+  readonly id: string | undefined;
+  // biome-ignore lint/suspicious/noExplicitAny: as above.
+  readonly data: any;
+}
+
+/** Follows a feed until `stop` is called or the server ends it. */
+export async function follow(url: string, path: string, headers: Readonly<Record<string, string>> = {}) {
+  const stop = new AbortController();
+  const reply = await fetch(url + path, {
+    headers: { authorization: `Bearer ${KEY}`, ...headers },
+    signal: stop.signal,
+  });
+  const messages: Message[] = [];
+  let wake = () => {};
+  const parser = createParser({
+    onEvent: ({ event, id, data }) => {
+      messages.push({ event, id, data: JSON.parse(data) });
+      wake();
+    },
+  });
+  const ended = (async () => {
+    try {
+      for await (const chunk of reply.body!) parser.feed(Buffer.from(chunk).toString('utf8'));
+    } catch {
+      // Stopped by us.
+    }
+  })();
+  return {
+    status: reply.status,
+    messages,
+    ended,
+    stop: () => stop.abort(),
+    /** Waits for the first message that fits. */
+    until: async (fits: (message: Message) => boolean): Promise<Message> => {
+      for (;;) {
+        const found = messages.find(fits);
+        if (found) return found;
+        await new Promise<void>((resolve) => {
+          wake = resolve;
+        });
+      }
+    },
+  };
+}
