@@ -17,7 +17,7 @@ const CATCH_UP_MS = 180_000;
 
 export async function run(options: BenchOptions, print: Print): Promise<void> {
   const small = options.size === 'small';
-  const seconds = options.seconds ?? (small ? 1 : 30);
+  const seconds = options.seconds ?? (small ? 0.5 : 30);
   for (const rate of RATES) {
     const wanted = small && rate !== 'max' ? rate / 10 : rate;
     const server = await startServer();

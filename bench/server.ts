@@ -4,7 +4,7 @@ import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
-import { PROJECT } from './paths.ts';
+import { builtProgram, PROJECT } from './paths.ts';
 import { type Usage, usageOf } from './process-usage.ts';
 
 export const BENCH_KEY = 'bench-key-123';
@@ -15,6 +15,8 @@ export interface BenchServer {
   readonly url: string;
   readonly key: string;
   usage(): Usage;
+  /** A number of `/metrics`, summed over its labels; 0 when it is not there. */
+  metric(name: string): Promise<number>;
   /** Gives the body as parsed JSON; rejects with the status and the answer when it is not 2xx. */
   ask(method: 'GET' | 'PUT' | 'POST', path: string, body?: unknown): Promise<unknown>;
   stop(): Promise<void>;
@@ -23,11 +25,13 @@ export interface BenchServer {
 export interface ServerOptions {
   /** Further `MILLRACE_*` settings. */
   readonly env?: Readonly<Record<string, string>>;
+  /** A program of `dist/bench` in the server's place. */
+  readonly program?: string;
 }
 
 export async function startServer(options: ServerOptions = {}): Promise<BenchServer> {
   const directory = mkdtempSync(join(tmpdir(), 'millrace-bench-'));
-  const [program, ...args] = command();
+  const [program, ...args] = command(options.program);
   const child = spawn(program, args, {
     // Not the project's directory: a config file that lies there must not change what is measured.
     cwd: directory,
@@ -55,6 +59,7 @@ export async function startServer(options: ServerOptions = {}): Promise<BenchSer
       url,
       key: BENCH_KEY,
       usage: () => usageOf(child.pid ?? 0),
+      metric: (name) => readMetric(`${url}/metrics`, name),
       ask: (method, path, body) => ask(`${url}${path}`, method, body),
       stop,
     };
@@ -68,7 +73,8 @@ export async function startServer(options: ServerOptions = {}): Promise<BenchSer
  * `BENCH_SERVER` may name another command, words separated by spaces and paths absolute, for example to profile:
  * `BENCH_SERVER="node --cpu-prof --cpu-prof-dir=/tmp/profile /path/to/dist/src/cli/main.js start"`.
  */
-function command(): readonly [string, ...string[]] {
+function command(ours: string | undefined): readonly [string, ...string[]] {
+  if (ours !== undefined) return [process.execPath, builtProgram(ours)];
   const [program, ...args] = (process.env.BENCH_SERVER ?? '').split(' ').filter((word) => word !== '');
   return program === undefined
     ? [process.execPath, join(PROJECT, 'bin', 'millrace.cjs'), 'start']
@@ -112,6 +118,15 @@ async function ask(url: string, method: string, body: unknown): Promise<unknown>
   const text = await answer.text();
   if (!answer.ok) throw new Error(`${method} ${url}: ${answer.status} ${text.slice(0, 500)}`);
   return text === '' ? undefined : JSON.parse(text);
+}
+
+async function readMetric(url: string, name: string): Promise<number> {
+  const text = await (await fetch(url, { headers: { authorization: `Bearer ${BENCH_KEY}` } })).text();
+  const values = text
+    .split('\n')
+    .filter((line) => line.startsWith(`${name} `) || line.startsWith(`${name}{`))
+    .map((line) => Number(line.slice(line.lastIndexOf(' ') + 1)));
+  return values.reduce((sum, value) => sum + value, 0);
 }
 
 async function end(child: ChildProcess): Promise<void> {

@@ -3,7 +3,7 @@ import { readFigures, toMarkdown } from '../../bench/markdown.ts';
 
 const line = JSON.stringify({
   bench: 'collect',
-  case: 'single 1 KB',
+  case: 'single 1 KB, door alone',
   requests_per_second: 18_000,
   p99_ms: 20.5,
   fsync: true,
@@ -20,7 +20,7 @@ describe('the report', () => {
         '',
         '| case | targets | requests per second | p99 ms | fsync |',
         '| --- | --- | ---: | ---: | --- |',
-        '| single 1 KB | requests per second ≥ 20 000: 90 % of it; p99 ms ≤ 25: reached | 18 000 | 20.5 | on |',
+        '| single 1 KB, door alone | requests per second ≥ 20 000: 90 % of it; p99 ms ≤ 25: reached | 18 000 | 20.5 | on |',
         '',
         'Notes: on one machine.',
         '',

@@ -1,0 +1,93 @@
+/**
+ * The front door alone: HTTP, collect, log and fsync are the real ones, and nothing applies the log to the store. It
+ * tells what the door could take if ingest had cores of its own. Started by `collect.bench.ts`.
+ */
+import { createHash } from 'node:crypto';
+import pino from 'pino';
+import { DEFAULT_TENANT, type Offset } from '../src/base/brand.ts';
+import { systemClock } from '../src/base/clock.ts';
+import { nodeFiles } from '../src/base/files.ts';
+import { systemIds } from '../src/base/ids.ts';
+import { openCatalog } from '../src/catalog/index.ts';
+import { createCollect } from '../src/collect/index.ts';
+import { readSettings } from '../src/config.ts';
+import { parseStream } from '../src/define/index.ts';
+import type { Ingest } from '../src/ingest/index.ts';
+import { openFileLog } from '../src/log/index.ts';
+import { createServer, type ServeDeps } from '../src/serve/index.ts';
+import { STREAM, streamDocument } from './definitions.ts';
+
+const settings = readSettings(process.env);
+const directory = settings.MILLRACE_DATA;
+const clock = systemClock;
+const files = nodeFiles;
+await files.mkdir(directory);
+
+/** Applies nothing, and says so. */
+const ingest: Pick<Ingest, 'state' | 'applied'> = {
+  state: () => ({
+    applied: 0 as Offset,
+    watermarkMs: undefined,
+    appliedReceivedAtMs: 0,
+    totals: { stored: 0, duplicates: 0, quarantined: 0, lateDropped: 0, late: 0, withUnknownFields: 0 },
+  }),
+  applied: () => new Promise(() => undefined),
+};
+
+/** A stage that this door never reaches; reaching it is an error of the benchmark. */
+const absent = <T extends object>(name: string): T =>
+  new Proxy({} as T, {
+    get: () => () => {
+      throw new Error(`${name} is not part of this benchmark`);
+    },
+  });
+
+const catalog = openCatalog(`${directory}/catalog.sqlite`, clock);
+catalog.put(DEFAULT_TENANT, parseStream(STREAM, streamDocument()));
+const log = await openFileLog({
+  directory: `${directory}/log`,
+  files,
+  clock,
+  ids: systemIds,
+  lingerMs: settings.MILLRACE_LINGER_MS,
+});
+const collect = createCollect({
+  catalog,
+  log,
+  ingest,
+  clock,
+  limits: {
+    bodyBytesMax: settings.MILLRACE_BODY_BYTES_MAX,
+    eventBytesMax: settings.MILLRACE_EVENT_BYTES_MAX,
+    inFlightBytesMax: settings.MILLRACE_IN_FLIGHT_BYTES_MAX,
+    backlogBytesMax: settings.MILLRACE_BACKLOG_BYTES_MAX,
+    bodyTimeoutMs: 60_000,
+    storedTimeoutMs: 60_000,
+  },
+});
+const server = await createServer({
+  settings,
+  catalog,
+  registry: absent<ServeDeps['registry']>('the registry'),
+  collect,
+  stats: absent<ServeDeps['stats']>('stats'),
+  events: absent<ServeDeps['events']>('the listing of events'),
+  quarantine: absent<ServeDeps['quarantine']>('the quarantine'),
+  log,
+  ingest,
+  engine: { ...absent<ServeDeps['engine']>('the engine'), rows: () => Promise.resolve([]) },
+  clock,
+  ids: systemIds,
+  logger: pino({ level: settings.MILLRACE_LOG_LEVEL }, pino.destination(2)),
+  adminKeyHash: createHash('sha256')
+    .update(settings.MILLRACE_ADMIN_KEY ?? '')
+    .digest('hex'),
+  webDirectory: directory,
+});
+process.stdout.write(`ready at ${await server.listen()}\n`);
+process.once('SIGTERM', async () => {
+  await server.close();
+  await log.close();
+  catalog.close();
+  process.exit(0);
+});
