@@ -2,11 +2,11 @@
 import type { TenantId } from '../base/brand.ts';
 import type { Clock } from '../base/clock.ts';
 import { MillraceError } from '../base/errors.ts';
-import type { Catalog } from '../catalog/port.ts';
-import type { StreamDefinition } from '../define/model.ts';
+import type { Catalog, Versioned } from '../catalog/port.ts';
+import { type RollupDefinition, type StreamDefinition, tiersOf } from '../define/model.ts';
 import type { Ingest } from '../ingest/port.ts';
 import type { Log } from '../log/port.ts';
-import { type Engine, eventsTable } from '../store/index.ts';
+import { type Engine, eventsTable, rollupTable } from '../store/index.ts';
 import {
   columnsOf,
   readEngineRows,
@@ -50,7 +50,8 @@ export function createStats(options: StatsOptions): Stats {
       const nowMs = clock.now();
       const question = parseQuestion(request, stream, nowMs);
       const freshness = freshnessOf(log, ingest, tenant, stream, nowMs);
-      const range = await rangeOf(engine, tenant, stream, question);
+      const rollups = catalog.rollups(tenant).filter(({ definition }) => definition.from === stream.name);
+      const range = await rangeOf(engine, tenant, stream, rollups, question);
       const starts = startsOf(question, range);
       // What lies before the earliest event may be counted too: whole buckets of the widest tier are cheaper.
       const plannedFromMs =
@@ -61,7 +62,7 @@ export function createStats(options: StatsOptions): Stats {
         fromMs: plannedFromMs,
         toMs: range.toMs,
         starts,
-        rollups: catalog.rollups(tenant).filter(({ definition }) => definition.from === stream.name),
+        rollups,
       });
       const series = question.every !== undefined;
       let rows: string[] = [];
@@ -103,19 +104,33 @@ export function streamOf(catalog: Pick<Catalog, 'stream'>, tenant: TenantId, nam
 const DAY_MS = 86_400_000;
 const floorToDay = (ms: number): number => Math.floor(ms / DAY_MS) * DAY_MS;
 
-/** Without `from`: from the earliest event, which the engine knows without reading any. */
+/**
+ * Without `from`: from the earliest event, which the engine knows without reading any. Rollups outlive events that
+ * a stream forgets; then the earliest day of a rollup counts too.
+ */
 async function rangeOf(
   engine: Pick<Engine, 'rows'>,
   tenant: TenantId,
   stream: StreamDefinition,
+  rollups: readonly Versioned<RollupDefinition>[],
   { fromMs, toMs }: Question,
 ): Promise<{ fromMs: number; toMs: number }> {
   if (fromMs !== undefined) return { fromMs, toMs };
-  const [found] = await engine.rows<{ at: string; events: string }>({
-    text: `SELECT toUnixTimestamp64Milli(min(_time)) AS at, count() AS events FROM ${eventsTable(tenant, stream.name)}`,
-  });
-  const earliest = found && Number(found.events) > 0 ? Number(found.at) : toMs;
-  return { fromMs: Math.min(earliest, toMs), toMs };
+  const earliest = [
+    `SELECT toUnixTimestamp64Milli(min(_time)) AS at, count() AS found FROM ${eventsTable(tenant, stream.name)}`,
+  ];
+  if (stream.retention.hotMs !== undefined) {
+    for (const { definition, version } of rollups) {
+      const widest = tiersOf(definition.everySeconds).at(-1)!;
+      earliest.push(
+        `SELECT min(_bucket) * 1000 AS at, count() AS found FROM ${rollupTable(tenant, definition.name, version)} WHERE _tier = ${widest}`,
+      );
+    }
+  }
+  const text = earliest.join(' UNION ALL ');
+  const rows = await engine.rows<{ at: string; found: string }>({ text });
+  const moments = rows.filter(({ found }) => Number(found) > 0).map(({ at }) => Number(at));
+  return { fromMs: Math.min(toMs, ...moments), toMs };
 }
 
 function startsOf({ every, zone }: Question, { fromMs, toMs }: { fromMs: number; toMs: number }): number[] {

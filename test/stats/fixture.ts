@@ -164,17 +164,17 @@ export class World {
     await rm(this.#directory, { recursive: true, force: true });
   }
 
-  catalog(rollups: readonly RollupDefinition[] = []) {
+  catalog(rollups: readonly RollupDefinition[] = [], definition = stream) {
     return {
-      stream: (_tenant: string, name: string) => (name === stream.name ? versioned(stream) : undefined),
+      stream: (_tenant: string, name: string) => (name === stream.name ? versioned(definition) : undefined),
       rollups: () => rollups.map(versioned),
     };
   }
 
-  stats(rollups: readonly RollupDefinition[] = []) {
+  stats(rollups: readonly RollupDefinition[] = [], definition = stream) {
     return createStats({
       engine: this.engine,
-      catalog: this.catalog(rollups),
+      catalog: this.catalog(rollups, definition),
       log: { state: () => this.logState },
       ingest: { state: () => this.ingestState },
       clock: this.clock,
