@@ -1,4 +1,5 @@
 /** `application/json`: one object, or an array of them. Each event's bytes are kept as they were sent. */
+import { isUtf8 } from 'node:buffer';
 import { MillraceError } from '../base/errors.ts';
 import { CHECKED_BYTES_MAX, type Framed, type FrameRules, NEWLINE } from './framed.ts';
 import { LineWriter } from './line-writer.ts';
@@ -12,6 +13,7 @@ export const TOO_DEEP = `nests deeper than ${DEPTH_MAX} levels`;
 
 /** The value of a JSON body. Fails with `bad-body`. */
 export function parseJsonBody(body: Buffer): unknown {
+  if (!isUtf8(body)) throw new MillraceError('bad-body', 'The body is not valid UTF-8.');
   try {
     return JSON.parse(body.toString('utf8'));
   } catch (error) {

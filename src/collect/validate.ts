@@ -202,8 +202,14 @@ function decimalMistake(
   const wholeDigits = type.precision - type.scale;
   const reason = `must be a decimal of at most ${wholeDigits} digits before the point and ${type.scale} after it`;
   if (typeof value !== 'number' && typeof value !== 'string') return reason;
-  const text = typeof value === 'number' ? exactText(value, line, path) : value;
+  const text = typeof value === 'number' ? plainText(value, line, path) : value;
   const parts = text.length > NUMBER_LENGTH_MAX ? null : DECIMAL.exec(text);
-  if (parts === null || !/\d/.test(text)) return reason;
+  if (parts === null || !(wholeDigits === 0 ? /\d/ : /^[+-]?\d/).test(text)) return reason;
   return parts[1]!.length > wholeDigits || (parts[2] ?? '').length > type.scale ? reason : undefined;
+}
+
+/** Digits as sent where they are all digits; else as the engine would print the number: 1e-3 is 0.001. */
+function plainText(value: number, line: Buffer | undefined, path: Path): string {
+  const text = exactText(value, line, path);
+  return INTEGER.test(text) ? text : String(value);
 }

@@ -10,7 +10,10 @@ import { CLICKS, refusal, setUp } from './helpers.ts';
 const LINES = `${Array.from({ length: 500 }, (_, id) => `{"id":${id},"name":"n"}`).join('\n')}\n`;
 
 /** The bytes of one zstd frame made by hand: stored blocks, or one byte repeated. */
-function zstdFrame(blocks: readonly ({ raw: Buffer } | { repeat: number; times: number })[], window = 0x50): Buffer {
+function zstdFrame(
+  blocks: readonly ({ raw: Buffer } | { repeat: number; times: number })[],
+  window = 0x50,
+): Buffer {
   const parts: Buffer[] = [Buffer.from([0x28, 0xb5, 0x2f, 0xfd, 0x00, window])];
   for (const [index, block] of blocks.entries()) {
     const last = index === blocks.length - 1 ? 1 : 0;
@@ -42,7 +45,9 @@ describe('a body that is compressed', () => {
   for (const [contentEncoding, encode] of Object.entries(encoders)) {
     it(`is taken as ${contentEncoding}`, async () => {
       const { log, send } = setUp();
-      await expect(send(encode(Buffer.from(LINES)), { contentEncoding })).resolves.toMatchObject({ accepted: 500 });
+      await expect(send(encode(Buffer.from(LINES)), { contentEncoding })).resolves.toMatchObject({
+        accepted: 500,
+      });
       expect(`${log.lines().join('\n')}\n`).toBe(LINES);
     });
     if (contentEncoding === 'identity') continue;
@@ -51,7 +56,9 @@ describe('a body that is compressed', () => {
       const { log, refused } = setUp();
       const whole = encode(Buffer.from(LINES));
       for (const keep of [1, 5, 12, Math.floor(whole.length / 2), whole.length - 1]) {
-        expect((await refused(whole.subarray(0, keep), { contentEncoding })).code, `${keep} bytes`).toBe('bad-body');
+        expect((await refused(whole.subarray(0, keep), { contentEncoding })).code, `${keep} bytes`).toBe(
+          'bad-body',
+        );
       }
       expect((await refused('{"id":1}\n', { contentEncoding })).code).toBe('bad-body');
       expect((await refused(randomBytes(500), { contentEncoding })).code).toBe('bad-body');
@@ -72,13 +79,17 @@ describe('a body that is compressed', () => {
 
   it('is refused when the encoding is unknown', async () => {
     expect((await setUp().refused('{}', { contentEncoding: 'deflate' })).code).toBe('unsupported-media-type');
-    expect((await setUp().refused('{}', { contentEncoding: 'gzip, br' })).code).toBe('unsupported-media-type');
+    expect((await setUp().refused('{}', { contentEncoding: 'gzip, br' })).code).toBe(
+      'unsupported-media-type',
+    );
   });
 
   it('may not ask for a zstd window of gigabytes, nor for endless work', async () => {
     const { refused } = setUp();
     const contentEncoding = 'zstd';
-    expect((await refused(zstdFrame([{ raw: Buffer.from('{}') }], 0xa8), { contentEncoding })).message).toMatch(/window/);
+    expect(
+      (await refused(zstdFrame([{ raw: Buffer.from('{}') }], 0xa8), { contentEncoding })).message,
+    ).toMatch(/window/);
     const blocks = Array.from({ length: 20_000 }, () => ({ raw: Buffer.alloc(0) }));
     expect((await refused(zstdFrame(blocks, 0x68), { contentEncoding })).message).toMatch(/small blocks/);
   });
@@ -87,11 +98,15 @@ describe('a body that is compressed', () => {
     const text = Buffer.from(LINES.repeat(50));
     const read = async (compressed: Buffer) => {
       const parts: Buffer[] = [];
-      for await (const part of Readable.from([compressed]).pipe(new ZstdDecoder(64 * 2 ** 20))) parts.push(part);
+      for await (const part of Readable.from([compressed]).pipe(new ZstdDecoder(64 * 2 ** 20)))
+        parts.push(part);
       return Buffer.concat(parts);
     };
     for (const level of ['-1', '-3', '-19']) {
-      const compressed = execFileSync('zstd', [level, '-c', '-q'], { input: text, stdio: ['pipe', 'pipe', 'ignore'] });
+      const compressed = execFileSync('zstd', [level, '-c', '-q'], {
+        input: text,
+        stdio: ['pipe', 'pipe', 'ignore'],
+      });
       expect((await read(compressed)).equals(text)).toBe(true);
       expect((await read(Buffer.concat([compressed, compressed]))).length).toBe(2 * text.length);
     }

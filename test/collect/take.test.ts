@@ -101,10 +101,18 @@ describe('acknowledging', () => {
 
   it('none: answers at once, counts what is lost, and keeps its bytes accounted for meanwhile', async () => {
     const lost: unknown[] = [];
-    const { send, log, refused } = setUp(CLICKS, { inFlightBytesMax: 15 }, { onLost: (loss) => lost.push(loss) });
+    const { send, log, refused } = setUp(
+      CLICKS,
+      { inFlightBytesMax: 15 },
+      { onLost: (loss) => lost.push(loss) },
+    );
     let fail = () => {};
     log.beforeAppend = () => new Promise((_, reject) => (fail = () => reject(new Error('disk full'))));
-    await expect(send('{"id":1}\n', { ack: 'none' })).resolves.toEqual({ accepted: 1, rejected: 0, errors: [] });
+    await expect(send('{"id":1}\n', { ack: 'none' })).resolves.toEqual({
+      accepted: 1,
+      rejected: 0,
+      errors: [],
+    });
     expect((await refused('{"id":2}\n', { ack: 'none' })).code).toBe('too-busy');
     fail();
     await new Promise((resolve) => setImmediate(resolve));
@@ -192,7 +200,9 @@ describe('partitions', () => {
     const { send, log } = setUp(stream);
     await send(Array.from({ length: 100 }, (_, id) => `{"id":${id}}`).join('\n'));
     await send(Array.from({ length: 100 }, (_, id) => `{"id":"${id}"}\r\n`).join(''));
-    await send(JSON.stringify(Array.from({ length: 100 }, (_, id) => ({ name: 'x', id }))), { contentType: JSON_TYPE });
+    await send(JSON.stringify(Array.from({ length: 100 }, (_, id) => ({ name: 'x', id }))), {
+      contentType: JSON_TYPE,
+    });
     expect(log.partitions.size).toBe(8);
     let total = 0;
     for (const partition of log.partitions.keys()) {
@@ -210,7 +220,12 @@ describe('partitions', () => {
     const { send, log } = setUp(stream);
     await send(`{"id":1,"place":"${place}"}\n{oops}\n{"id":2,"place":"${place.toLowerCase()}"}\n`);
     const wanted = fnv1a(place.toLowerCase().replaceAll('-', '')) % 4;
-    expect(log.lines(wanted).filter((line) => line.includes('place')).map((line) => JSON.parse(line).id)).toEqual([1, 2]);
+    expect(
+      log
+        .lines(wanted)
+        .filter((line) => line.includes('place'))
+        .map((line) => JSON.parse(line).id),
+    ).toEqual([1, 2]);
     expect(log.lines(0)).toContain('{oops}');
   });
 
