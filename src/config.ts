@@ -31,6 +31,15 @@ const schema = z.object({
 export type Settings = z.infer<typeof schema>;
 export type SettingName = keyof Settings;
 
+/** Every setting with its default, undefined where there is none. */
+export const SETTING_DEFAULTS: Readonly<Record<SettingName, string | number | undefined>> =
+  Object.fromEntries(
+    Object.entries(schema.shape).map(([name, type]) => [name, type.safeParse(undefined).data]),
+  ) as Record<SettingName, string | number | undefined>;
+
+/** The environment as it stands; the command line is handed this and reads settings and addresses from it. */
+export const readEnvironment = (): Readonly<Record<string, string | undefined>> => ({ ...process.env });
+
 const PORTS: Record<
   'MILLRACE_LOG' | 'MILLRACE_STORE' | 'MILLRACE_LAKE' | 'MILLRACE_CATALOG' | 'MILLRACE_CACHE',
   string

@@ -158,8 +158,9 @@ export class MillraceClient {
     return follow(this.#transport, stream, options);
   }
 
-  async streams(): Promise<readonly StreamInfo[]> {
-    return ((await this.#get(pathOf('streams'))) as { readonly streams: readonly StreamInfo[] }).streams;
+  async streams(signal?: AbortSignal): Promise<readonly StreamInfo[]> {
+    return ((await this.#get(pathOf('streams'), signal)) as { readonly streams: readonly StreamInfo[] })
+      .streams;
   }
 
   /** Makes or changes a stream from its JSON document. */

@@ -138,7 +138,7 @@ export interface EventsPage {
   /** Newest first. */
   readonly events: readonly StoredEvent[];
   /** Cursor of the next page; null at the end. */
-  readonly next: string | null;
+  readonly next_cursor: string | null;
 }
 
 export interface StreamInfo {

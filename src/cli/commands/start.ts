@@ -1,0 +1,72 @@
+import type { Command } from 'commander';
+import { readSettings, SETTING_DEFAULTS, type SettingName } from '../../config.ts';
+import { loadProject } from '../../define/load.ts';
+import { plainCommand } from '../connect.ts';
+import { Failure, type Io } from '../io.ts';
+
+const CLOSE_MS_MAX = 10_000;
+const NAMES = Object.keys(SETTING_DEFAULTS) as SettingName[];
+
+/** `MILLRACE_ADMIN_KEY` → `admin-key` */
+const flagOf = (setting: string): string =>
+  setting.slice('MILLRACE_'.length).toLowerCase().replaceAll('_', '-');
+/** `admin-key` → `adminKey`, as the parser of flags has it. */
+const keyOf = (flag: string): string => flag.replace(/-(.)/g, (_, letter: string) => letter.toUpperCase());
+
+export function startCommand(io: Io): Command {
+  const example = `$ millrace start --port 7071 --data /var/lib/millrace
+$ MILLRACE_ADMIN_KEY=… millrace start`;
+  const command = plainCommand('start', 'the server, with the project in this directory', example);
+  for (const name of NAMES) {
+    const standard = SETTING_DEFAULTS[name];
+    command.option(
+      `--${flagOf(name)} <value>`,
+      `setting ${name}${standard === undefined ? '' : ` (default ${standard})`}`,
+    );
+  }
+  return command.action(async (options: Readonly<Record<string, string>> & { readonly json?: true }) => {
+    const project = await loadProject(io.cwd);
+    const flags = Object.fromEntries(NAMES.map((name) => [name, options[keyOf(flagOf(name))]]));
+    const settings = readSettings(io.environment, flags, project.settings);
+    const { startMillrace } = await import('../../millrace.ts');
+    const server = await startMillrace({ settings, documents: project.documents });
+    const key = server.adminKey;
+    if (options.json) {
+      io.stdout.write(
+        `${JSON.stringify({ url: server.url, ...(key === undefined ? {} : { adminKey: key }) })}\n`,
+      );
+    } else {
+      io.stdout.write(`Millrace is ready at ${server.url}\n`);
+      if (key !== undefined) io.stdout.write(`Key (shown only now; keep it): ${key}\n`);
+    }
+    await stopped(io, server.close);
+  });
+}
+
+/** Resolves when the server has ended after a signal. A second signal, or ten seconds, cut it short. */
+function stopped(io: Io, close: () => Promise<void>): Promise<void> {
+  return new Promise((resolve, reject) => {
+    let signals = 0;
+    const forget = io.onSignal(() => {
+      signals += 1;
+      const cut = (words: string) => {
+        forget();
+        reject(
+          new Failure(`${words}; what was accepted is in the log and will be applied at the next start.`),
+        );
+      };
+      if (signals > 1) return cut('stopped at the second signal');
+      void io.clock.sleep(CLOSE_MS_MAX).then(() => cut('stopping took too long'));
+      close().then(
+        () => {
+          forget();
+          resolve();
+        },
+        (error: unknown) => {
+          forget();
+          reject(error);
+        },
+      );
+    });
+  });
+}
