@@ -19,6 +19,8 @@ export interface Question {
   /** Epoch ms; undefined: from the earliest event. */
   readonly fromMs: number | undefined;
   readonly toMs: number;
+  /** No `to` was given: whatever is stored after `from` counts, and the last bucket counts as far as it is. */
+  readonly openEnd: boolean;
   readonly every: Every | undefined;
   readonly zone: string;
   readonly by: readonly Field[];
@@ -72,7 +74,7 @@ export function parseQuestion(request: StatsRequest, stream: StreamDefinition, n
   noteDoubleNames(functions, by, every !== undefined, note);
 
   throwIfAny(issues);
-  return { functions, fromMs, toMs, every, zone, by, where, order, limit };
+  return { functions, fromMs, toMs, openEnd: request.to === undefined, every, zone, by, where, order, limit };
 }
 
 export const tooManyBuckets = (): string =>

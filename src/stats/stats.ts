@@ -15,7 +15,7 @@ import {
   seriesRows,
   totalRows,
 } from './answer.ts';
-import { BUCKETS_MAX, bucketStarts, bucketsAtLeast } from './calendar.ts';
+import { BUCKETS_MAX, bucketEnd, bucketStarts, bucketsAtLeast } from './calendar.ts';
 import { freshnessOf } from './freshness.ts';
 import { type OrderKey, parseQuestion, type Question, throwIfAny, tooManyBuckets } from './parse.ts';
 import { planQuestion } from './plan.ts';
@@ -60,7 +60,7 @@ export function createStats(options: StatsOptions): Stats {
         stream,
         question,
         fromMs: plannedFromMs,
-        toMs: range.toMs,
+        toMs: plannedEnd(question, stream, range.toMs, starts),
         starts,
         rollups,
       });
@@ -102,6 +102,23 @@ export function streamOf(catalog: Pick<Catalog, 'stream'>, tenant: TenantId, nam
 }
 
 const DAY_MS = 86_400_000;
+
+/**
+ * An open end reaches as far as events can lie, in whole buckets of every tier: the current minute then comes from
+ * the rollup too.
+ */
+function plannedEnd(
+  { openEnd, every, zone }: Question,
+  stream: StreamDefinition,
+  toMs: number,
+  starts: readonly number[],
+): number {
+  if (!openEnd) return toMs;
+  const lastStart = starts.at(-1);
+  if (every) return lastStart === undefined ? toMs : Math.max(toMs, bucketEnd(every, lastStart, zone));
+  return floorToDay(toMs + stream.futureAllowedMs) + DAY_MS;
+}
+
 const floorToDay = (ms: number): number => Math.floor(ms / DAY_MS) * DAY_MS;
 
 /**
@@ -113,24 +130,27 @@ async function rangeOf(
   tenant: TenantId,
   stream: StreamDefinition,
   rollups: readonly Versioned<RollupDefinition>[],
-  { fromMs, toMs }: Question,
+  { fromMs, toMs, openEnd, every }: Question,
 ): Promise<{ fromMs: number; toMs: number }> {
   if (fromMs !== undefined) return { fromMs, toMs };
   const earliest = [
-    `SELECT toUnixTimestamp64Milli(min(_time)) AS at, count() AS found FROM ${eventsTable(tenant, stream.name)}`,
+    `SELECT toUnixTimestamp64Milli(min(_time)) AS at, toUnixTimestamp64Milli(max(_time)) AS latest, count() AS found FROM ${eventsTable(tenant, stream.name)}`,
   ];
   if (stream.retention.hotMs !== undefined) {
     for (const { definition, version } of rollups) {
       const widest = tiersOf(definition.everySeconds).at(-1)!;
       earliest.push(
-        `SELECT min(_bucket) * 1000 AS at, count() AS found FROM ${rollupTable(tenant, definition.name, version)} WHERE _tier = ${widest}`,
+        `SELECT min(_bucket) * 1000 AS at, max(_bucket) * 1000 AS latest, count() AS found FROM ${rollupTable(tenant, definition.name, version)} WHERE _tier = ${widest}`,
       );
     }
   }
   const text = earliest.join(' UNION ALL ');
-  const rows = await engine.rows<{ at: string; found: string }>({ text });
-  const moments = rows.filter(({ found }) => Number(found) > 0).map(({ at }) => Number(at));
-  return { fromMs: Math.min(toMs, ...moments), toMs };
+  const rows = await engine.rows<{ at: string; latest: string; found: string }>({ text });
+  const some = rows.filter(({ found }) => Number(found) > 0);
+  const first = Math.min(toMs, ...some.map(({ at }) => Number(at)));
+  // A series of everything ends with the last event: history is not followed by empty years.
+  const last = Math.max(first, ...some.map(({ latest }) => Number(latest))) + 1;
+  return { fromMs: first, toMs: openEnd && every ? Math.min(toMs, last) : toMs };
 }
 
 function startsOf({ every, zone }: Question, { fromMs, toMs }: { fromMs: number; toMs: number }): number[] {

@@ -53,7 +53,7 @@ describe('bad input gets a clear answer, and nothing is lost', () => {
     expect(reply.status, reply.text).toBe(200);
     expect(reply.json).toMatchObject({ accepted: 1, stored: 0, quarantined: 1 });
     const listed = await call(server, 'GET', '/v1/streams/strict/quarantine?limit=1');
-    expect((listed.json.events as { line: string; reason: string }[])[0]).toMatchObject({ line });
+    expect((listed.json.quarantined as { line: string; reason: string }[])[0]).toMatchObject({ line });
   });
 
   it('invalid UTF-8 is quarantined', async () => {

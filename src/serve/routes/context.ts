@@ -57,6 +57,7 @@ export function goneSignal(request: { readonly raw: IncomingMessage }): AbortSig
   // The socket outlives the request on a kept-alive connection; the listener must not.
   socket?.once('close', gone);
   request.raw.once('close', () => {
+    socket?.removeListener('close', gone);
     if (socket?.destroyed) gone();
   });
   return controller.signal;
