@@ -21,7 +21,7 @@ export interface ServeDeps {
   readonly quarantine: Quarantine;
   readonly log: Log;
   readonly ingest: Pick<Ingest, 'state' | 'applied'>;
-  readonly engine: Pick<Engine, 'rows' | 'stream' | 'query'>;
+  readonly engine: Pick<Engine, 'rows' | 'query'>;
   readonly clock: Clock;
   readonly ids: Ids;
   readonly logger: Logger;

@@ -28,6 +28,7 @@ import { definitionRoutes } from './routes/definitions.ts';
 import { liveRoutes } from './routes/live.ts';
 import { numberRoutes } from './routes/numbers.ts';
 import { openRoutes } from './routes/open.ts';
+import { sqlRoutes } from './routes/sql.ts';
 import { StreamStates } from './stream-states.ts';
 
 export interface MillraceServer {
@@ -157,6 +158,7 @@ export async function createServer(deps: ServeDeps): Promise<MillraceServer> {
     definitionRoutes(guarded, context);
     numberRoutes(guarded, context);
     liveRoutes(guarded, context);
+    sqlRoutes(guarded, context);
   });
   openRoutes(app, context, { metrics, readiness, metricsAreOpen: isLoopback(settings.MILLRACE_HOST) });
   await dashboard(app, deps.webDirectory);

@@ -49,6 +49,7 @@ describe('the OpenAPI document', () => {
         "GET /v1/streams/{stream}/quarantine",
         "GET /v1/streams/{stream}/stats",
         "POST /v1/plan",
+        "POST /v1/sql",
         "POST /v1/streams/{stream}/events",
         "PUT /v1/rollups/{name}",
         "PUT /v1/streams/{name}",

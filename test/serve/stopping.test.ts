@@ -93,7 +93,6 @@ describe('readiness', () => {
       },
       engine: {
         query: (...args) => engine.query(...args),
-        stream: (...args) => engine.stream(...args),
         rows: (statement, limits) =>
           broken ? Promise.reject(new Error('secret words of the store')) : engine.rows(statement, limits),
       },
@@ -113,6 +112,41 @@ describe('readiness', () => {
     const server = await createServer(parts.deps);
     expect((await server.app.inject('/readyz')).statusCode).toBe(503);
     expect((await server.app.inject('/healthz')).statusCode).toBe(200);
+    await server.close();
+  });
+});
+
+describe('a caller who goes away', () => {
+  it('ends his question', async () => {
+    let begun = () => {};
+    const beginning = new Promise<void>((resolve) => {
+      begun = resolve;
+    });
+    let ended = () => {};
+    const ending = new Promise<void>((resolve) => {
+      ended = resolve;
+    });
+    const server = await startServer(parts, {
+      stats: {
+        ask: (_tenant, _stream, _request, signal) =>
+          new Promise((_resolve, reject) => {
+            signal!.addEventListener('abort', () => {
+              ended();
+              reject(new MillraceError('bad-question', 'stopped'));
+            });
+            begun();
+          }),
+      },
+    });
+    const away = new AbortController();
+    const asked = fetch(`${server.url}/v1/streams/s/stats`, {
+      headers: { authorization: `Bearer ${KEY}` },
+      signal: away.signal,
+    });
+    await beginning;
+    away.abort();
+    await expect(asked).rejects.toThrow();
+    await ending;
     await server.close();
   });
 });

@@ -30,12 +30,13 @@ export interface RouteContext extends ServeDeps {
   readonly tenantOf: (request: Pick<FastifyRequest, 'headers'>) => TenantId;
 }
 
-/** Sends an answer that is JSON text already: to read it only to write it again would cut long integers. */
-export function sendJsonText(reply: unknown, text: string): Promise<never> {
-  return (reply as FastifyReply)
-    .type('application/json; charset=utf-8')
-    .send(text) as unknown as Promise<never>;
+/** Sends an answer that is text already: to read JSON only to write it again would cut long integers. */
+export function sendText(reply: unknown, text: string, type: string): Promise<never> {
+  return (reply as FastifyReply).type(type).send(text) as unknown as Promise<never>;
 }
+
+export const sendJsonText = (reply: unknown, text: string): Promise<never> =>
+  sendText(reply, text, 'application/json; charset=utf-8');
 
 /** Fails with `unknown-stream`. */
 export function streamOf(context: ServeDeps, tenant: TenantId, name: string): Versioned<StreamDefinition> {
@@ -50,15 +51,10 @@ export function streamOf(context: ServeDeps, tenant: TenantId, name: string): Ve
 }
 
 /** Aborts when the caller goes away before the answer. */
-export function goneSignal(request: { readonly raw: IncomingMessage }): AbortSignal {
+export function goneSignal({ raw }: { readonly raw: ServerResponse }): AbortSignal {
   const controller = new AbortController();
-  const { socket } = request.raw;
-  const gone = () => controller.abort();
-  // The socket outlives the request on a kept-alive connection; the listener must not.
-  socket?.once('close', gone);
-  request.raw.once('close', () => {
-    socket?.removeListener('close', gone);
-    if (socket?.destroyed) gone();
+  raw.once('close', () => {
+    if (!raw.writableFinished) controller.abort();
   });
   return controller.signal;
 }

@@ -33,7 +33,7 @@ export function numberRoutes(app: App, context: RouteContext): void {
         tenantOf(request),
         request.params.stream,
         present(request.query),
-        goneSignal(request),
+        goneSignal(reply),
       );
       // The rows are text already; to read them as numbers would cut the digits of large integers.
       return sendJsonText(
@@ -58,7 +58,7 @@ export function numberRoutes(app: App, context: RouteContext): void {
     async (request, reply) => {
       const tenant = tenantOf(request);
       const { stream } = request.params;
-      const page = await events.list(tenant, stream, present(request.query), goneSignal(request));
+      const page = await events.list(tenant, stream, present(request.query), goneSignal(reply));
       return sendJsonText(reply, `{"events":${page.eventsJson},"next_cursor":${JSON.stringify(page.next)}}`);
     },
   );
@@ -78,7 +78,7 @@ export function numberRoutes(app: App, context: RouteContext): void {
     async (request, reply) => {
       const tenant = tenantOf(request);
       const { stream } = request.params;
-      const page = await quarantine.list(tenant, stream, present(request.query), goneSignal(request));
+      const page = await quarantine.list(tenant, stream, present(request.query), goneSignal(reply));
       return sendJsonText(
         reply,
         `{"quarantined":${JSON.stringify(page.records)},"reasons":${JSON.stringify(page.reasons)},"next_cursor":${JSON.stringify(page.next)}}`,

@@ -1,0 +1,130 @@
+/**
+ * Decides whether a question in SQL may run, from the engine's own reading of it. Everything is forbidden that is
+ * not listed: kinds of nodes, functions, relations.
+ *
+ *     text ──formatQuerySingleLine──▶ one statement, no comments ──EXPLAIN AST of SELECT * FROM (…)──▶ nodes
+ *
+ * Inside parentheses there is no place for INTO OUTFILE, FORMAT or anything that is not a SELECT. A function
+ * reaches the engine by its own name only: what takes a function as an argument (lambdas, APPLY) is not listed,
+ * so an identifier can never become one.
+ */
+import { isAllowedFunction } from './functions.ts';
+
+/** Kinds of nodes that only compute. Not here: Set (settings), transformers of columns, samples, everything unknown. */
+const ALLOWED_NODES = new Set([
+  'SelectWithUnionQuery',
+  'SelectIntersectExceptQuery',
+  'SelectQuery',
+  'ExpressionList',
+  'Asterisk',
+  'QualifiedAsterisk',
+  'Identifier',
+  'TableIdentifier',
+  'Literal',
+  'Function',
+  'Subquery',
+  'WithElement',
+  'TablesInSelectQuery',
+  'TablesInSelectQueryElement',
+  'TableExpression',
+  'TableJoin',
+  'ArrayJoin',
+  'OrderByElement',
+  'WindowDefinition',
+  'WindowListElement',
+]);
+
+const IN_FUNCTIONS = new Set(['in', 'notin', 'globalin', 'globalnotin']);
+
+export type Verdict =
+  | { readonly allowed: true; readonly relations: ReadonlySet<string> }
+  | { readonly allowed: false; readonly reason: string };
+
+const refused = (reason: string): Verdict => ({ allowed: false, reason });
+
+/** Text literals and quoted identifiers, as the engine writes them: with backslashes, never with doubled quotes. */
+const QUOTED = /'(?:[^'\\]|\\.)*'|`(?:[^`\\]|\\.)*`|"(?:[^"\\]|\\.)*"/g;
+
+/** Checks the text that `formatQuerySingleLine` gave, before the engine is asked for its nodes. */
+export function checkText(canonical: string): string | undefined {
+  // Control characters would let a name pretend to be several lines of the listing of nodes.
+  for (const char of canonical) if (char < ' ') return 'it holds a control character';
+  let bare = '';
+  let end = 0;
+  for (const match of canonical.matchAll(QUOTED)) {
+    bare += canonical.slice(end, match.index);
+    end = match.index + match[0].length;
+    if (match[0][0] !== "'" && match[0].includes('\\'))
+      return `the name ${match[0]} holds a character that names may not hold`;
+  }
+  bare += canonical.slice(end);
+  if (bare.includes('\\') || bare.includes("'")) return 'its quotes do not match';
+  if (/\{\s*\w+\s*:\s*Identifier/i.test(bare)) return 'a placeholder must be a value, not a name';
+  return undefined;
+}
+
+/** Names that the question gives to subqueries of its own, or more: `NAME AS (`. */
+export function ownRelations(canonical: string): ReadonlySet<string> {
+  const bare = canonical.replaceAll(QUOTED, (quoted) => (quoted[0] === "'" ? "''" : quoted));
+  return new Set([...bare.matchAll(/`?([A-Za-z_]\w*)`? AS \(/g)].map((match) => match[1]!));
+}
+
+interface Node {
+  readonly depth: number;
+  readonly kind: string;
+  readonly name: string;
+}
+
+function nodesOf(listing: string): readonly Node[] {
+  return listing
+    .split('\n')
+    .filter((line) => line !== '')
+    .map((line) => {
+      const [, indent = '', kind = '', name = ''] = /^( *)(\S+) ?(\S*)/.exec(line) ?? [];
+      return { depth: indent.length, kind, name };
+    });
+}
+
+/** Checks the nodes of `SELECT * FROM (question)`; the first ones are of the wrapping and harmless. */
+export function checkNodes(listing: string, known: (relation: string) => boolean): Verdict {
+  const nodes = nodesOf(listing);
+  if (nodes[0]?.kind !== 'SelectWithUnionQuery') return refused('it must be a SELECT');
+  const relations = new Set<string>();
+  for (const [index, node] of nodes.entries()) {
+    if (!ALLOWED_NODES.has(node.kind)) {
+      return refused(node.kind === 'Set' ? 'SETTINGS are not allowed' : `${node.kind} is not allowed`);
+    }
+    if (node.kind === 'TableIdentifier') {
+      if (!known(node.name)) {
+        return refused(
+          `there is no stream or rollup ${JSON.stringify(node.name)}; GET /v1/streams and /v1/rollups list them`,
+        );
+      }
+      relations.add(node.name);
+    }
+    if (node.kind !== 'Function') continue;
+    if (
+      nodes.slice(0, index).findLast((before) => before.depth === node.depth - 1)?.kind === 'TableExpression'
+    ) {
+      return refused(`table functions such as ${node.name} are not allowed`);
+    }
+    if (!isAllowedFunction(node.name)) return refused(`the function ${node.name} is not allowed`);
+    if (IN_FUNCTIONS.has(node.name.toLowerCase()) && !comparesWithValues(nodes, index)) {
+      return refused('IN takes a list of values or a subquery; write IN (SELECT …)');
+    }
+  }
+  return { allowed: true, relations };
+}
+
+/** False when the right side of an IN is a bare name: the engine would take it for a table. */
+function comparesWithValues(nodes: readonly Node[], index: number): boolean {
+  const { depth } = nodes[index]!;
+  let argument = 0;
+  for (const node of nodes.slice(index + 1)) {
+    if (node.depth <= depth) break;
+    if (node.depth !== depth + 2) continue;
+    argument += 1;
+    if (argument > 1 && (node.kind === 'Identifier' || node.kind === 'TableIdentifier')) return false;
+  }
+  return true;
+}
