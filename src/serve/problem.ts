@@ -1,5 +1,5 @@
 /** Every failure that leaves the server is an RFC 9457 problem made here. */
-import { ERROR_CATALOGUE, type ErrorCode, type Issue, MillraceError } from '../base/errors.ts';
+import { type ErrorCode, type Issue, MillraceError } from '../base/errors.ts';
 
 export const PROBLEM_TYPE = 'application/problem+json; charset=utf-8';
 
@@ -47,7 +47,6 @@ const FOREIGN: Readonly<Record<string, { readonly code: ErrorCode; readonly deta
     detail: 'The body is not as long as Content-Length says.',
   },
   FST_ERR_BAD_URL: { code: 'bad-request', detail: 'The address holds a malformed percent escape.' },
-  FST_ERR_ASYNC_CONSTRAINT: { code: 'bad-request', detail: 'The request is not understood.' },
 };
 
 /** Anything thrown, as one of ours. What is not expected becomes `internal` and keeps its secret in `cause`. */
@@ -89,5 +88,3 @@ function badRequest(foreign: ForeignError): MillraceError {
   );
   return new MillraceError('bad-request', `The ${where} has mistakes: ${words.join('; ')}.`, { issues });
 }
-
-export const CODES = Object.keys(ERROR_CATALOGUE) as ErrorCode[];
