@@ -62,18 +62,26 @@ function wordsOf(error: unknown): string {
       error.status === 401 || error.status === 403
         ? ' Say --key, or set MILLRACE_KEY (or MILLRACE_ADMIN_KEY).'
         : '';
-    return error.detail + advice + issuesText(error.issues);
+    return error.detail + advice + issuesText(error.detail, error.issues);
   }
   if (error instanceof MillraceError) {
-    // Most of them repeat their issues in words; what is not there already is added.
-    return error.message + issuesText(error.issues.filter((issue) => !error.message.includes(issue.message)));
+    return error.message + issuesText(error.message, error.issues);
   }
   if (error instanceof Failure || error instanceof UsageError) return error.message;
-  return error instanceof Error ? (error.stack ?? error.message) : String(error);
+  if (!(error instanceof Error)) return String(error);
+  // What the operating system refuses is told in its words (a port in use, a directory that is not ours).
+  return 'syscall' in error ? error.message : (error.stack ?? error.message);
 }
 
-const issuesText = (issues: readonly { readonly path: string; readonly message: string }[]): string =>
-  issues.map((issue) => `\n  ${issue.path === '' ? '' : `${issue.path}: `}${issue.message}`).join('');
+/** Most details repeat their issues in words; what is not there already is added. */
+const issuesText = (
+  said: string,
+  issues: readonly { readonly path: string; readonly message: string }[],
+): string =>
+  issues
+    .filter((issue) => !said.includes(issue.message))
+    .map((issue) => `\n  ${issue.path === '' ? '' : `${issue.path}: `}${issue.message}`)
+    .join('');
 
 /** From the source and from `dist` the package lies at different depths. */
 function version(): string {

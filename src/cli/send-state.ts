@@ -35,6 +35,7 @@ const sendState = z.object({
   nextByte: count,
   accepted: count,
   rejected: count,
+  keptAtMs: z.number(),
 });
 export type SendState = z.infer<typeof sendState>;
 

@@ -9,6 +9,7 @@
  */
 import type { Readable } from 'node:stream';
 import { type Clock, systemClock } from '../base/clock.ts';
+import { parseDuration } from '../base/duration.ts';
 import { type Ids, systemIds } from '../base/ids.ts';
 import { type Accepted, type Ack, type MillraceClient, MillraceRequestError } from '../client/index.ts';
 import type { FileFormat } from './file-format.ts';
@@ -53,6 +54,8 @@ export interface SendFileOptions {
   readonly gzip?: boolean | undefined;
   readonly signal?: AbortSignal | undefined;
   readonly onProgress?: ((progress: SendProgress) => void) | undefined;
+  /** Something that the sender should know, in words. */
+  readonly onWarning?: ((words: string) => void) | undefined;
   readonly onRetry?: ((failure: MillraceRequestError, delayMs: number) => void) | undefined;
   readonly clock?: Clock;
   readonly ids?: Ids;
@@ -66,6 +69,7 @@ export interface SendReport extends Accepted {
 
 const FIELD_NAME = /^[A-Za-z_][A-Za-z0-9_]*$/;
 const LINGER_MS = 500;
+const DEFAULT_DEDUPE_MS = 24 * 3_600_000;
 
 /**
  * Sends a file and resolves when all of it is accepted or rejected. Fails with `Failure`, `UsageError`,
@@ -85,6 +89,7 @@ export async function sendFile(options: SendFileOptions): Promise<SendReport> {
   const task = { fingerprint: fingerprint ?? '', stream: options.stream, url: options.url, rules };
   const stateFile = stateFileOf(options, fingerprint);
   const kept = options.restart ? undefined : await stateFile?.read(task);
+  if (kept !== undefined) warnOfDoubles(options, stream.dedupeMs, clock.now() - kept.keptAtMs);
   const start = { record: kept?.nextRecord ?? 0, byte: kept?.nextByte ?? 0 };
 
   const table = named.format !== 'ndjson' && named.format !== 'json';
@@ -127,7 +132,14 @@ export async function sendFile(options: SendFileOptions): Promise<SendReport> {
         const accepted = before.accepted + totals.accepted;
         const rejected = before.rejected + totals.rejected;
         const nextByte = (batch as FileBatch).endByte;
-        await stateFile?.write({ ...task, nextRecord: records, nextByte, accepted, rejected });
+        await stateFile?.write({
+          ...task,
+          nextRecord: records,
+          nextByte,
+          accepted,
+          rejected,
+          keptAtMs: clock.now(),
+        });
         const share = shareOf(source.recordsTotal, source.bytesTotal, records, source.bytesRead());
         options.onProgress?.({ records, accepted, rejected, share, resumedAt: start.record });
       },
@@ -143,6 +155,15 @@ export async function sendFile(options: SendFileOptions): Promise<SendReport> {
   } finally {
     await source.close();
   }
+}
+
+/** What was under way at the break can only be told apart from news as long as the server remembers its ids. */
+function warnOfDoubles(options: SendFileOptions, dedupeMs: number, ageMs: number): void {
+  if (ageMs < dedupeMs) return;
+  const why = dedupeMs === 0 ? 'does not deduplicate' : 'no longer remembers the ids of back then';
+  options.onWarning?.(
+    `the stream "${options.stream}" ${why}: what was under way when it was interrupted may be counted twice.`,
+  );
 }
 
 function checkNames(options: SendFileOptions): void {
@@ -171,6 +192,8 @@ interface StreamFacts {
   /** Fields in which an empty cell of a CSV file is an empty text. */
   readonly requiredTexts: readonly string[];
   readonly jsonFields: readonly string[];
+  /** How long an id is remembered; 0: not at all. */
+  readonly dedupeMs: number;
 }
 
 /** What sending must know of the stream. A key that may only send learns nothing, and ids are made. */
@@ -184,7 +207,7 @@ async function describeStream(
     streams = await client.streams(signal);
   } catch (error) {
     if (!(error instanceof MillraceRequestError) || error.status !== 403) throw error;
-    return { eventId: undefined, requiredTexts: [], jsonFields: [] };
+    return { eventId: undefined, requiredTexts: [], jsonFields: [], dedupeMs: DEFAULT_DEDUPE_MS };
   }
   const found = streams.find((stream) => stream.name === name);
   if (found === undefined) {
@@ -193,8 +216,13 @@ async function describeStream(
       `there is no stream "${name}"; ${names === '' ? 'there is none yet' : `there are ${names}`}. millrace apply makes those of a project.`,
     );
   }
-  const { eventId, fields = {} } = found.document as {
+  const {
+    eventId,
+    fields = {},
+    dedupe,
+  } = found.document as {
     readonly eventId?: string;
+    readonly dedupe?: false | { readonly within: string };
     readonly fields?: Readonly<
       Record<string, string | { readonly type: string; readonly optional?: boolean }>
     >;
@@ -204,6 +232,7 @@ async function describeStream(
   );
   return {
     eventId,
+    dedupeMs: dedupe === false ? 0 : (parseDuration(dedupe?.within ?? '') ?? DEFAULT_DEDUPE_MS),
     requiredTexts: typed
       .filter((one) => one.type === 'string' && one.optional !== true)
       .map((one) => one.field),

@@ -20,11 +20,18 @@ export function textTable(columns: readonly string[], rows: readonly (readonly u
 function cellText(value: unknown): string {
   if (value === null || value === undefined) return '–';
   if (typeof value === 'number' && !Number.isInteger(value)) return String(Number(value.toPrecision(7)));
+  if (isTop(value)) return value.map((one) => `${cellText(one.value)} ${one.count}`).join(', ');
   if (typeof value === 'object') {
     return JSON.stringify(value, (_, inner: unknown) => (typeof inner === 'bigint' ? String(inner) : inner));
   }
   return String(value).replace(/\p{Cc}/gu, '·');
 }
+
+/** The answer of `top(f,k)`. */
+const isTop = (value: unknown): value is readonly { readonly value: unknown; readonly count: unknown }[] =>
+  Array.isArray(value) &&
+  value.length > 0 &&
+  value.every((one) => typeof one === 'object' && one !== null && 'value' in one && 'count' in one);
 
 const BARS = '▁▂▃▄▅▆▇█';
 

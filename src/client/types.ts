@@ -85,6 +85,13 @@ export interface StatsQuestion extends CountQuestion {
   readonly limit?: number | undefined;
 }
 
+/** One entry of `top(f,k)`; `count` is at most `error` too high. */
+export interface TopValue {
+  readonly value: unknown;
+  readonly count: Integer;
+  readonly error: Integer;
+}
+
 type Many<T> = T extends readonly (infer One)[] ? One : T;
 /** Splits `a,b` as the server does. */
 type Names<Text> = Text extends `${infer First},${infer Rest}` ? First | Names<Rest> : Text;
@@ -102,7 +109,7 @@ type ValueOf<F> = F extends 'count' | `unique(${string}`
     : F extends `sum(${string}`
       ? Integer | string | null
       : F extends `top(${string}`
-        ? readonly unknown[]
+        ? readonly TopValue[]
         : Integer | string | null;
 
 /** The rows that a question gets: a column for each function, each dimension, and `time` when it asks for buckets. */

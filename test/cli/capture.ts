@@ -15,6 +15,8 @@ export interface RunOptions {
   readonly cwd?: string;
   readonly stdin?: string;
   readonly environment?: Record<string, string>;
+  /** Called with everything that goes to standard output. */
+  readonly onOutput?: (text: string) => void;
   /** Handed the way to send a signal, before the command begins. */
   readonly withSignal?: (signal: () => void) => void;
 }
@@ -27,6 +29,7 @@ export async function millrace(argv: readonly string[], options: RunOptions = {}
     stdout: {
       write: (text) => {
         out += text;
+        options.onOutput?.(text);
       },
     },
     stderr: {

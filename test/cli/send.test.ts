@@ -5,7 +5,9 @@ import { gzipSync } from 'node:zlib';
 import { Session } from 'chdb';
 import fc from 'fast-check';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
+import { systemClock } from '../../src/base/clock.ts';
 import { jsonElements } from '../../src/cli/json-elements.ts';
+import { lineBatches } from '../../src/cli/line-batches.ts';
 import { rewrite } from '../../src/cli/splice.ts';
 import { CountingServer } from '../client/counting-server.ts';
 import { millrace, type RunOptions } from './capture.ts';
@@ -93,6 +95,16 @@ describe('an interrupted file', () => {
     expect((await send(['a.ndjson', '--restart'])).out).toContain('21 accepted');
   });
 
+  it('is not taken up in silence where the stream remembers no ids', async () => {
+    server.streams = [{ name: 's', version: 1, document: { dedupe: false }, state: {} }];
+    await writeFile(file('a.ndjson'), lines(20));
+    server.fault = (_, post) => (post === 2 ? { status: 400 } : undefined);
+    await send(['a.ndjson', '--batch-events', '4', '--concurrency', '1']);
+    server.fault = () => undefined;
+    const rest = await send(['a.ndjson']);
+    expect(rest).toMatchObject({ code: 0, err: expect.stringContaining('may be counted twice') });
+  });
+
   it('sent a second time has the same ids', async () => {
     await writeFile(file('a.ndjson'), lines(9));
     await send(['a.ndjson']);
@@ -157,6 +169,17 @@ describe('records', () => {
     server.fault = () => undefined;
     expect((await send(['a.ndjson.gz'])).out).toContain('30 accepted, 0 rejected (went on with record 20)');
     expect(server.events.size).toBe(44);
+  });
+
+  it('that come slowly do not wait for company', async () => {
+    async function* slow() {
+      yield Buffer.from('{"n":1}\n{"n":');
+      await new Promise(() => {});
+    }
+    const linger = { ms: 1, clock: systemClock };
+    const limits = { batchBytes: 1e6, batchEvents: 1e6, firstRecord: 0, firstByte: 0, skip: 0, linger };
+    const { value } = await lineBatches(slow(), {}, limits).next();
+    expect(Buffer.from(value!.body).toString()).toBe('{"n":1}\n');
   });
 
   it('of a JSON document are the elements of its array, laid out as it likes', async () => {

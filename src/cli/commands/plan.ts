@@ -92,6 +92,7 @@ function planText(changes: readonly Change[]): string {
   if (changes.every((change) => change.action === 'none'))
     return 'Nothing to do: the server has these definitions.\n';
   return changes
+    .filter((change) => change.action !== 'none')
     .map((change) => {
       const lines = [...change.effects, ...(change.reason === undefined ? [] : [change.reason])];
       return `${SIGNS[change.action]} ${change.kind} ${change.name}\n${lines.map((line) => `    ${line}\n`).join('')}`;

@@ -98,6 +98,7 @@ async function sendAll(
           records = progress.records;
           meter.show(progress);
         },
+        onWarning: (words) => meter.note(`Note: ${words}`),
         onRetry: (failure, delayMs) => {
           meter.note(`${failure.detail} Trying again in ${(delayMs / 1_000).toFixed(1)} s.`);
         },

@@ -1,3 +1,4 @@
+import { resolve } from 'node:path';
 import type { Command } from 'commander';
 import { readSettings, SETTING_DEFAULTS, type SettingName } from '../../config.ts';
 import { loadProject } from '../../define/load.ts';
@@ -27,7 +28,8 @@ $ MILLRACE_ADMIN_KEY=… millrace start`;
   return command.action(async (options: Readonly<Record<string, string>> & { readonly json?: true }) => {
     const project = await loadProject(io.cwd);
     const flags = Object.fromEntries(NAMES.map((name) => [name, options[keyOf(flagOf(name))]]));
-    const settings = readSettings(io.environment, flags, project.settings);
+    const configured = readSettings(io.environment, flags, project.settings);
+    const settings = { ...configured, MILLRACE_DATA: resolve(io.cwd, configured.MILLRACE_DATA) };
     const { startMillrace } = await import('../../millrace.ts');
     const server = await startMillrace({ settings, documents: project.documents });
     const key = server.adminKey;
@@ -47,22 +49,27 @@ $ MILLRACE_ADMIN_KEY=… millrace start`;
 function stopped(io: Io, close: () => Promise<void>): Promise<void> {
   return new Promise((resolve, reject) => {
     let signals = 0;
+    const ended = new AbortController();
     const forget = io.onSignal(() => {
       signals += 1;
       const cut = (words: string) => {
+        if (ended.signal.aborted) return;
+        ended.abort();
         forget();
         reject(
           new Failure(`${words}; what was accepted is in the log and will be applied at the next start.`),
         );
       };
       if (signals > 1) return cut('stopped at the second signal');
-      void io.clock.sleep(CLOSE_MS_MAX).then(() => cut('stopping took too long'));
+      void io.clock.sleep(CLOSE_MS_MAX, ended.signal).then(() => cut('stopping took too long'));
       close().then(
         () => {
+          ended.abort();
           forget();
           resolve();
         },
         (error: unknown) => {
+          ended.abort();
           forget();
           reject(error);
         },
