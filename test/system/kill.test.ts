@@ -176,7 +176,7 @@ async function expectRollupEqualsRaw(
   const kept = fold(rollupTable(DEFAULT_TENANT, rollup.name, 1));
   const recomputed = fold(`(${rollupDelta(stream, rollup, eventsTable(DEFAULT_TENANT, stream.name))})`);
   const different = await engine.rows({
-    text: `SELECT * FROM ((${kept}) EXCEPT (${recomputed})) UNION ALL ((${recomputed}) EXCEPT (${kept})) LIMIT 5`,
+    text: `SELECT * FROM (SELECT * FROM ((${kept}) EXCEPT (${recomputed})) UNION ALL SELECT * FROM ((${recomputed}) EXCEPT (${kept}))) LIMIT 5`,
   });
   expect(different, 'rollup differs from raw').toEqual([]);
   const tiers = await engine.rows<{ tier: number }>({
