@@ -34,6 +34,7 @@ export class FreshnessProbe {
   readonly #run = Date.now().toString(36);
   readonly #failures: unknown[] = [];
   #stopping = false;
+  #measureFromMs = 0;
   #ticking: Promise<void> | undefined;
   #events = 0;
   #skipped = 0;
@@ -43,7 +44,9 @@ export class FreshnessProbe {
     this.#server = server;
   }
 
-  start(): void {
+  /** Events sent before `warmupMs` are over are verified and counted, but their times are not taken. */
+  start(warmupMs: number): void {
+    this.#measureFromMs = performance.now() + warmupMs;
     this.#ticking = this.#tick();
   }
 
@@ -81,13 +84,14 @@ export class FreshnessProbe {
   async #probe(): Promise<void> {
     this.#number += 1;
     const number = this.#number;
+    const sentMs = performance.now();
     const key = `probe-${this.#run}-${number}`;
     const [durable, stored] = await Promise.all([
       this.#post('durable', `${key}-d`, 'probe'),
       this.#post('stored', `${key}-s`, key),
     ]);
     if (durable === undefined || stored === undefined) return;
-    this.#fresh.record(Math.max(0, stored - durable));
+    if (sentMs >= this.#measureFromMs) this.#fresh.record(Math.max(0, stored - durable));
     if (number % LOOK_EVERY !== 1) return;
     const seen = await countVisible(this.#server, `key:eq:${key}`);
     if (seen !== 1)

@@ -14,6 +14,7 @@ const SMALL_RATES = [10_000, 'max'] as const;
 const EVENT_BYTES = 1_024;
 const BATCH = 100;
 const CONNECTIONS = 32;
+const GENERATOR_START_MS = 500;
 const CATCH_UP_MS = 180_000;
 
 export async function run(options: BenchOptions, print: Print): Promise<void> {
@@ -42,7 +43,9 @@ async function measure(
 ): Promise<void> {
   const probe = new FreshnessProbe(server);
   const before = server.usage();
-  probe.start();
+  const warmupSeconds = Math.min(2, seconds / 4);
+  // The generator takes a moment to render its events; the probe warms up for as long as both.
+  probe.start(warmupSeconds * 1_000 + GENERATOR_START_MS);
   const report = await runLoad({
     url: server.url,
     key: server.key,
@@ -52,7 +55,7 @@ async function measure(
     connections,
     rate,
     seconds,
-    warmupSeconds: Math.min(2, seconds / 4),
+    warmupSeconds,
   });
   const loadedSeconds = (Date.now() - report.startedAtMs) / 1_000;
   const after = server.usage();
