@@ -27,12 +27,24 @@ const CLIENT_MAY_USE = new Set(['base', 'define', 'client']);
 /** Settings are handed in as a type, so any stage may name it. */
 const EVERYBODY_MAY_USE = new Set(['base', 'config.ts']);
 
-const BANNED: readonly { readonly pattern: RegExp; readonly instead: string; readonly except: readonly string[] }[] = [
-  { pattern: /\bDate\.now\(|new Date\(\)|performance\.now\(/, instead: 'Clock (src/base/clock.ts)', except: ['src/base/clock.ts', 'src/client/', 'src/cli/'] },
+const BANNED: readonly {
+  readonly pattern: RegExp;
+  readonly instead: string;
+  readonly except: readonly string[];
+}[] = [
+  {
+    pattern: /\bDate\.now\(|new Date\(\)|performance\.now\(/,
+    instead: 'Clock (src/base/clock.ts)',
+    except: ['src/base/clock.ts', 'src/client/', 'src/cli/'],
+  },
   { pattern: /\bMath\.random\(/, instead: 'Ids, or an argument', except: ['src/client/'] },
   { pattern: /process\.env\b/, instead: 'readSettings (src/config.ts)', except: ['src/config.ts'] },
   { pattern: /\bconsole\./, instead: 'the logger, or the io that was handed in', except: [] },
-  { pattern: /from 'node:fs(\/promises)?'/, instead: 'FileSystem (src/base/files.ts)', except: ['src/base/', 'src/cli/', 'src/define/load.ts', 'src/serve/'] },
+  {
+    pattern: /from 'node:fs(\/promises)?'/,
+    instead: 'FileSystem (src/base/files.ts)',
+    except: ['src/base/', 'src/cli/', 'src/define/load.ts', 'src/serve/'],
+  },
   { pattern: /:\s*any\b|as any\b/, instead: 'a type', except: [] },
 ];
 
@@ -74,7 +86,17 @@ describe('the house is tidy', () => {
   });
 
   it('a stage is reached only by its public face', () => {
-    const open = new Set(['index.ts', 'port.ts', 'model.ts', 'layout.ts', 'sql.ts', 'load.ts', 'retention.ts', 'send.ts', 'events.ts']);
+    const open = new Set([
+      'index.ts',
+      'port.ts',
+      'model.ts',
+      'layout.ts',
+      'sql.ts',
+      'load.ts',
+      'retention.ts',
+      'send.ts',
+      'events.ts',
+    ]);
     const wrong = sources.flatMap((source) =>
       importsOf(source)
         .filter((imported) => imported.startsWith('src/') && imported.split('/').length > 2)
@@ -91,7 +113,8 @@ describe('the house is tidy', () => {
     const used = new Set<string>(roots);
     for (const path of outside.filter((one) => one.endsWith('.ts'))) {
       if (path.includes('/test/')) continue;
-      for (const imported of importsOf({ path: relative(ROOT, path), text: readFileSync(path, 'utf8') })) used.add(imported);
+      for (const imported of importsOf({ path: relative(ROOT, path), text: readFileSync(path, 'utf8') }))
+        used.add(imported);
     }
     const queue = [...used];
     while (queue.length > 0) {
@@ -106,7 +129,9 @@ describe('the house is tidy', () => {
     }
     // Twins for tests and simulations live beside what they stand for.
     const twins = ['src/log/memory-log.ts'];
-    expect(sources.map((source) => source.path).filter((path) => !used.has(path) && !twins.includes(path))).toEqual([]);
+    expect(
+      sources.map((source) => source.path).filter((path) => !used.has(path) && !twins.includes(path)),
+    ).toEqual([]);
   });
 
   it('calls nothing that is banned', () => {
@@ -123,7 +148,11 @@ describe('the house is tidy', () => {
   });
 
   it('links in the documentation lead somewhere', () => {
-    const documents = [...filesUnder(join(ROOT, 'docs')), join(ROOT, 'README.md'), join(ROOT, 'CHANGELOG.md')].filter((path) => path.endsWith('.md'));
+    const documents = [
+      ...filesUnder(join(ROOT, 'docs')),
+      join(ROOT, 'README.md'),
+      join(ROOT, 'CHANGELOG.md'),
+    ].filter((path) => path.endsWith('.md'));
     const broken = documents.flatMap((path) =>
       [...readFileSync(path, 'utf8').matchAll(/\]\((?!https?:|#|mailto:)([^)#]+)/g)]
         .map((match) => resolve(dirname(path), match[1]!))
