@@ -26,7 +26,7 @@ const LATEST_MS = Date.UTC(2300, 0, 1) - 1;
 /** Whole numbers below this, taken as milliseconds, lie before 1970-04-27: they are epoch seconds. */
 const SECONDS_BELOW = 10_000_000_000;
 const RFC3339 =
-  '^\\d{4}-\\d\\d-\\d\\d([T ]([01]\\d|2[0-3]):[0-5]\\d(:[0-5]\\d(\\.\\d+)?)?(Z|[+-]\\d\\d:?\\d\\d)?)?$';
+  '^\\d{4}-(0[1-9]|1[0-2])-(0[1-9]|[12]\\d|3[01])([T ]([01]\\d|2[0-3]):[0-5]\\d(:[0-5]\\d(\\.\\d+)?)?(Z|[+-]\\d\\d:?\\d\\d)?)?$';
 export const SENDERS_ID_LENGTH_MAX = 256;
 
 export interface Classifier {
@@ -210,6 +210,12 @@ function fieldSql(type: FieldType, raw: string, name: string): FieldSql {
         ],
       };
     }
+    case 'enum': {
+      const scalar = scalarSql(type, raw);
+      return typed(scalar.value, `must be ${scalar.words}`, [
+        { ...mustBeText, reason: `must be ${scalar.words}` },
+      ]);
+    }
     default: {
       const scalar = scalarSql(type, raw);
       return typed(
@@ -245,7 +251,10 @@ function scalarSql(
       };
     case 'decimal': {
       const whole = type.precision - type.scale;
-      const shape = `^[+-]?${whole === 0 ? '0?' : `0*\\\\d{1,${whole}}`}${type.scale === 0 ? '(\\\\.0*)?' : `(\\\\.\\\\d{0,${type.scale}}0*)?`}$`;
+      const fraction = type.scale === 0 ? '\\\\.0*' : `\\\\.\\\\d{0,${type.scale}}0*`;
+      const bareFraction = type.scale === 0 ? '\\\\.0+' : `\\\\.\\\\d{1,${type.scale}}0*`;
+      const digits = whole === 0 ? '0+' : `0*\\\\d{1,${whole}}`;
+      const shape = `^[+-]?(${digits}(${fraction})?${whole === 0 ? `|${bareFraction}` : ''})$`;
       return {
         value: `if(match(${text}, '${shape}'), CAST(toDecimal128OrNull(${text}, ${type.scale}), 'Nullable(${columnType(type)})'), NULL)`,
         words: `a decimal of at most ${whole} digits before the point and ${type.scale} after it`,
@@ -258,7 +267,7 @@ function scalarSql(
       };
     case 'timestamp':
       return {
-        value: `if(match(${text}, '^-?\\\\d{1,15}$'), fromUnixTimestamp64Milli(toInt64OrNull(${text}), 'UTC'), if(match(${text}, ${quoteText(RFC3339)}), parseDateTime64BestEffortOrNull(${text}, 3, 'UTC'), NULL))`,
+        value: `if(match(${text}, '^(0|-?[1-9]\\\\d{0,14})$'), fromUnixTimestamp64Milli(toInt64OrNull(${text}), 'UTC'), if(match(${text}, ${quoteText(RFC3339)}), parseDateTime64BestEffortOrNull(${text}, 3, 'UTC'), NULL))`,
         words: 'an RFC 3339 time or epoch milliseconds',
       };
     case 'uuid':
