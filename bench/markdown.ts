@@ -43,20 +43,26 @@ function section(bench: string, figures: readonly Figure[], targets: readonly Be
   const fields = [...new Set(figures.flatMap((figure) => Object.keys(figure)))].filter(
     (field) => !APART.has(field),
   );
+  const conditions = CONDITIONS.filter((field) => fields.includes(field));
+  const same = conditions.filter(
+    (field) => unique(figures.map((figure) => show(figure[field]))).length === 1,
+  );
   const columns = [
     ...fields.filter((field) => !CONDITIONS.includes(field)),
-    ...CONDITIONS.filter((field) => fields.includes(field)),
+    ...conditions.filter((field) => figures.length === 1 || !same.includes(field)),
   ];
+  const inAll = same.map((field) => `${words(field)} ${show(figures[0]?.[field])}`);
   const row = (cells: readonly string[]): string => `| ${cells.join(' | ')} |`;
   const lines = [
     `## ${bench}`,
     '',
-    row(['case', 'targets', ...columns.map((column) => column.replaceAll('_', ' '))]),
+    row(['case', 'targets', ...columns.map(words)]),
     row(['---', '---', ...columns.map((column) => (isNumeric(figures, column) ? '---:' : '---'))]),
     ...figures.map((figure) =>
       row([figure.case, targetsOf(figure, targets) || '-', ...columns.map((column) => show(figure[column]))]),
     ),
     '',
+    ...(figures.length > 1 && inAll.length > 0 ? [`In all: ${inAll.join(', ')}.`] : []),
     ...unique(figures.map((figure) => figure.notes)).map((notes) => `Notes: ${notes}.`),
     ...unique(figures.slice(0, 1).map((figure) => describe(figure.machine))),
     '',
@@ -64,7 +70,7 @@ function section(bench: string, figures: readonly Figure[], targets: readonly Be
   return lines.join('\n');
 }
 
-/** `requests per second ≥ 20 000: 18 000, 90 %`, and whether it is reached. */
+/** `requests per second ≥ 20 000: 90 % of it; p99 ms ≤ 25: reached`. */
 function targetsOf(figure: Figure, targets: readonly BenchTarget[]): string {
   return targets
     .filter((target) => target.bench === figure.bench && target.case === figure.case)
@@ -74,12 +80,19 @@ function targetsOf(figure: Figure, targets: readonly BenchTarget[]): string {
       const wanted = target.least ?? target.most ?? 0;
       const reached = target.least === undefined ? value <= wanted : value >= wanted;
       const sign = target.least === undefined ? '≤' : '≥';
-      const verdict = reached ? 'reached' : `${Math.round((value / wanted) * 100)} % of it`;
-      return `${target.field.replaceAll('_', ' ')} ${sign} ${show(wanted)}: ${verdict}`;
+      const share = value / wanted;
+      const verdict = reached
+        ? 'reached'
+        : target.least === undefined
+          ? `${share.toFixed(1)} times it`
+          : `${Math.round(share * 100)} % of it`;
+      return `${words(target.field)} ${sign} ${show(wanted)}: ${verdict}`;
     })
     .filter((text) => text !== '')
     .join('; ');
 }
+
+const words = (field: string): string => field.replaceAll('_', ' ');
 
 const isNumeric = (figures: readonly Figure[], column: string): boolean =>
   figures.some((figure) => typeof figure[column] === 'number');

@@ -30,6 +30,19 @@ describe('the report', () => {
     );
   });
 
+  it('says once what was the same in every case', () => {
+    const figures = [1, 2].map((n) => ({
+      bench: 'x',
+      case: `${n}`,
+      rate_per_second: n,
+      fsync: true,
+      rollups: n,
+    }));
+    const text = toMarkdown(figures);
+    expect(text).toContain('| case | targets | rate per second | rollups |');
+    expect(text).toContain('In all: fsync on.');
+  });
+
   it('leaves the targets empty where there is none', () => {
     expect(toMarkdown([{ bench: 'x', case: 'y', rate_per_second: 1 }])).toContain('| y | - | 1 |');
   });
