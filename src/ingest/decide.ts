@@ -167,21 +167,19 @@ function arrivals(batch: Batch): (offset: number) => number {
   };
 }
 
-/** Facts of the storable rows as a whole, after the duplicates are known. */
-export async function measureStage(
-  area: StageArea,
-  stage: Stage,
-): Promise<{
-  readonly rows: number;
+export interface StageFacts {
+  /** Greatest event time of the storable rows; undefined when there are none. */
   readonly latestMs: number | undefined;
   readonly withUnknownFields: number;
-}> {
+}
+
+/** Facts of the storable rows as a whole. */
+export async function measureStage(area: StageArea, stage: Stage): Promise<StageFacts> {
   const [row] = await area.engine.rows<{ rows: string; latest: string; extra: string }>({
     text: `SELECT count() AS rows, max(toUnixTimestamp64Milli(_time)) AS latest, countIf(_extra != '') AS extra FROM ${stage.table} WHERE ${stage.storable}`,
   });
   const rows = Number(row?.rows ?? 0);
   return {
-    rows,
     latestMs: rows === 0 ? undefined : Number(row!.latest),
     withUnknownFields: Number(row?.extra ?? 0),
   };

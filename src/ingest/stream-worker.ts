@@ -23,7 +23,9 @@ import {
   type Decided,
   fillStage,
   measureStage,
+  type Stage,
   type StageArea,
+  type StageFacts,
   stageWithout,
 } from './decide.ts';
 import { DedupIndex } from './dedup-index.ts';
@@ -74,6 +76,8 @@ export class StreamWorker {
   #index: { readonly withinMs: number; readonly index: DedupIndex } | undefined;
   #classifier: { readonly version: number; readonly classifier: Classifier } | undefined;
   #slot = 0;
+  /** The two staging tables: the definition's version each was made for; absent when it must be made anew. */
+  readonly #stages = new Map<number, { readonly version: number; readonly table: string }>();
   #rate = 0;
   #rateSince: number;
   #running: Promise<void> | undefined;
@@ -222,39 +226,53 @@ export class StreamWorker {
       ? this.#watermarks.get(partition.key.partition)
       : partition.position.watermarkMs;
     const index = await this.#dedupIndex(decider.stream);
-    const table = await this.#stage(batch, decider, watermarkMs);
-    const outcome = await classifyRows(this.#deps.area, batch, table, index);
+    const staged = await this.#stage(batch, decider, watermarkMs);
+    const [outcome, facts] = await Promise.all([
+      classifyRows(this.#deps.area, batch, staged.table, index),
+      // Its failure must not make the batch be classified again, for by then the index knows its ids: it is repeated below.
+      measureStage(this.#deps.area, staged).catch(() => undefined),
+    ]);
     index?.forget(batch.receivedAtMs);
     // From here on the index knows the batch's ids: nothing below may fail and be repeated from the start.
     this.#decidedTo.set(partition.key.partition, batch.to);
     this.#noteRate(batch.to - batch.from);
     return (await this.#insist(() =>
-      this.#measure(partition, batch, decider, table, outcome, watermarkMs),
+      this.#measure(partition, batch, decider, staged, outcome, watermarkMs, facts),
     )) as UnderWay;
   }
 
-  async #stage(batch: Batch, decider: Decider, watermarkMs: number | undefined): Promise<string> {
+  /** Fills one of two staging tables: the other holds the batch that is being inserted. */
+  async #stage(batch: Batch, decider: Decider, watermarkMs: number | undefined): Promise<Stage> {
     this.#slot = 1 - this.#slot;
-    const table = await createStage(this.#deps.area, batch, decider.stream, this.#slot);
+    const made = this.#stages.get(this.#slot);
+    this.#stages.delete(this.#slot);
+    const table =
+      made?.version === decider.version
+        ? made.table
+        : await createStage(this.#deps.area, batch, decider.stream, this.#slot);
     await fillStage(this.#deps.area, batch, decider.classifier, table, watermarkMs);
-    return table;
+    return { table, storable: '_code = 0' };
   }
 
+  /** `known`: the facts of the staged rows while no duplicates are among them. */
   async #measure(
     partition: PartitionProgress,
     batch: Batch,
     decider: Decider,
-    table: string,
+    staged: Stage,
     outcome: Decided['outcome'],
     watermarkMs: number | undefined,
+    known?: StageFacts | undefined,
   ): Promise<UnderWay> {
-    const { stage, release } = await stageWithout(this.#deps.area, batch, table, outcome.duplicates);
-    const facts = await measureStage(this.#deps.area, stage);
+    const { stage, release } = await stageWithout(this.#deps.area, batch, staged.table, outcome.duplicates);
+    const facts =
+      known && outcome.duplicates.length === 0 ? known : await measureStage(this.#deps.area, stage);
     const watermarkAfterMs =
       facts.latestMs === undefined
         ? watermarkMs
         : Math.max(watermarkMs ?? Number.NEGATIVE_INFINITY, facts.latestMs);
     this.#watermarks.set(partition.key.partition, watermarkAfterMs);
+    const slot = this.#slot;
     return {
       decided: {
         batch,
@@ -267,7 +285,8 @@ export class StreamWorker {
       decider,
       release: async () => {
         await release();
-        await clearStage(this.#deps.area, table);
+        await clearStage(this.#deps.area, staged.table);
+        this.#stages.set(slot, { version: decider.version, table: staged.table });
       },
     };
   }
@@ -337,16 +356,16 @@ export class StreamWorker {
         );
       }
       const decider = this.#definition(manifest.streamVersion);
-      const table = await this.#stage(batch, decider, manifest.watermarkMs);
+      const staged = await this.#stage(batch, decider, manifest.watermarkMs);
       const duplicates = manifest.duplicates.flatMap(([first, last]) =>
         Array.from({ length: last - first + 1 }, (_, i) => first + i),
       );
-      const classified = await classifyRows(this.#deps.area, batch, table, undefined);
+      const classified = await classifyRows(this.#deps.area, batch, staged.table, undefined);
       const underWay = await this.#measure(
         partition,
         batch,
         decider,
-        table,
+        staged,
         { ...classified, duplicates },
         manifest.watermarkMs,
       );
