@@ -62,7 +62,10 @@ export async function openapi(app: App): Promise<void> {
   await app.register(fastifySwaggerUi, {
     routePrefix: '/docs',
     uiConfig: { validatorUrl: null as never, persistAuthorization: false, docExpansion: 'list' },
-    theme: { title: 'Millrace' },
+    theme: {
+      title: 'Millrace',
+      css: [{ filename: 'millrace.css', content: '.swagger-ui .topbar { display: none }' }],
+    },
     // The page sets styles from script; it needs nothing else that is inline, and nothing from elsewhere.
     staticCSP:
       "default-src 'self'; img-src 'self' data:; style-src 'self' 'unsafe-inline'; object-src 'none'; base-uri 'none'; frame-ancestors 'none'",
