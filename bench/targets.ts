@@ -24,6 +24,9 @@ const most = (bench: string, one: string, field: string, value: number): BenchTa
 });
 
 export const TARGETS: readonly BenchTarget[] = [
+  least('log', '1 MB a write', 'ratio_to_bare', 0.85),
+  least('log', '4 MB a write', 'ratio_to_bare', 0.85),
+  least('log', '16 MB a write', 'ratio_to_bare', 0.85),
   least('collect', 'single 1 KB, door alone', 'requests_per_second', 20_000),
   most('collect', 'single 1 KB, door alone', 'p99_ms', 25),
   least('collect', 'single 2 KB', 'requests_per_second', 12_000),
