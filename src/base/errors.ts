@@ -37,6 +37,7 @@ export const ERROR_CATALOGUE = {
   'too-busy': { status: 429, fault: 'external', retry: true, title: 'Too much is waiting; send again later' },
   internal: { status: 500, fault: 'internal', retry: true, title: 'Something broke on our side' },
   'log-unavailable': { status: 503, fault: 'external', retry: true, title: 'The log cannot be written' },
+  'log-damaged': { status: 500, fault: 'internal', retry: false, title: 'A file of the log is damaged' },
   'store-unavailable': { status: 503, fault: 'external', retry: true, title: 'The store cannot answer' },
   stopping: { status: 503, fault: 'external', retry: true, title: 'The server is stopping' },
   'query-timeout': { status: 504, fault: 'user', retry: false, title: 'The question took too long' },

@@ -1,116 +1,182 @@
 /**
  * What lies on disk.
  *
- *   segment  := block*                              file OFFSET.log, named by its first offset (20 digits)
- *   block    := header payload
- *   header   := magic     u32  'MLB1'
- *               checksum  u32  CRC-32 of everything after it, payload included
- *               length    u32  bytes of payload
- *               count     u32  records
- *               offset    u64  of the first record
- *               received  u64  epoch ms; never decreases
- *               idBase    16 bytes                  a record's generated id is idBase + its place in the block
- *               reserved  16 bytes, zero
- *   payload  := (line '\n') * count
- *   index    := entry*                              file OFFSET.idx, a hint: wrong or missing entries cost time only
- *   entry    := offset u64, received u64, position u64, checksum u32 (CRC-32 of the 24 bytes before), zero u32
+ *   DIRECTORY/TENANT/STREAM/PARTITION/
+ *     OFFSET.log             a segment, named by its first offset (20 digits)
+ *     OFFSET.idx             its sparse index
  *
- * Numbers are little endian.
+ *   segment       := segmentHeader block*
+ *   segmentHeader := magic          u32  'MLS1'
+ *                    checksum       u32  CRC-32 of the 56 bytes that follow
+ *                    version        u32  1
+ *                    salt           u32  random; starts the checksum of each block header and index entry
+ *                    baseOffset     u64
+ *                    previousBase   u64  \ the segment before this one, as it was when it was closed:
+ *                    previousBytes  u64  / its first offset and its size (0 and 0: there was none)
+ *                    payloadBefore  u64  bytes of payload in all the records before baseOffset
+ *                    newestBeforeMs u64  arrival of the newest record before baseOffset
+ *                    reserved       u64  0
+ *   block         := blockHeader payload
+ *   blockHeader   := magic          u32  'MLB1'
+ *                    checksum       u32  CRC-32, started with the salt, of the 48 bytes that follow
+ *                    payloadCrc     u32  CRC-32 of the payload
+ *                    payloadBytes   u32
+ *                    count          u32  records
+ *                    reserved       u32  0
+ *                    baseOffset     u64
+ *                    receivedAtMs   u64  epoch ms; never decreases along a partition
+ *                    idBase         16 bytes; the generated id of record i is idBase + i
+ *   payload       := (line '\n') * count
+ *
+ *   index         := indexEntry*          only of blocks that are durable
+ *   indexEntry    := checksum       u32  CRC-32, started with the salt, of the 36 bytes that follow
+ *                    reserved       u32  0
+ *                    offset         u64  \
+ *                    receivedAtMs   u64   | of a block
+ *                    position       u64  /
+ *                    payloadBefore  u64  bytes of payload in the segment before that block
+ *
+ * Numbers are little endian. The salt is never sent to anybody: bytes that a sender chose cannot be a block.
  */
 import { crc32 } from 'node:zlib';
 import type { Offset } from '../base/brand.ts';
-import type { LogBlock } from './port.ts';
 
-export const HEADER_BYTES = 64;
-export const ENTRY_BYTES = 32;
-const MAGIC = 0x31_42_4c_4d;
+export const SEGMENT_HEADER_BYTES = 64;
+export const BLOCK_HEADER_BYTES = 56;
+export const INDEX_ENTRY_BYTES = 40;
+/** No block is larger: its length is a u32, and it is read in one piece. */
+export const PAYLOAD_BYTES_MAX = 2 ** 30;
 
-export interface BlockHead {
+const SEGMENT_MAGIC = 0x31_53_4c_4d;
+const BLOCK_MAGIC = 0x31_42_4c_4d;
+const VERSION = 1;
+const U32 = 2 ** 32;
+
+export interface SegmentHeader {
+  readonly salt: number;
   readonly baseOffset: Offset;
+  readonly previousBase: Offset;
+  readonly previousBytes: number;
+  readonly payloadBefore: number;
+  readonly newestBeforeMs: number;
+}
+
+export interface BlockHeader {
+  readonly payloadCrc: number;
+  readonly payloadBytes: number;
   readonly count: number;
+  readonly baseOffset: Offset;
   readonly receivedAtMs: number;
   readonly idBase: Uint8Array;
 }
 
-/** The header of a block whose payload is the chunks, one after the other. */
-export function encodeHeader(
-  head: BlockHead,
-  chunks: readonly Uint8Array[],
-  payloadBytes: number,
-): Uint8Array {
-  const header = Buffer.alloc(HEADER_BYTES);
-  header.writeUInt32LE(MAGIC, 0);
-  header.writeUInt32LE(payloadBytes, 8);
-  header.writeUInt32LE(head.count, 12);
-  header.writeBigUInt64LE(BigInt(head.baseOffset), 16);
-  header.writeBigUInt64LE(BigInt(head.receivedAtMs), 24);
-  header.set(head.idBase, 32);
-  let checksum = crc32(header.subarray(8));
-  for (const chunk of chunks) checksum = crc32(chunk, checksum);
-  header.writeUInt32LE(checksum, 4);
-  return header;
-}
-
-export type Decoded =
-  | { readonly kind: 'block'; readonly block: LogBlock; readonly bytes: number }
-  /** The bytes end before the block does; it needs at least `bytes`. */
-  | { readonly kind: 'short'; readonly bytes: number }
-  | { readonly kind: 'invalid' };
-
-/** The block at the start of `bytes`. */
-export function decodeBlock(bytes: Buffer): Decoded {
-  if (bytes.byteLength < HEADER_BYTES) return { kind: 'short', bytes: HEADER_BYTES };
-  if (bytes.readUInt32LE(0) !== MAGIC) return { kind: 'invalid' };
-  const total = HEADER_BYTES + bytes.readUInt32LE(8);
-  if (bytes.byteLength < total) return { kind: 'short', bytes: total };
-  if (crc32(bytes.subarray(8, total)) !== bytes.readUInt32LE(4)) return { kind: 'invalid' };
-  const block: LogBlock = {
-    baseOffset: Number(bytes.readBigUInt64LE(16)) as Offset,
-    count: bytes.readUInt32LE(12),
-    receivedAtMs: Number(bytes.readBigUInt64LE(24)),
-    idBase: bytes.subarray(32, 48),
-    payload: bytes.subarray(HEADER_BYTES, total),
-  };
-  return { kind: 'block', block, bytes: total };
-}
-
-/** Is there a whole, valid block anywhere in `bytes`? Then what lies before it is damage and not a torn tail. */
-export function holdsBlock(bytes: Buffer): boolean {
-  const magic = Buffer.alloc(4);
-  magic.writeUInt32LE(MAGIC, 0);
-  for (let at = bytes.indexOf(magic); at >= 0; at = bytes.indexOf(magic, at + 1)) {
-    if (decodeBlock(bytes.subarray(at)).kind === 'block') return true;
-  }
-  return false;
-}
-
-/** Where a block begins: its first offset, its arrival, its place in the file. */
 export interface IndexEntry {
   readonly offset: number;
   readonly receivedAtMs: number;
   readonly position: number;
+  readonly payloadBefore: number;
 }
 
-export function encodeEntry(entry: IndexEntry): Uint8Array {
-  const bytes = Buffer.alloc(ENTRY_BYTES);
-  bytes.writeBigUInt64LE(BigInt(entry.offset), 0);
-  bytes.writeBigUInt64LE(BigInt(entry.receivedAtMs), 8);
-  bytes.writeBigUInt64LE(BigInt(entry.position), 16);
-  bytes.writeUInt32LE(crc32(bytes.subarray(0, 24)), 24);
+export function encodeSegmentHeader(header: SegmentHeader): Uint8Array {
+  const bytes = Buffer.alloc(SEGMENT_HEADER_BYTES);
+  bytes.writeUInt32LE(SEGMENT_MAGIC, 0);
+  bytes.writeUInt32LE(VERSION, 8);
+  bytes.writeUInt32LE(header.salt, 12);
+  writeU64(bytes, header.baseOffset, 16);
+  writeU64(bytes, header.previousBase, 24);
+  writeU64(bytes, header.previousBytes, 32);
+  writeU64(bytes, header.payloadBefore, 40);
+  writeU64(bytes, header.newestBeforeMs, 48);
+  bytes.writeUInt32LE(crc32(bytes.subarray(8)), 4);
   return bytes;
 }
 
-/** The entries of an index file up to the first that is damaged. */
-export function decodeEntries(bytes: Uint8Array): IndexEntry[] {
-  const buffer = Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength);
+export function decodeSegmentHeader(bytes: Buffer): SegmentHeader | undefined {
+  if (bytes.byteLength < SEGMENT_HEADER_BYTES || bytes.readUInt32LE(0) !== SEGMENT_MAGIC) return undefined;
+  if (crc32(bytes.subarray(8, SEGMENT_HEADER_BYTES)) !== bytes.readUInt32LE(4)) return undefined;
+  if (bytes.readUInt32LE(8) !== VERSION) return undefined;
+  return {
+    salt: bytes.readUInt32LE(12),
+    baseOffset: readU64(bytes, 16) as Offset,
+    previousBase: readU64(bytes, 24) as Offset,
+    previousBytes: readU64(bytes, 32),
+    payloadBefore: readU64(bytes, 40),
+    newestBeforeMs: readU64(bytes, 48),
+  };
+}
+
+export function encodeBlockHeader(header: BlockHeader, salt: number): Uint8Array {
+  const bytes = Buffer.allocUnsafe(BLOCK_HEADER_BYTES);
+  bytes.writeUInt32LE(BLOCK_MAGIC, 0);
+  bytes.writeUInt32LE(header.payloadCrc, 8);
+  bytes.writeUInt32LE(header.payloadBytes, 12);
+  bytes.writeUInt32LE(header.count, 16);
+  bytes.writeUInt32LE(0, 20);
+  writeU64(bytes, header.baseOffset, 24);
+  writeU64(bytes, header.receivedAtMs, 32);
+  bytes.set(header.idBase, 40);
+  bytes.writeUInt32LE(crc32(bytes.subarray(8), salt), 4);
+  return bytes;
+}
+
+/** The header at `at`; undefined when there is none, or when it is damaged, or cut off. */
+export function decodeBlockHeader(bytes: Buffer, at: number, salt: number): BlockHeader | undefined {
+  const end = at + BLOCK_HEADER_BYTES;
+  if (end > bytes.byteLength || bytes.readUInt32LE(at) !== BLOCK_MAGIC) return undefined;
+  if (crc32(bytes.subarray(at + 8, end), salt) !== bytes.readUInt32LE(at + 4)) return undefined;
+  return {
+    payloadCrc: bytes.readUInt32LE(at + 8),
+    payloadBytes: bytes.readUInt32LE(at + 12),
+    count: bytes.readUInt32LE(at + 16),
+    baseOffset: readU64(bytes, at + 24) as Offset,
+    receivedAtMs: readU64(bytes, at + 32),
+    idBase: bytes.subarray(at + 40, end),
+  };
+}
+
+const magicBytes = Buffer.alloc(4);
+magicBytes.writeUInt32LE(BLOCK_MAGIC, 0);
+
+/** Where the first block header at or after `from` stands; -1 when there is none. */
+export function findBlockHeader(bytes: Buffer, from: number, salt: number): number {
+  for (let at = bytes.indexOf(magicBytes, from); at >= 0; at = bytes.indexOf(magicBytes, at + 1)) {
+    if (decodeBlockHeader(bytes, at, salt)) return at;
+  }
+  return -1;
+}
+
+export function encodeIndexEntry(entry: IndexEntry, salt: number): Uint8Array {
+  const bytes = Buffer.alloc(INDEX_ENTRY_BYTES);
+  writeU64(bytes, entry.offset, 8);
+  writeU64(bytes, entry.receivedAtMs, 16);
+  writeU64(bytes, entry.position, 24);
+  writeU64(bytes, entry.payloadBefore, 32);
+  bytes.writeUInt32LE(crc32(bytes.subarray(4), salt), 0);
+  return bytes;
+}
+
+/** The entries up to the first that is damaged or of another segment. */
+export function decodeIndex(file: Uint8Array, salt: number): IndexEntry[] {
+  const bytes = Buffer.from(file.buffer, file.byteOffset, file.byteLength);
   const entries: IndexEntry[] = [];
-  for (let at = 0; at + ENTRY_BYTES <= buffer.byteLength; at += ENTRY_BYTES) {
-    if (crc32(buffer.subarray(at, at + 24)) !== buffer.readUInt32LE(at + 24)) break;
+  for (let at = 0; at + INDEX_ENTRY_BYTES <= bytes.byteLength; at += INDEX_ENTRY_BYTES) {
+    if (crc32(bytes.subarray(at + 4, at + INDEX_ENTRY_BYTES), salt) !== bytes.readUInt32LE(at)) break;
     entries.push({
-      offset: Number(buffer.readBigUInt64LE(at)),
-      receivedAtMs: Number(buffer.readBigUInt64LE(at + 8)),
-      position: Number(buffer.readBigUInt64LE(at + 16)),
+      offset: readU64(bytes, at + 8),
+      receivedAtMs: readU64(bytes, at + 16),
+      position: readU64(bytes, at + 24),
+      payloadBefore: readU64(bytes, at + 32),
     });
   }
   return entries;
+}
+
+/** Exact below 2^53, and without the BigInt that the standard way makes. */
+function writeU64(bytes: Buffer, value: number, at: number): void {
+  bytes.writeUInt32LE(value % U32, at);
+  bytes.writeUInt32LE(Math.floor(value / U32), at + 4);
+}
+
+function readU64(bytes: Buffer, at: number): number {
+  return bytes.readUInt32LE(at) + bytes.readUInt32LE(at + 4) * U32;
 }

@@ -1,11 +1,16 @@
-/** The embedded log: `DIRECTORY/TENANT/STREAM/PARTITION/` for each partition. */
-
+/** The embedded log: one directory of segments for each partition, `DIRECTORY/TENANT/STREAM/PARTITION/`. */
 import type { Offset, PartitionKey, StreamName, TenantId } from '../base/brand.ts';
 import type { Clock } from '../base/clock.ts';
+import { invariant, type MillraceError } from '../base/errors.ts';
 import type { FileSystem } from '../base/files.ts';
 import type { Ids } from '../base/ids.ts';
-import { FilePartition, type PartitionOptions } from './file-partition.ts';
-import type { Log } from './port.ts';
+import { PAYLOAD_BYTES_MAX } from './codec.ts';
+import { stopping, tooBusy, tooLarge } from './errors.ts';
+import { FilePartition, type FilePartitionOptions, REMOVED } from './file-partition.ts';
+import { Listeners } from './listeners.ts';
+import { PartitionMap } from './partition-map.ts';
+import type { Appended, Log, PartitionState, Records } from './port.ts';
+import { checkRecords } from './records.ts';
 
 export interface FileLogOptions {
   /** Absolute path. */
@@ -13,109 +18,146 @@ export interface FileLogOptions {
   readonly files: FileSystem;
   readonly clock: Clock;
   readonly ids: Ids;
-  /** Milliseconds that an append waits for company before it is written. */
+  /** Milliseconds that an append waits for company before it is written; 0: none when nothing is under way. */
   readonly lingerMs: number;
+  /** Size at which a segment is closed and the next one begun. */
   readonly segmentBytes?: number;
-  /** Bytes of appends that may wait in memory, over all partitions. */
-  readonly waitingBytesMax?: number;
+  /** Bytes of appends that may wait in memory, over all partitions. One append alone may be larger. */
+  readonly pendingBytesMax?: number;
+  /** Told at start of each partition that is damaged. It takes nothing more; what comes before can be read. */
+  readonly onDamage?: (error: MillraceError, key: PartitionKey) => void;
 }
 
 const SEGMENT_BYTES = 128 * 2 ** 20;
-const WAITING_BYTES_MAX = 128 * 2 ** 20;
+const PENDING_BYTES_MAX = 64 * 2 ** 20;
+const RECOVER_AT_ONCE = 8;
+const NAME = /^[a-z][a-z0-9_]{0,62}$/;
+const NOTHING: PartitionState = { start: 0 as Offset, end: 0 as Offset, bytes: 0, newestAtMs: 0 };
 
-const EMPTY = { start: 0 as Offset, end: 0 as Offset, bytes: 0, newestAtMs: 0 };
-
+/**
+ * Opens the log and recovers every partition in it: torn tails are cut, and a partition with damage in its middle is
+ * left as it is, told to `onDamage`, and takes nothing more.
+ *
+ * @example
+ * const log = await openFileLog({ directory: '/data/log', files: nodeFiles, clock: systemClock, ids: systemIds, lingerMs: 2 });
+ * const line = Buffer.from('{"id":1}\n');
+ * await log.append(key, { chunks: [line], count: 1, bytes: line.byteLength }); // { baseOffset: 0, count: 1, loggedAtMs: … }
+ */
 export async function openFileLog(options: FileLogOptions): Promise<Log> {
-  const { files } = options;
-  const opened: { readonly key: PartitionKey; readonly partition: FilePartition }[] = [];
-  const listening: { readonly key: PartitionKey; readonly listener: () => void }[] = [];
-  const opening = new Map<string, Promise<FilePartition>>();
-  const max = options.waitingBytesMax ?? WAITING_BYTES_MAX;
-  let waitingBytes = 0;
-  let closed = false;
+  const log = new FileLog(options);
+  await log.recover();
+  return log;
+}
 
-  const budget: Pick<PartitionOptions, 'reserve' | 'release'> = {
-    reserve: (bytes) => {
-      if (waitingBytes > 0 && waitingBytes + bytes > max) return false;
-      waitingBytes += bytes;
-      return true;
-    },
-    release: (bytes) => {
-      waitingBytes -= bytes;
-    },
-  };
-  const same = (a: PartitionKey, b: PartitionKey): boolean =>
-    a.partition === b.partition && a.stream === b.stream && a.tenant === b.tenant;
-  const directoryOf = (key: PartitionKey): string =>
-    `${options.directory}/${key.tenant}/${key.stream}/${key.partition}`;
-  const find = (key: PartitionKey): FilePartition | undefined =>
-    opened.find((one) => same(one.key, key))?.partition;
+class FileLog implements Log {
+  readonly #options: FileLogOptions;
+  readonly #partitions = new PartitionMap<FilePartition>();
+  readonly #listeners = new Listeners();
+  #pendingBytes = 0;
+  #closed = false;
 
-  const open = async (key: PartitionKey): Promise<FilePartition> => {
-    const partition = await FilePartition.open({
-      files,
-      clock: options.clock,
-      ids: options.ids,
-      directory: directoryOf(key),
-      lingerMs: options.lingerMs,
-      segmentBytes: options.segmentBytes ?? SEGMENT_BYTES,
-      ...budget,
-    });
-    opened.push({ key: { ...key }, partition });
-    for (const one of listening) if (same(one.key, key)) partition.listeners.add(one.listener);
-    return partition;
-  };
-  const openOnce = (key: PartitionKey): Promise<FilePartition> => {
-    const path = directoryOf(key);
-    const already = opening.get(path);
-    if (already) return already;
-    const now = open(key).finally(() => opening.delete(path));
-    opening.set(path, now);
-    return now;
-  };
-
-  for (const tenant of await files.readdir(options.directory)) {
-    for (const stream of await files.readdir(`${options.directory}/${tenant}`)) {
-      for (const partition of await files.readdir(`${options.directory}/${tenant}/${stream}`)) {
-        await open({
-          tenant: tenant as TenantId,
-          stream: stream as StreamName,
-          partition: Number(partition),
-        });
-      }
-    }
+  constructor(options: FileLogOptions) {
+    this.#options = options;
   }
 
-  return {
-    append: async (key, records) => {
-      const partition = find(key) ?? (closed ? undefined : await openOnce(key));
-      if (!partition) throw new Error('the log is closed');
-      return partition.append(records);
-    },
-    read: async (key, from, bytesMax) => (await find(key)?.read(from, bytesMax)) ?? [],
-    state: (key) => find(key)?.state() ?? EMPTY,
-    offsetAt: async (key, atMs) => (await find(key)?.offsetAt(atMs)) ?? (0 as Offset),
-    bytesAfter: (key, from) => find(key)?.bytesAfter(from) ?? 0,
-    onAppend: (key, listener) => {
-      const entry = { key: { ...key }, listener };
-      listening.push(entry);
-      find(key)?.listeners.add(listener);
-      return () => {
-        listening.splice(listening.indexOf(entry), 1);
-        find(key)?.listeners.delete(listener);
-      };
-    },
-    partitions: () => opened.map((one) => one.key),
-    retain: async (key, policy) => ({ segmentsRemoved: (await find(key)?.retain(policy)) ?? 0 }),
-    remove: async (key) => {
-      const at = opened.findIndex((one) => same(one.key, key));
-      const [one] = at < 0 ? [] : opened.splice(at, 1);
-      await one?.partition.remove();
-    },
-    close: async () => {
-      closed = true;
-      await Promise.all([...opening.values()]);
-      await Promise.all(opened.map((one) => one.partition.close()));
-    },
-  };
+  async recover(): Promise<void> {
+    const { files, directory } = this.#options;
+    const keys: PartitionKey[] = [];
+    for (const tenant of (await files.readdir(directory)).filter((name) => NAME.test(name))) {
+      for (const stream of (await files.readdir(`${directory}/${tenant}`)).filter((name) =>
+        NAME.test(name),
+      )) {
+        for (const name of await files.readdir(`${directory}/${tenant}/${stream}`)) {
+          if (name.endsWith(REMOVED)) await files.rmdir(`${directory}/${tenant}/${stream}/${name}`);
+          else if (/^\d{1,9}$/.test(name))
+            keys.push({ tenant: tenant as TenantId, stream: stream as StreamName, partition: Number(name) });
+        }
+      }
+    }
+    for (let first = 0; first < keys.length; first += RECOVER_AT_ONCE)
+      await Promise.all(keys.slice(first, first + RECOVER_AT_ONCE).map((key) => this.#recoverPartition(key)));
+  }
+
+  async #recoverPartition(key: PartitionKey): Promise<void> {
+    const partition = await FilePartition.open(this.#optionsOf(key));
+    this.#partitions.getOrMake(key, () => partition);
+    const { damage } = partition;
+    if (!damage) return;
+    if (this.#options.onDamage) this.#options.onDamage(damage, key);
+    else process.emitWarning(damage);
+  }
+
+  #optionsOf(key: PartitionKey): FilePartitionOptions {
+    invariant(
+      NAME.test(key.tenant) &&
+        NAME.test(key.stream) &&
+        Number.isSafeInteger(key.partition) &&
+        key.partition >= 0,
+      `"${key.tenant}/${key.stream}/${key.partition}" can be a directory`,
+    );
+    return {
+      ...this.#options,
+      segmentBytes: this.#options.segmentBytes ?? SEGMENT_BYTES,
+      directory: `${this.#options.directory}/${key.tenant}/${key.stream}/${key.partition}`,
+      committed: () => this.#listeners.tell(key),
+      release: (bytes) => {
+        this.#pendingBytes -= bytes;
+      },
+    };
+  }
+
+  async append(key: PartitionKey, records: Records): Promise<Appended> {
+    checkRecords(records);
+    if (this.#closed) throw stopping();
+    if (records.bytes > PAYLOAD_BYTES_MAX) throw tooLarge(records.bytes, PAYLOAD_BYTES_MAX);
+    const own = { ...key };
+    const partition = this.#partitions.getOrMake(own, () => new FilePartition(this.#optionsOf(own)));
+    if (partition.refusal) throw partition.refusal;
+    const max = this.#options.pendingBytesMax ?? PENDING_BYTES_MAX;
+    if (this.#pendingBytes > 0 && this.#pendingBytes + records.bytes > max) throw tooBusy();
+    this.#pendingBytes += records.bytes;
+    return partition.append(records);
+  }
+
+  async read(key: PartitionKey, from: Offset, bytesMax: number) {
+    return (await this.#partitions.get(key)?.read(from, bytesMax)) ?? [];
+  }
+
+  state(key: PartitionKey): PartitionState {
+    return this.#partitions.get(key)?.state() ?? NOTHING;
+  }
+
+  async offsetAt(key: PartitionKey, atMs: number): Promise<Offset> {
+    return (await this.#partitions.get(key)?.offsetAt(atMs)) ?? NOTHING.end;
+  }
+
+  bytesAfter(key: PartitionKey, from: Offset): number {
+    return this.#partitions.get(key)?.bytesAfter(from) ?? 0;
+  }
+
+  onAppend(key: PartitionKey, listener: () => void): () => void {
+    return this.#listeners.add(key, listener);
+  }
+
+  partitions(): readonly PartitionKey[] {
+    return this.#partitions
+      .entries()
+      .filter(({ value }) => !value.isEmpty || value.damage)
+      .map(({ key }) => key);
+  }
+
+  async retain(key: PartitionKey, policy: Parameters<Log['retain']>[1]) {
+    return { segmentsRemoved: (await this.#partitions.get(key)?.retain(policy)) ?? 0 };
+  }
+
+  async remove(key: PartitionKey): Promise<void> {
+    const partition = this.#partitions.get(key);
+    await partition?.remove();
+    if (partition && this.#partitions.get(key) === partition) this.#partitions.delete(key);
+  }
+
+  async close(): Promise<void> {
+    this.#closed = true;
+    await Promise.all(this.#partitions.entries().map(({ value }) => value.close()));
+  }
 }

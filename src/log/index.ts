@@ -1,3 +1,3 @@
 export { type FileLogOptions, openFileLog } from './file-log.ts';
-export { createMemoryLog } from './memory-log.ts';
+export { createMemoryLog, type MemoryLogOptions } from './memory-log.ts';
 export type * from './port.ts';

@@ -1,0 +1,195 @@
+/**
+ * Writes a partition, one group at a time.
+ *
+ *   idle ─▶ write ─▶ datasync ─▶ durable: the books are advanced ─▶ idle
+ *             │          └─ failed ─▶ distrusted ─┐
+ *             └─ failed ──▶ dirty ────────────────┤
+ *                                                 ▼
+ *   dirty       cut back to the durable end ─▶ idle; if that fails: distrusted
+ *   distrusted  close the handle, cut back through a fresh one ─▶ go on in a new segment; if that fails: stay
+ *
+ * The repair is tried before the group is rejected, so that a crash right after the rejection does not bring its
+ * records back, and again before each later write: nothing is acknowledged behind bytes that were refused. After a
+ * `datasync` that failed the kernel may call pages clean that never reached the disk, so that segment is not
+ * written again.
+ */
+import type { Offset } from '../base/brand.ts';
+import type { Clock } from '../base/clock.ts';
+import type { FileSystem, OpenFile } from '../base/files.ts';
+import type { Ids } from '../base/ids.ts';
+import { BLOCK_HEADER_BYTES, encodeBlockHeader, type IndexEntry, SEGMENT_HEADER_BYTES } from './codec.ts';
+import type { Committed, Group } from './group.ts';
+import { IndexFile } from './index-file.ts';
+import { addBlock, createSegment, type Segment } from './segment.ts';
+import type { Segments } from './segments.ts';
+
+export interface WriterOptions {
+  readonly files: FileSystem;
+  readonly clock: Clock;
+  readonly ids: Ids;
+  readonly directory: string;
+  readonly segmentBytes: number;
+}
+
+/** From so many bytes on, hashing on this thread while another one writes is faster than one call after it. */
+const OVERLAP_BYTES = 256 * 2 ** 10;
+
+export class Writer {
+  readonly #options: WriterOptions;
+  readonly #segments: Segments;
+  #state: 'idle' | 'dirty' | 'distrusted' = 'idle';
+  /** Open while the last segment may be written. */
+  #file: OpenFile | undefined;
+  #index: IndexFile | undefined;
+  /** The last segment is whole, but nothing is to be added to it. */
+  #closed = false;
+  #lastBlock: IndexEntry | undefined;
+
+  constructor(options: WriterOptions, segments: Segments) {
+    this.#options = options;
+    this.#segments = segments;
+  }
+
+  /** Resolves when the group is durable. After a rejection nothing of it will be read. */
+  async commit(group: Group): Promise<Committed> {
+    await this.#repair();
+    const segment = await this.#segmentFor(group.bytes + BLOCK_HEADER_BYTES);
+    const file = this.#file!;
+    const receivedAtMs = Math.max(this.#options.clock.now(), segment.newestAtMs);
+    const block = {
+      baseOffset: segment.end,
+      count: group.count,
+      receivedAtMs,
+      payloadBytes: group.bytes,
+      idBase: this.#options.ids.uuidV7(receivedAtMs),
+    };
+    const headerOf = (payloadCrc: number) => encodeBlockHeader({ ...block, payloadCrc }, segment.header.salt);
+    this.#state = 'dirty';
+    try {
+      if (group.unhashedBytes < OVERLAP_BYTES) {
+        await file.writev([headerOf(group.payloadCrc()), ...group.parts], segment.bytes);
+      } else {
+        const written = file.writev(group.parts, segment.bytes + BLOCK_HEADER_BYTES);
+        const header = headerOf(group.payloadCrc());
+        await written;
+        await file.writev([header], segment.bytes);
+      }
+      this.#state = 'distrusted';
+      await file.datasync();
+      this.#state = 'idle';
+    } catch (error) {
+      await this.#repair().catch(() => undefined);
+      throw error;
+    }
+    this.#advance(segment, block);
+    return block;
+  }
+
+  #advance(segment: Segment, block: Parameters<typeof addBlock>[1]): void {
+    const position = segment.bytes;
+    this.#lastBlock = {
+      offset: block.baseOffset,
+      receivedAtMs: block.receivedAtMs,
+      position,
+      payloadBefore: segment.payloadBytes,
+    };
+    if (addBlock(segment, block, position, position + BLOCK_HEADER_BYTES + block.payloadBytes))
+      this.#index?.add(this.#lastBlock);
+  }
+
+  async #repair(): Promise<void> {
+    const segment = this.#segments.last;
+    if (this.#state === 'idle' || !segment) return;
+    if (this.#state === 'dirty') {
+      try {
+        await cut(this.#file!, segment.bytes);
+        this.#state = 'idle';
+        return;
+      } catch {
+        this.#state = 'distrusted';
+      }
+    }
+    await this.#closeFiles();
+    this.#closed = true;
+    const fresh = await this.#options.files.open(segment.path, 'update');
+    try {
+      await cut(fresh, segment.bytes);
+    } finally {
+      await fresh.close();
+    }
+    this.#state = 'idle';
+  }
+
+  async #segmentFor(bytes: number): Promise<Segment> {
+    const last = this.#segments.last;
+    const full =
+      last !== undefined &&
+      last.bytes > SEGMENT_HEADER_BYTES &&
+      last.bytes + bytes > this.#options.segmentBytes;
+    if (!last || full || this.#closed) return this.#startSegment();
+    if (!this.#file) await this.#open(last);
+    return last;
+  }
+
+  async #startSegment(): Promise<Segment> {
+    const { files, directory, ids, clock } = this.#options;
+    await this.#closeFiles();
+    this.#closed = true;
+    if (!this.#segments.last) await files.mkdir(directory);
+    const baseOffset = this.#segments.end;
+    // An empty last segment is replaced, so what comes before the new one is what came before the empty one.
+    const replaced = this.#segments.last?.header.baseOffset === baseOffset ? this.#segments.last : undefined;
+    const previous = replaced ? undefined : this.#segments.last;
+    const segment = await createSegment(files, directory, {
+      salt: saltOf(ids.uuidV7(clock.now())),
+      baseOffset,
+      previousBase: replaced?.header.previousBase ?? previous?.header.baseOffset ?? (0 as Offset),
+      previousBytes: replaced?.header.previousBytes ?? previous?.bytes ?? 0,
+      payloadBefore:
+        replaced?.header.payloadBefore ??
+        (previous ? previous.header.payloadBefore + previous.payloadBytes : 0),
+      newestBeforeMs: this.#segments.last?.newestAtMs ?? 0,
+    });
+    this.#segments.add(segment);
+    await this.#open(segment);
+    return segment;
+  }
+
+  async #open(segment: Segment): Promise<void> {
+    this.#file = await this.#options.files.open(segment.path, 'update');
+    this.#index = await IndexFile.open(this.#options.files, segment);
+    this.#lastBlock = undefined;
+    this.#closed = false;
+  }
+
+  /** The last block gets its entry too: it proves at the next start that everything up to here was durable. */
+  async #closeFiles(): Promise<void> {
+    const [file, index, last] = [this.#file, this.#index, this.#lastBlock];
+    this.#file = undefined;
+    this.#index = undefined;
+    this.#lastBlock = undefined;
+    const segment = this.#segments.last;
+    if (last && segment && (segment.index?.last?.position ?? -1) < last.position) {
+      segment.index?.add(last);
+      index?.add(last);
+    }
+    await index?.close();
+    await file?.close().catch(() => undefined);
+  }
+
+  async close(): Promise<void> {
+    await this.#repair().catch(() => undefined);
+    await this.#closeFiles();
+  }
+}
+
+/** Takes back, durably, what lies beyond `bytes`. */
+async function cut(file: OpenFile, bytes: number): Promise<void> {
+  await file.truncate(bytes);
+  await file.datasync();
+}
+
+/** The last bytes of a UUID version 7 are random. */
+function saltOf(id: Uint8Array): number {
+  return new DataView(id.buffer, id.byteOffset).getUint32(12);
+}
