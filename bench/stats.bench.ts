@@ -161,7 +161,11 @@ function statsOver(engine: Engine): Stats {
   const none = 0 as Offset;
   return createStats({
     engine,
-    catalog: { stream: () => versioned(stream), rollups: () => rollups.map(versioned) },
+    catalog: {
+      stream: () => versioned(stream),
+      rollups: () => rollups.map(versioned),
+      setting: () => undefined,
+    },
     log: { state: () => ({ start: none, end: none, bytes: 0, newestAtMs: 0 }) },
     ingest: {
       state: () => ({ applied: none, watermarkMs: undefined, totals: nothing, appliedReceivedAtMs: 0 }),

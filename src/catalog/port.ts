@@ -43,3 +43,10 @@ export interface Catalog {
   setSetting(name: string, value: string): void;
   close(): void;
 }
+
+/**
+ * Name of the setting that tells from which event time (epoch ms) on the events table holds every event; absent while
+ * it holds all. Retention writes it before it forgets, questions read it.
+ */
+export const eventsCompleteSinceSetting = (tenant: TenantId, stream: string): string =>
+  JSON.stringify(['events_complete_since_ms', tenant, stream]);

@@ -5,7 +5,7 @@
 
 import type { PartitionKey, TenantId } from '../base/brand.ts';
 import type { Clock } from '../base/clock.ts';
-import type { Catalog } from '../catalog/port.ts';
+import { type Catalog, eventsCompleteSinceSetting } from '../catalog/port.ts';
 import type { StreamDefinition } from '../define/model.ts';
 import type { Log } from '../log/index.ts';
 import { type Engine, eventsTable, quarantineTable } from '../store/index.ts';
@@ -73,13 +73,34 @@ async function forgetDays(
   const firstKept = Number(
     new Date(Math.floor(beforeMs / DAY_MS) * DAY_MS).toISOString().slice(0, 10).replaceAll('-', ''),
   );
-  for (const table of [eventsTable(deps.tenant, stream.name), quarantineTable(deps.tenant, stream.name)]) {
+  const events = eventsTable(deps.tenant, stream.name);
+  for (const table of [events, quarantineTable(deps.tenant, stream.name)]) {
     const days = await deps.engine.rows<{ day: number }>({
       text: `SELECT DISTINCT toYYYYMMDD(_received) AS day FROM ${table} WHERE toYYYYMMDD(_received) < {first:UInt32}`,
       params: { first: firstKept },
     });
     for (const { day } of days) {
+      if (table === events) await rememberForgotten(deps, stream, events, Number(day));
       await deps.engine.execute({ text: `ALTER TABLE ${table} DROP PARTITION ${Number(day)}` });
     }
   }
+}
+
+/** Before a day goes: its latest event time, so that no question is answered from events that are not all there. */
+async function rememberForgotten(
+  deps: Omit<RetentionDeps, 'logger'>,
+  stream: StreamDefinition,
+  table: string,
+  day: number,
+): Promise<void> {
+  const [row] = await deps.engine.rows<{ latest: string }>({
+    text: `SELECT max(toUnixTimestamp64Milli(_time)) AS latest FROM ${table} WHERE toYYYYMMDD(_received) = {day:UInt32}`,
+    params: { day },
+  });
+  const name = eventsCompleteSinceSetting(deps.tenant, stream.name);
+  const since = Math.max(
+    Number(deps.catalog.setting(name) ?? Number.MIN_SAFE_INTEGER),
+    Number(row?.latest ?? 0) + 1,
+  );
+  deps.catalog.setSetting(name, String(since));
 }

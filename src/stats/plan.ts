@@ -10,6 +10,7 @@
  *      from                                                               to
  *       |events|  10 s  |   1 m   |        1 h        |  1 m  | 10 s |events|
  */
+import { MillraceError } from '../base/errors.ts';
 import type { Versioned } from '../catalog/port.ts';
 import { type RollupDefinition, type StreamDefinition, tiersOf } from '../define/model.ts';
 import { COUNT_STATE, rollupStates, type StateColumn, stateColumns } from '../store/index.ts';
@@ -44,13 +45,29 @@ export interface PlanFacts {
   readonly starts: readonly number[];
   /** The rollups of the stream. */
   readonly rollups: readonly Versioned<RollupDefinition>[];
+  /** Event time from which on the events are all there; what lies before only rollups can answer. */
+  readonly eventsCompleteSinceMs?: number | undefined;
 }
 
 export function planQuestion(facts: PlanFacts): Plan {
   const plans = facts.rollups.flatMap((rollup) => planWith(facts, rollup));
   plans.sort((a, b) => a.cost - b.cost || a.width - b.width || (a.plan.source < b.plan.source ? -1 : 1));
-  return plans[0]?.plan ?? planEvents(facts);
+  if (plans[0]) return plans[0].plan;
+  const plan = planEvents(facts);
+  if (plan.pieces.every((piece) => isComplete(facts, piece))) return plan;
+  const since = new Date(facts.eventsCompleteSinceMs!).toISOString();
+  throw new MillraceError(
+    'bad-question',
+    `the events before ${since} are no longer kept, and no rollup answers this question exactly; begin at ${since} or later, or ask for whole buckets of a rollup`,
+    { issues: [{ path: 'from', message: `must not lie before ${since} for this question` }] },
+  );
 }
+
+/** Events that retention has forgotten must not be counted as none. */
+const isComplete = (facts: PlanFacts, piece: Piece): boolean =>
+  piece.tierSeconds !== undefined ||
+  facts.eventsCompleteSinceMs === undefined ||
+  piece.fromMs >= facts.eventsCompleteSinceMs;
 
 interface Candidate {
   readonly plan: Plan;
@@ -76,6 +93,7 @@ function planWith(
   }
   const pieces = cut(facts.fromMs, facts.toMs, usableTiers(rollup, facts));
   if (pieces.every((piece) => piece.tierSeconds === undefined)) return [];
+  if (!pieces.every((piece) => isComplete(facts, piece))) return [];
   const events = pieces.some((piece) => piece.tierSeconds === undefined);
   const source = `rollup ${rollup.name}${events ? ' + events' : ''}`;
   return [

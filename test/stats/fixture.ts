@@ -168,6 +168,7 @@ export class World {
     return {
       stream: (_tenant: string, name: string) => (name === stream.name ? versioned(definition) : undefined),
       rollups: () => rollups.map(versioned),
+      setting: () => undefined,
     };
   }
 

@@ -1,0 +1,86 @@
+import { mkdtemp, rm } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { DEFAULT_TENANT, type Offset, type PartitionKey, type StreamName } from '../../src/base/brand.ts';
+import { ManualClock, systemClock } from '../../src/base/clock.ts';
+import { nodeFiles } from '../../src/base/files.ts';
+import { countingIds } from '../../src/base/ids.ts';
+import { openCatalog } from '../../src/catalog/index.ts';
+import { parseRollup, parseStream } from '../../src/define/index.ts';
+import { createIngest, type RunningIngest } from '../../src/ingest/index.ts';
+import { retainStream } from '../../src/ingest/retention.ts';
+import { createMemoryLog } from '../../src/log/index.ts';
+import { createStats } from '../../src/stats/index.ts';
+import { type Engine, openChdb, StoreTables } from '../../src/store/index.ts';
+
+const STREAM = parseStream('s', {
+  fields: { at: 'timestamp', n: 'int64' },
+  eventTime: 'at',
+  retention: { log: '1d', hot: '2d' },
+});
+const ROLLUP = parseRollup('r', { from: 's', by: [], every: '1m', measures: { n: 'count()' } }, () => STREAM);
+const KEY: PartitionKey = { tenant: DEFAULT_TENANT, stream: 's' as StreamName, partition: 0 };
+
+let directory: string;
+let engine: Engine;
+let ingest: RunningIngest;
+const clock = new ManualClock(Date.UTC(2024, 0, 1, 12));
+
+beforeAll(async () => {
+  directory = await mkdtemp(join(tmpdir(), 'millrace-retention-'));
+  engine = openChdb({ directory: join(directory, 'store') });
+});
+
+afterAll(async () => {
+  await ingest.stop();
+  await engine.close();
+  await rm(directory, { recursive: true, force: true });
+});
+
+describe('retention', () => {
+  it('forgets days of events behind the rollups, and no question is answered from what is half gone', async () => {
+    const catalog = openCatalog(':memory:', clock);
+    const log = createMemoryLog({ clock, ids: countingIds(), segmentBytes: 100 });
+    const tables = new StoreTables(engine);
+    await tables.createStream(DEFAULT_TENANT, STREAM);
+    await tables.buildRollup(DEFAULT_TENANT, STREAM, ROLLUP, 1);
+    catalog.put(DEFAULT_TENANT, STREAM);
+    catalog.put(DEFAULT_TENANT, ROLLUP);
+    ingest = createIngest({
+      catalog,
+      log,
+      engine,
+      files: nodeFiles,
+      clock: systemClock,
+      directory,
+      onFailure: () => undefined,
+    });
+    await ingest.begin(DEFAULT_TENANT, STREAM);
+    for (let day = 0; day < 4; day += 1) {
+      const line = Buffer.from(`{"at":${clock.now()},"n":${day}}\n`);
+      const { baseOffset } = await log.append(KEY, { chunks: [line], count: 1, bytes: line.byteLength });
+      await ingest.applied(KEY, baseOffset, (baseOffset + 1) as Offset);
+      clock.advance(86_400_000);
+    }
+    await retainStream({ catalog, log, ingest, engine, clock, tenant: DEFAULT_TENANT }, STREAM);
+
+    const stats = createStats({ engine, catalog, log, ingest, clock });
+    const ask = (request: object) => stats.ask(DEFAULT_TENANT, 's', request);
+    expect((await ask({ fn: ['count'] })).rowsJson, 'whole buckets come from the rollup').toBe(
+      '[{"count":4}]',
+    );
+    expect(
+      (await ask({ fn: ['sum(n)'], from: '2024-01-03T00:00:00Z' })).rowsJson,
+      'what is kept is asked',
+    ).toBe('[{"sum(n)":5}]');
+    await expect(ask({ fn: ['sum(n)'], from: '2024-01-01T00:00:00Z' })).rejects.toMatchObject({
+      code: 'bad-question',
+      issues: [{ path: 'from' }],
+    });
+    await expect(ask({ fn: ['count'], from: '2024-01-01T11:59:59.500Z' })).rejects.toMatchObject({
+      code: 'bad-question',
+    });
+    expect(log.state(KEY).start, 'the log forgets what is applied and old').toBe(3);
+  });
+});
