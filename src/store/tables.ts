@@ -78,17 +78,16 @@ export function rollupDelta(stream: StreamDefinition, rollup: RollupDefinition, 
   const states = rollupStates(stream, rollup);
   const tiers = tiersOf(rollup.everySeconds);
   const finest = rollup.everySeconds;
-  const bucket = `toInt64(${finest}) * intDiv(toUnixTimestamp64Milli(_time) - positiveModulo(toUnixTimestamp64Milli(_time), ${finest * 1_000}), ${finest * 1_000})`;
+  const ms = 'toUnixTimestamp64Milli(_time)';
+  const bucket = `intDiv(${ms} - positiveModulo(${ms}, ${finest * 1_000}), 1000)`;
   const inner = `SELECT ${[...dimensions, `${bucket} AS _b`, ...states.map((state) => `${state.fromEvents} AS ${quoteIdentifier(`s.${state.name}`)}`)].join(', ')}
 FROM ${source} GROUP BY ${[...dimensions, '_b'].join(', ')}`;
-  const perTier = tiers.map((tier) => {
-    const start = tier === finest ? '_b' : `_b - positiveModulo(_b, ${tier})`;
-    return `(toUInt32(${tier}), toInt64(intDiv(${start} - positiveModulo(${start}, ${periodSeconds(tier)}), ${periodSeconds(tier)})), toInt64(${start}))`;
-  });
   const merged = states.map((state) => mergeOf(state.merge, state.name));
-  return `SELECT _t.1 AS _tier, _t.2 AS _period, ${[...dimensions, '_t.3 AS _bucket', ...merged].join(', ')}, toUInt64(0) AS _applied
-FROM (SELECT *, arrayJoin([${perTier.join(', ')}]) AS _t FROM (${inner}))
-GROUP BY ${['_tier', '_period', ...dimensions, '_bucket'].join(', ')}`;
+  // floor division by tier * 1440: buckets may lie before 1970.
+  const period = `intDiv(_bucket - positiveModulo(_bucket, _tier * ${periodSeconds(1)}), _tier * ${periodSeconds(1)})`;
+  return `SELECT _tier, toInt64(${period}) AS _period, ${[...dimensions, 'toInt64(_b - positiveModulo(_b, _tier)) AS _bucket', ...merged].join(', ')}, toUInt64(0) AS _applied
+FROM (SELECT *, arrayJoin([${tiers.map((tier) => `toUInt32(${tier})`).join(', ')}]) AS _tier FROM (${inner}))
+GROUP BY ${['_tier', ...dimensions, '_bucket'].join(', ')}`;
 }
 
 /** `merge` names the state's column; the delta's inner query calls it `s.COLUMN` to keep it apart from the fields. */
