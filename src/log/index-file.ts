@@ -6,11 +6,16 @@ import type { FileSystem, OpenFile } from '../base/files.ts';
 import { encodeIndexEntry, INDEX_ENTRY_BYTES, type IndexEntry } from './codec.ts';
 import { indexPath, type Segment } from './segment.ts';
 
+/** Each write makes the next `datasync` of the segment a little slower, so entries are written several at once. */
+const WRITE_EVERY_BYTES = 8 * 2 ** 20;
+
 export class IndexFile {
   readonly #salt: number;
   #file: OpenFile | undefined;
   #written = 0;
   #waiting: IndexEntry[] = [];
+  /** Where in the segment the last write was. */
+  #position = 0;
   #writing: Promise<void> | undefined;
 
   private constructor(salt: number, file: OpenFile | undefined) {
@@ -23,7 +28,7 @@ export class IndexFile {
     const file = await files.open(indexPath(segment.path), 'update').catch(() => undefined);
     const index = new IndexFile(segment.header.salt, file);
     for (let i = 0; i < segment.index!.length; i += 1) index.add(segment.index!.at(i)!);
-    await index.#writing;
+    await index.#flush();
     await file?.truncate(index.#written).catch(() => undefined);
     return index;
   }
@@ -31,7 +36,14 @@ export class IndexFile {
   add(entry: IndexEntry): void {
     if (!this.#file) return;
     this.#waiting.push(entry);
+    if (entry.position - this.#position < WRITE_EVERY_BYTES) return;
+    this.#position = entry.position;
     this.#writing ??= this.#write();
+  }
+
+  async #flush(): Promise<void> {
+    await this.#writing;
+    await this.#write();
   }
 
   async #write(): Promise<void> {
@@ -55,7 +67,7 @@ export class IndexFile {
 
   /** Writes what waits, durably if the disk lets it. */
   async close(): Promise<void> {
-    await this.#writing;
+    await this.#flush();
     await this.#file?.datasync().catch(() => undefined);
     await this.#file?.close().catch(() => undefined);
     this.#file = undefined;

@@ -1,4 +1,4 @@
-/** Walks from block to block through a part of a segment file, reading large pieces. */
+/** Walks from block to block through a part of a segment file, a large piece at a time. */
 import type { OpenFile } from '../base/files.ts';
 import { BLOCK_HEADER_BYTES, type BlockHeader, decodeBlockHeader } from './codec.ts';
 
@@ -15,44 +15,69 @@ export interface Found {
 }
 
 /**
- * The blocks of [position, until) whose header is valid and that end by `until`; stops at the first that is not
- * one. `bytesWanted` is a hint to read no more than that at first. Payloads are not verified here.
+ * The blocks of [position, until) whose header is valid and that end by `until`, as they come in a piece of the file;
+ * stops at the first that is not one. `bytesWanted` is a hint to read little more than that. Payloads are not
+ * verified here: while the caller does it, the next piece is read.
  */
 export async function* walkBlocks(
   file: OpenFile,
   salt: number,
   position: number,
   until: number,
-  bytesWanted = PIECE_BYTES,
-): AsyncGenerator<Found> {
-  let start = position;
-  let need = PIECE_BYTES_MIN;
-  let wanted = bytesWanted;
-  while (start < until) {
-    const piece = Buffer.allocUnsafeSlow(
-      Math.min(until - start, Math.max(need, Math.min(wanted, PIECE_BYTES))),
-    );
-    const got = await file.read(piece, start);
-    const bytes = got === piece.byteLength ? piece : piece.subarray(0, got);
-    let at = 0;
-    need = PIECE_BYTES_MIN;
-    while (at < got) {
-      const header = decodeBlockHeader(bytes, at, salt);
-      // A header that is cut off by the end of the piece may still be one.
-      if (!header && (at + BLOCK_HEADER_BYTES <= got || start + at + BLOCK_HEADER_BYTES > until)) return;
-      if (!header) break;
-      const size = BLOCK_HEADER_BYTES + header.payloadBytes;
-      if (start + at + size > until) return;
-      if (at + size > got) {
-        need = Math.max(need, size);
-        break;
-      }
-      const payload = bytes.subarray(at + BLOCK_HEADER_BYTES, at + size);
-      yield { header, position: start + at, next: start + at + size, payload };
-      at += size;
+  bytesWanted = Number.POSITIVE_INFINITY,
+): AsyncGenerator<readonly Found[]> {
+  let wanted = Math.max(bytesWanted, PIECE_BYTES_MIN);
+  const read = (start: number, need: number): Promise<Buffer> =>
+    readPiece(file, start, Math.min(until - start, Math.max(need, Math.min(wanted, PIECE_BYTES))));
+  let reading = read(position, PIECE_BYTES_MIN);
+  try {
+    for (let start = position; start < until; ) {
+      const piece = await reading;
+      const { found, bytes, need } = cutPiece(piece, salt, start, until);
+      const ended = need === 0 || start + bytes >= until || piece.byteLength < Math.min(need, until - start);
+      start += bytes;
+      wanted -= bytes;
+      // When the caller has what it wanted, the next piece is only read if it goes on.
+      const ahead = !ended && wanted > 0;
+      if (ahead) reading = read(start, need);
+      if (found.length > 0) yield found;
+      if (ended) return;
+      if (!ahead) reading = read(start, need);
     }
-    if (at === 0 && got < piece.byteLength) return; // The file is shorter than it should be.
-    start += at;
-    wanted -= at;
+  } finally {
+    // The file must not be closed under a read.
+    await reading.catch(() => undefined);
   }
+}
+
+async function readPiece(file: OpenFile, position: number, bytes: number): Promise<Buffer> {
+  const piece = Buffer.allocUnsafeSlow(bytes);
+  const got = await file.read(piece, position);
+  return got === bytes ? piece : piece.subarray(0, got);
+}
+
+/** The whole blocks at the start of a piece, their bytes, and how many the piece after them must have at least: 0 at the end. */
+function cutPiece(
+  piece: Buffer,
+  salt: number,
+  start: number,
+  until: number,
+): { readonly found: readonly Found[]; readonly bytes: number; readonly need: number } {
+  const found: Found[] = [];
+  let at = 0;
+  while (at < piece.byteLength) {
+    const header = decodeBlockHeader(piece, at, salt);
+    if (!header) {
+      // A header that is cut off by the end of the piece may still be one.
+      const cutOff = at + BLOCK_HEADER_BYTES > piece.byteLength && start + at + BLOCK_HEADER_BYTES <= until;
+      return { found, bytes: at, need: cutOff ? PIECE_BYTES_MIN : 0 };
+    }
+    const end = at + BLOCK_HEADER_BYTES + header.payloadBytes;
+    if (start + end > until) return { found, bytes: at, need: 0 };
+    if (end > piece.byteLength) return { found, bytes: at, need: Math.max(PIECE_BYTES_MIN, end - at) };
+    const payload = piece.subarray(at + BLOCK_HEADER_BYTES, end);
+    found.push({ header, position: start + at, next: start + end, payload });
+    at = end;
+  }
+  return { found, bytes: at, need: PIECE_BYTES_MIN };
 }

@@ -83,9 +83,10 @@ export function rollupDelta(stream: StreamDefinition, rollup: RollupDefinition, 
   const inner = `SELECT ${[...dimensions, `${bucket} AS _b`, ...states.map((state) => `${state.fromEvents} AS ${quoteIdentifier(`s.${state.name}`)}`)].join(', ')}
 FROM ${source} GROUP BY ${[...dimensions, '_b'].join(', ')}`;
   const merged = states.map((state) => mergeOf(state.merge, state.name));
-  // floor division by tier * 1440: buckets may lie before 1970.
-  const period = `intDiv(_bucket - positiveModulo(_bucket, _tier * ${periodSeconds(1)}), _tier * ${periodSeconds(1)})`;
-  return `SELECT _tier, toInt64(${period}) AS _period, ${[...dimensions, 'toInt64(_b - positiveModulo(_b, _tier)) AS _bucket', ...merged].join(', ')}, toUInt64(0) AS _applied
+  // Floor division, for buckets may lie before 1970; signed throughout, since the engine's modulo of mixed signs is wrong.
+  const span = `toInt64(_tier) * ${periodSeconds(1)}`;
+  const period = `intDiv(_bucket - positiveModulo(_bucket, ${span}), ${span})`;
+  return `SELECT _tier, toInt64(${period}) AS _period, ${[...dimensions, '_b - positiveModulo(_b, toInt64(_tier)) AS _bucket', ...merged].join(', ')}, toUInt64(0) AS _applied
 FROM (SELECT *, arrayJoin([${tiers.map((tier) => `toUInt32(${tier})`).join(', ')}]) AS _tier FROM (${inner}))
 GROUP BY ${['_tier', ...dimensions, '_bucket'].join(', ')}`;
 }

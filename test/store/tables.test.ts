@@ -104,6 +104,31 @@ describe('the store', () => {
     ]);
   });
 
+  it('puts every event into the bucket and period that floor division gives, before 1970 too', async () => {
+    const moments = [
+      -62_000_000_000, -90_061_500, -86_400_000, -1, 0, 1, 59_999, 951_782_400_000, 1_711_846_800_001,
+    ];
+    await engine.execute({ text: `TRUNCATE TABLE ${eventsTable(DEFAULT_TENANT, 'clicks')}` });
+    await engine.execute({
+      text: `INSERT INTO ${eventsTable(DEFAULT_TENANT, 'clicks')} (id, _time) SELECT 1, fromUnixTimestamp64Milli(arrayJoin({moments:Array(Int64)}), 'UTC')`,
+      params: { moments: moments.map(BigInt) },
+    });
+    const rows = await engine.rows<{ tier: number; period: string; bucket: string; events: string }>({
+      text: `SELECT _tier AS tier, _period AS period, _bucket AS bucket, sum(_count) AS events FROM (${rollupDelta(stream, rollup, eventsTable(DEFAULT_TENANT, 'clicks'))}) GROUP BY ALL`,
+    });
+    const expected = new Map<string, number>();
+    for (const tier of [10, 60, 3_600, 86_400]) {
+      for (const ms of moments) {
+        const bucket = Math.floor(ms / 1_000 / tier) * tier;
+        const key = `${tier} ${Math.floor(bucket / (tier * 1_440))} ${bucket}`;
+        expected.set(key, (expected.get(key) ?? 0) + 1);
+      }
+    }
+    expect(
+      new Map(rows.map((row) => [`${row.tier} ${row.period} ${row.bucket}`, Number(row.events)])),
+    ).toEqual(expected);
+  });
+
   it('binds parameters, and keeps every digit of 64-bit integers', async () => {
     const bytes = await engine.query(
       {
