@@ -59,13 +59,23 @@ export function cutBatch(
   };
 }
 
+export interface Pace {
+  /** Recent rate of arrival. */
+  readonly eventsPerSecond: number;
+  /** How long the last batch took from being read to being applied. */
+  readonly lastBatchMs: number;
+  /** How long nothing was under way. */
+  readonly idleMs: number;
+}
+
+const GATHER_MS_MAX = 500;
+
 /**
- * How long to gather before a batch is cut: a quiet stream is seen at once, a busy one makes large parts.
- * `eventsPerSecond` is the recent rate of arrival.
+ * How long to gather before a batch is cut. A stream that wakes up is seen at once; a busy one makes large parts;
+ * in between a batch costs some 60 ms of computing however small it is, so at least as long is spent gathering.
  */
-export function gatherMs(eventsPerSecond: number): number {
-  if (eventsPerSecond < 2_000) return 20;
-  if (eventsPerSecond < 20_000) return 80;
-  if (eventsPerSecond < 60_000) return 200;
-  return 400;
+export function gatherMs({ eventsPerSecond, lastBatchMs, idleMs }: Pace): number {
+  if (idleMs > 1_000) return 5;
+  const byRate = eventsPerSecond < 20_000 ? 50 : eventsPerSecond < 60_000 ? 200 : 400;
+  return Math.min(GATHER_MS_MAX, Math.max(byRate, lastBatchMs));
 }

@@ -79,6 +79,7 @@ export class StreamWorker {
   /** The two staging tables: the definition's version each was made for; absent when it must be made anew. */
   readonly #stages = new Map<number, { readonly version: number; readonly table: string }>();
   #rate = 0;
+  #lastBatchMs = 0;
   #rateSince: number;
   #running: Promise<void> | undefined;
 
@@ -140,6 +141,7 @@ export class StreamWorker {
       for (const partition of waiting) {
         if (this.#stopped || this.#exclusive.length > 0) break;
         const leave = await this.#deps.gate.enter();
+        const began = this.#deps.clock.monotonicMs();
         let next: UnderWay | undefined;
         try {
           next = await this.#insist(() => this.#decideNext(partition));
@@ -148,7 +150,10 @@ export class StreamWorker {
         }
         await committing;
         if (!next) continue;
-        committing = this.#commit(partition, next).finally(leave);
+        committing = this.#commit(partition, next).finally(() => {
+          this.#lastBatchMs = this.#deps.clock.monotonicMs() - began;
+          leave();
+        });
       }
     }
     await committing;
@@ -179,7 +184,11 @@ export class StreamWorker {
     const enough = this.#partitions.some(
       (one) => this.#deps.log.bytesAfter(one.key, this.#nextOf(one)) >= BATCH_BYTES_MAX / 2,
     );
-    if (!enough) await this.#deps.clock.sleep(gatherMs(this.#rate), this.#stop.signal);
+    if (!enough) {
+      const idleMs = this.#deps.clock.monotonicMs() - this.#rateSince;
+      const wait = gatherMs({ eventsPerSecond: this.#rate, lastBatchMs: this.#lastBatchMs, idleMs });
+      await this.#deps.clock.sleep(wait, this.#stop.signal);
+    }
   }
 
   #noteRate(records: number): void {

@@ -1,0 +1,50 @@
+import { describe, expect, it } from 'vitest';
+import { DEFAULT_TENANT, type Offset, type PartitionKey, type StreamName } from '../../src/base/brand.ts';
+import { cutBatch, gatherMs } from '../../src/ingest/batch.ts';
+import type { LogBlock } from '../../src/log/index.ts';
+
+const KEY: PartitionKey = { tenant: DEFAULT_TENANT, stream: 's' as StreamName, partition: 0 };
+const NOON = Date.UTC(2024, 0, 1, 12);
+const block = (baseOffset: number, count: number, receivedAtMs = NOON): LogBlock => ({
+  baseOffset: baseOffset as Offset,
+  count,
+  receivedAtMs,
+  idBase: new Uint8Array(16),
+  payload: new Uint8Array(0),
+});
+const from = (offset: number): Offset => offset as Offset;
+
+describe('a batch', () => {
+  it('holds whole blocks of one day of arrival, so that an insert touches one partition of a table', () => {
+    const midnight = Date.UTC(2024, 0, 2);
+    const blocks = [block(0, 2), block(2, 3, midnight - 1), block(5, 1, midnight), block(6, 1, midnight)];
+    expect(cutBatch(KEY, from(0), blocks)).toMatchObject({ from: 0, to: 5, receivedAtMs: midnight - 1 });
+    expect(cutBatch(KEY, from(5), blocks.slice(2))).toMatchObject({ from: 5, to: 7 });
+  });
+
+  it('is bounded in records, but takes a block whatever its size', () => {
+    expect(cutBatch(KEY, from(0), [block(0, 200_000), block(200_000, 200_000)])).toMatchObject({
+      to: 200_000,
+    });
+    expect(cutBatch(KEY, from(0), [block(0, 900_000), block(900_000, 1)])).toMatchObject({ to: 900_000 });
+  });
+
+  it('that was decided before ends where its manifest says', () => {
+    const blocks = [block(0, 2), block(2, 3), block(5, 9)];
+    expect(cutBatch(KEY, from(0), blocks, from(5))).toMatchObject({ from: 0, to: 5 });
+  });
+
+  it('never skips a record', () => {
+    expect(cutBatch(KEY, from(0), [])).toBeUndefined();
+    expect(() => cutBatch(KEY, from(3), [block(4, 1)])).toThrow(/gap/);
+  });
+});
+
+describe('gathering', () => {
+  it('shows a stream that wakes up at once, and spends no more on batches than on waiting', () => {
+    expect(gatherMs({ eventsPerSecond: 0, lastBatchMs: 80, idleMs: 5_000 })).toBeLessThan(20);
+    expect(gatherMs({ eventsPerSecond: 100, lastBatchMs: 80, idleMs: 0 })).toBe(80);
+    expect(gatherMs({ eventsPerSecond: 100_000, lastBatchMs: 80, idleMs: 0 })).toBe(400);
+    expect(gatherMs({ eventsPerSecond: 100_000, lastBatchMs: 60_000, idleMs: 0 })).toBe(500);
+  });
+});
