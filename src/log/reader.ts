@@ -63,20 +63,22 @@ export class Reader {
     let bytes = 0;
     let position = start.position;
     await withFile(this.#files, segment, async (file) => {
-      const wanted = bytesMax + (start.exact ? 0 : INDEX_EVERY_BYTES) + 4_096;
+      const wanted = bytesMax + (start.exact ? 0 : INDEX_EVERY_BYTES);
       let expected: number | undefined;
-      for await (const found of walkBlocks(file, segment.header.salt, position, until, wanted)) {
-        const { header } = found;
-        if (header.baseOffset !== (expected ?? header.baseOffset)) break;
-        expected = header.baseOffset + header.count;
-        if (expected > from) {
-          if (blocks.length === 0 && header.baseOffset > from) break;
-          if (crc32(found.payload) !== header.payloadCrc) break;
-          blocks.push(toBlock(found));
-          bytes += header.payloadBytes;
+      for await (const piece of walkBlocks(file, segment.header.salt, position, until, wanted)) {
+        for (const found of piece) {
+          const { header } = found;
+          if (header.baseOffset !== (expected ?? header.baseOffset)) return;
+          expected = header.baseOffset + header.count;
+          if (expected > from) {
+            if (blocks.length === 0 && header.baseOffset > from) return;
+            if (crc32(found.payload) !== header.payloadCrc) return;
+            blocks.push(toBlock(found));
+            bytes += header.payloadBytes;
+          }
+          position = found.next;
+          if (bytes >= bytesMax || expected >= end) return;
         }
-        position = found.next;
-        if (bytes >= bytesMax || expected >= end) break;
       }
     });
     const last = blocks.at(-1);
@@ -93,10 +95,13 @@ export class Reader {
     const { end } = segment;
     let position = (await this.#indexOf(segment)).beforeTime(atMs)?.position ?? SEGMENT_HEADER_BYTES;
     return withFile(this.#files, segment, async (file) => {
-      for await (const { header, next } of walkBlocks(file, segment.header.salt, position, until)) {
-        if (header.receivedAtMs >= atMs) return header.baseOffset;
-        position = next;
-        if (header.baseOffset + header.count >= end) return end;
+      const { salt } = segment.header;
+      for await (const piece of walkBlocks(file, salt, position, until, INDEX_EVERY_BYTES)) {
+        for (const { header, next } of piece) {
+          if (header.receivedAtMs >= atMs) return header.baseOffset;
+          position = next;
+          if (header.baseOffset + header.count >= end) return end;
+        }
       }
       throw logDamaged(segment.path, position, 'no block begins there');
     });
@@ -132,15 +137,13 @@ export class Reader {
         return index;
       }
       let payloadBefore = 0;
-      for await (const { header, position } of walkBlocks(
-        file,
-        segment.header.salt,
-        SEGMENT_HEADER_BYTES,
-        segment.bytes,
-      )) {
-        const { baseOffset, receivedAtMs } = header;
-        if (index.wants(position)) index.add({ offset: baseOffset, receivedAtMs, position, payloadBefore });
-        payloadBefore += header.payloadBytes;
+      const { salt } = segment.header;
+      for await (const piece of walkBlocks(file, salt, SEGMENT_HEADER_BYTES, segment.bytes)) {
+        for (const { header, position } of piece) {
+          const { baseOffset, receivedAtMs } = header;
+          if (index.wants(position)) index.add({ offset: baseOffset, receivedAtMs, position, payloadBefore });
+          payloadBefore += header.payloadBytes;
+        }
       }
       return index;
     });
@@ -149,8 +152,8 @@ export class Reader {
 
 /** Does the entry lead to its block? */
 async function isTrue(file: OpenFile, segment: Segment, entry: IndexEntry): Promise<boolean> {
-  for await (const { header } of walkBlocks(file, segment.header.salt, entry.position, segment.bytes, 0))
-    return header.baseOffset === entry.offset;
+  for await (const [first] of walkBlocks(file, segment.header.salt, entry.position, segment.bytes, 0))
+    return first?.header.baseOffset === entry.offset;
   return false;
 }
 

@@ -134,16 +134,13 @@ async function recoverLast(
 /** Adds the valid blocks from the segment's end on; gives the position of the last one. */
 async function scanTail(file: OpenFile, segment: Segment, size: number): Promise<number> {
   let last = segment.bytes;
-  for await (const { header, position, next, payload } of walkBlocks(
-    file,
-    segment.header.salt,
-    segment.bytes,
-    size,
-  )) {
-    if (header.baseOffset !== segment.end || header.receivedAtMs < segment.newestAtMs) break;
-    if (crc32(payload) !== header.payloadCrc) break;
-    addBlock(segment, header, position, next);
-    last = position;
+  for await (const piece of walkBlocks(file, segment.header.salt, segment.bytes, size)) {
+    for (const { header, position, next, payload } of piece) {
+      if (header.baseOffset !== segment.end || header.receivedAtMs < segment.newestAtMs) return last;
+      if (crc32(payload) !== header.payloadCrc) return last;
+      addBlock(segment, header, position, next);
+      last = position;
+    }
   }
   return last;
 }

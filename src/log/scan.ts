@@ -4,6 +4,8 @@ import { BLOCK_HEADER_BYTES, type BlockHeader, decodeBlockHeader } from './codec
 
 const PIECE_BYTES = 4 * 2 ** 20;
 const PIECE_BYTES_MIN = 64 * 2 ** 10;
+/** Who wants so many bytes of payload gets the headers too, and need not come back for the last block. */
+const HEADERS_BYTES = 4 * 2 ** 10;
 
 export interface Found {
   readonly header: BlockHeader;
@@ -27,14 +29,20 @@ export async function* walkBlocks(
   bytesWanted = Number.POSITIVE_INFINITY,
 ): AsyncGenerator<readonly Found[]> {
   let wanted = Math.max(bytesWanted, PIECE_BYTES_MIN);
-  const read = (start: number, need: number): Promise<Buffer> =>
-    readPiece(file, start, Math.min(until - start, Math.max(need, Math.min(wanted, PIECE_BYTES))));
+  const read = (start: number, need: number): Promise<Piece> => {
+    const some = Math.min(wanted + HEADERS_BYTES, PIECE_BYTES);
+    const bytes = Math.min(until - start, Math.max(need, some));
+    const piece = readPiece(file, start, bytes);
+    // It may fail while the caller is busy; then it is told when it comes back.
+    piece.catch(() => undefined);
+    return piece;
+  };
   let reading = read(position, PIECE_BYTES_MIN);
   try {
     for (let start = position; start < until; ) {
-      const piece = await reading;
+      const { piece, atEnd } = await reading;
       const { found, bytes, need } = cutPiece(piece, salt, start, until);
-      const ended = need === 0 || start + bytes >= until || piece.byteLength < Math.min(need, until - start);
+      const ended = atEnd || need === 0 || start + bytes >= until;
       start += bytes;
       wanted -= bytes;
       // When the caller has what it wanted, the next piece is only read if it goes on.
@@ -50,10 +58,16 @@ export async function* walkBlocks(
   }
 }
 
-async function readPiece(file: OpenFile, position: number, bytes: number): Promise<Buffer> {
+interface Piece {
+  readonly piece: Buffer;
+  /** The file has no more, whatever it should have. */
+  readonly atEnd: boolean;
+}
+
+async function readPiece(file: OpenFile, position: number, bytes: number): Promise<Piece> {
   const piece = Buffer.allocUnsafeSlow(bytes);
   const got = await file.read(piece, position);
-  return got === bytes ? piece : piece.subarray(0, got);
+  return { piece: got === bytes ? piece : piece.subarray(0, got), atEnd: got < bytes };
 }
 
 /** The whole blocks at the start of a piece, their bytes, and how many the piece after them must have at least: 0 at the end. */
