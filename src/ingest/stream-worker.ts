@@ -185,8 +185,8 @@ export class StreamWorker {
       (one) => this.#deps.log.bytesAfter(one.key, this.#nextOf(one)) >= BATCH_BYTES_MAX / 2,
     );
     if (!enough) {
-      const idleMs = this.#deps.clock.monotonicMs() - this.#rateSince;
-      const wait = gatherMs({ eventsPerSecond: this.#rate, lastBatchMs: this.#lastBatchMs, idleMs });
+      const sinceLastCutMs = this.#deps.clock.monotonicMs() - this.#rateSince;
+      const wait = gatherMs({ eventsPerSecond: this.#rate, lastBatchMs: this.#lastBatchMs, sinceLastCutMs });
       await this.#deps.clock.sleep(wait, this.#stop.signal);
     }
   }
