@@ -94,7 +94,7 @@ export class Writer {
       payloadBefore: segment.payloadBytes,
     };
     if (addBlock(segment, block, position, position + BLOCK_HEADER_BYTES + block.payloadBytes))
-      this.#index?.add(this.#lastBlock);
+      this.#index?.grown();
   }
 
   async #repair(): Promise<void> {
@@ -157,7 +157,7 @@ export class Writer {
 
   async #open(segment: Segment): Promise<void> {
     this.#file = await this.#options.files.open(segment.path, 'update');
-    this.#index = await IndexFile.open(this.#options.files, segment);
+    this.#index = new IndexFile(this.#options.files, segment);
     this.#lastBlock = undefined;
     this.#closed = false;
   }
@@ -169,10 +169,7 @@ export class Writer {
     this.#index = undefined;
     this.#lastBlock = undefined;
     const segment = this.#segments.last;
-    if (last && segment && (segment.index?.last?.position ?? -1) < last.position) {
-      segment.index?.add(last);
-      index?.add(last);
-    }
+    if (last && segment && (segment.index?.last?.position ?? -1) < last.position) segment.index?.add(last);
     await index?.close();
     await file?.close().catch(() => undefined);
   }

@@ -267,6 +267,7 @@ describe('a disk that fails', () => {
     const files = new MemoryFiles();
     const log = await openLog(files.process());
     await log.append(KEY, records('before'));
+    files.faults.paths = /\.log$/;
     files.faults.datasyncFailures = 1;
     files.faults.truncateFailures = 3;
     for (let i = 0; i < 3; i += 1) {
