@@ -31,10 +31,10 @@ export async function dashboard(app: App, webDirectory: string): Promise<void> {
     schemaHide: true,
     cacheControl: false,
     setHeaders: (reply, path) => {
-      for (const [name, value] of Object.entries(PAGE_HEADERS)) reply.header(name, value);
+      for (const [name, value] of Object.entries(PAGE_HEADERS)) reply.setHeader(name, value);
       // Built assets carry a hash in their names, so they never change.
       const lasting = path.includes('/assets/');
-      reply.header('cache-control', lasting ? 'public, max-age=31536000, immutable' : 'no-cache');
+      reply.setHeader('cache-control', lasting ? 'public, max-age=31536000, immutable' : 'no-cache');
     },
   });
 }
