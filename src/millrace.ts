@@ -61,6 +61,11 @@ export async function startMillrace(options: StartOptions): Promise<Millrace> {
     clock,
     ids,
     lingerMs: settings.MILLRACE_LINGER_MS,
+    onDamage: (error) =>
+      logger.error(
+        { err: error },
+        'a partition of the log is damaged; it takes nothing until it is restored',
+      ),
   });
   const ingest = createIngest({
     catalog,
