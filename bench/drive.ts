@@ -44,6 +44,7 @@ class Drive {
   #ok = 0;
   #refused = 0;
   #other = 0;
+  readonly #otherStatuses = new Set<number>();
 
   constructor(options: LoadOptions) {
     this.#options = options;
@@ -89,6 +90,7 @@ class Drive {
       answered2xx: this.#ok,
       answered429: this.#refused,
       answeredOther: this.#other,
+      otherStatuses: [...this.#otherStatuses].sort((a, b) => a - b),
       unanswered: this.#underWay,
       overdueEvents: overdue * this.#options.batch,
       seconds,
@@ -158,7 +160,10 @@ class Drive {
       this.#numbering.acknowledge(range);
       if (now >= this.#measureFromMs && now < this.#measureToMs) this.#measured += 1;
     } else if (answer.status === 429) this.#refused += 1;
-    else this.#other += 1;
+    else {
+      this.#other += 1;
+      this.#otherStatuses.add(answer.status);
+    }
     if (dueMs >= this.#measureFromMs && dueMs < this.#measureToMs) this.#latency.record(now - dueMs);
   }
 

@@ -34,6 +34,8 @@ export interface LoadReport {
   readonly answered2xx: number;
   readonly answered429: number;
   readonly answeredOther: number;
+  /** Which statuses those had. */
+  readonly otherStatuses: readonly number[];
   /** Requests without an answer when the generator gave up waiting. */
   readonly unanswered: number;
   /** Fixed rate only: events that were due and for which no connection was free. */

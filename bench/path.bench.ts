@@ -62,7 +62,9 @@ async function measure(
   const visible = await countVisible(server);
   const fresh = await probe.stop();
   if (report.answeredOther + report.unanswered > 0) {
-    throw new Error(`${report.answeredOther} requests failed and ${report.unanswered} had no answer`);
+    throw new Error(
+      `${report.answeredOther} requests failed (${report.otherStatuses.join(', ')}) and ${report.unanswered} had no answer`,
+    );
   }
   const expected = report.acceptedEvents + fresh.events;
   await waitUntilVisible(server, expected, CATCH_UP_MS);

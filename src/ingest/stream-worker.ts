@@ -12,7 +12,6 @@ import { MillraceError } from '../base/errors.ts';
 import type { Catalog } from '../catalog/port.ts';
 import type { StreamDefinition } from '../define/model.ts';
 import type { Log } from '../log/index.ts';
-import { eventsTable } from '../store/index.ts';
 import { applyBatch } from './apply.ts';
 import { BATCH_BYTES_MAX, type Batch, cutBatch, gatherMs } from './batch.ts';
 import { type Classifier, classifierOf } from './classify.ts';
@@ -28,10 +27,10 @@ import {
   type StageFacts,
   stageWithout,
 } from './decide.ts';
-import { DedupIndex } from './dedup-index.ts';
 import type { Gate } from './gate.ts';
 import { type Manifest, toRanges } from './manifest.ts';
 import type { PartitionProgress } from './partition-progress.ts';
+import { RememberedIds } from './remembered-ids.ts';
 
 export interface WorkerDeps {
   readonly catalog: Catalog;
@@ -73,7 +72,7 @@ export class StreamWorker {
   readonly #watermarks = new Map<number, number | undefined>();
   readonly #unsubscribe: (() => void)[];
   #wake: (() => void) | undefined;
-  #index: { readonly withinMs: number; readonly index: DedupIndex } | undefined;
+  readonly #ids: RememberedIds;
   #classifier: { readonly version: number; readonly classifier: Classifier } | undefined;
   #slot = 0;
   /** The two staging tables: the definition's version each was made for; absent when it must be made anew. */
@@ -88,6 +87,7 @@ export class StreamWorker {
     this.#stream = stream;
     this.#partitions = partitions;
     this.#deps = deps;
+    this.#ids = new RememberedIds(deps.area.engine, tenant);
     this.#rateSince = deps.clock.monotonicMs();
     this.#unsubscribe = partitions.map((partition) => deps.log.onAppend(partition.key, () => this.#wake?.()));
   }
@@ -137,7 +137,8 @@ export class StreamWorker {
       }
       await this.#gather();
       // A changed horizon rebuilds the index from the store: what is under way must be there first.
-      if (this.#indexIsStale()) await committing;
+      if (this.#ids.isStale(this.#deps.catalog.stream(this.#tenant, this.#stream)?.definition))
+        await committing;
       for (const partition of waiting) {
         if (this.#stopped || this.#exclusive.length > 0) break;
         const leave = await this.#deps.gate.enter();
@@ -158,6 +159,12 @@ export class StreamWorker {
     }
     await committing;
     for (const work of this.#exclusive.splice(0)) await work();
+  }
+
+  /** Arrival up to which every partition is applied; undefined before the first event. */
+  #appliedReceivedAtMs(): number | undefined {
+    const arrivals = this.#partitions.map((one) => one.position.receivedAtMs).filter((ms) => ms > 0);
+    return arrivals.length === 0 ? undefined : Math.min(...arrivals);
   }
 
   #backlogOf(partition: PartitionProgress): number {
@@ -234,7 +241,7 @@ export class StreamWorker {
     const watermarkMs = this.#watermarks.has(partition.key.partition)
       ? this.#watermarks.get(partition.key.partition)
       : partition.position.watermarkMs;
-    const index = await this.#dedupIndex(decider.stream);
+    const index = await this.#ids.of(decider.stream, this.#appliedReceivedAtMs());
     const staged = await this.#stage(batch, decider, watermarkMs);
     const [outcome, facts] = await Promise.all([
       classifyRows(this.#deps.area, batch, staged.table, index),
@@ -379,51 +386,6 @@ export class StreamWorker {
         manifest.watermarkMs,
       );
       await this.#carryOut(partition, underWay, true);
-    }
-  }
-
-  #indexIsStale(): boolean {
-    const within = this.#deps.catalog.stream(this.#tenant, this.#stream)?.definition.dedupeWithinMs;
-    return this.#index !== undefined && within !== this.#index.withinMs;
-  }
-
-  /** The index of the stream's ids, rebuilt from the store when it is not there or the horizon has changed. */
-  async #dedupIndex(stream: StreamDefinition): Promise<DedupIndex | undefined> {
-    if (stream.dedupeWithinMs === 0) return undefined;
-    if (this.#index?.withinMs === stream.dedupeWithinMs) return this.#index.index;
-    const index = new DedupIndex(stream.dedupeWithinMs);
-    const newest = Math.min(
-      ...this.#partitions.map((one) => one.position.receivedAtMs || Number.POSITIVE_INFINITY),
-    );
-    if (Number.isFinite(newest)) await this.#rebuild(stream, index, index.remembersSince(newest));
-    this.#index = { withinMs: stream.dedupeWithinMs, index };
-    return index;
-  }
-
-  async #rebuild(stream: StreamDefinition, index: DedupIndex, sinceMs: number): Promise<void> {
-    const chunks = this.#deps.area.engine.stream(
-      {
-        text: `SELECT _id_hash, toUnixTimestamp64Milli(_received) FROM ${eventsTable(this.#tenant, stream.name)} WHERE _id_hash != 0 AND _received >= fromUnixTimestamp64Milli({since:Int64}, 'UTC')`,
-        params: { since: BigInt(sinceMs) },
-      },
-      'RowBinary',
-      { timeoutSeconds: Number.POSITIVE_INFINITY },
-    );
-    let rest: Uint8Array = new Uint8Array(0);
-    for await (const chunk of chunks) {
-      const bytes = rest.byteLength === 0 ? chunk : Buffer.concat([rest, chunk]);
-      const view = new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength);
-      let at = 0;
-      for (; at + 24 <= bytes.byteLength; at += 24) {
-        index.add(
-          view.getUint32(at, true),
-          view.getUint32(at + 4, true),
-          view.getUint32(at + 8, true),
-          view.getUint32(at + 12, true),
-          Number(view.getBigInt64(at + 16, true)),
-        );
-      }
-      rest = bytes.slice(at);
     }
   }
 }

@@ -108,6 +108,11 @@ const TOTALS = [
   ['millrace_events_quarantined_total', 'quarantined', 'Lines that could not be stored'],
   ['millrace_events_late_total', 'late', 'Events behind the watermark by more than the stream allows'],
   ['millrace_events_late_dropped_total', 'late_dropped', 'Late events that the stream drops'],
+  [
+    'millrace_events_with_unknown_fields_total',
+    'with_unknown_fields',
+    'Stored events that carry fields the stream does not declare',
+  ],
 ] as const;
 
 const GAUGES = [

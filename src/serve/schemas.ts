@@ -38,6 +38,7 @@ const stateExample = {
   quarantined: 1,
   late: 0,
   late_dropped: 0,
+  with_unknown_fields: 0,
   pending: 5,
   lag_ms: 120,
   freshness_ms: 141.5,
@@ -58,6 +59,7 @@ export const streamState = z
     quarantined: whole,
     late: whole.describe('Behind the watermark by more than the stream allows, whatever became of them.'),
     late_dropped: whole,
+    with_unknown_fields: whole.describe('Stored events that carry fields the stream does not declare.'),
     pending: whole.describe('In the log, not yet in the store.'),
     lag_ms: z.number().min(0).describe('Age of the oldest pending event; 0 when there is none.'),
     freshness_ms: z

@@ -18,6 +18,7 @@ export interface StreamCounts {
   readonly quarantined: number;
   readonly late: number;
   readonly late_dropped: number;
+  readonly with_unknown_fields: number;
   readonly pending: number;
 }
 
@@ -125,6 +126,7 @@ function countsOf(views: readonly PartitionView[]): StreamCounts {
     quarantined: sum(({ ingest }) => ingest.totals.quarantined),
     late: sum(({ ingest }) => ingest.totals.late),
     late_dropped: sum(({ ingest }) => ingest.totals.lateDropped),
+    with_unknown_fields: sum(({ ingest }) => ingest.totals.withUnknownFields),
     pending: sum(({ log, ingest }) => Math.max(0, log.end - ingest.applied)),
   };
 }

@@ -135,7 +135,7 @@ class ChdbEngine implements Engine {
   #limit(session: Session, limits: QueryLimits): () => void {
     this.#nextQuery += 1;
     const label = `millrace-query-${this.#nextQuery}`;
-    const seconds = Math.min(limits.timeoutSeconds ?? this.#querySecondsMax, this.#querySecondsMax);
+    const seconds = limits.timeoutSeconds ?? this.#querySecondsMax;
     const memory = Math.min(limits.memoryBytesMax ?? this.#queryMemoryMax, this.#queryMemoryMax);
     session.query(`SET max_execution_time=${seconds}, max_memory_usage=${memory}, log_comment='${label}'`);
     const kill = () => {

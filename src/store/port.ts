@@ -18,7 +18,7 @@ export type StatementParam =
   | readonly bigint[];
 
 export interface QueryLimits {
-  /** Seconds of execution. */
+  /** Seconds of execution; by default what the installation allows a question. */
   readonly timeoutSeconds?: number;
   readonly memoryBytesMax?: number;
   readonly signal?: AbortSignal;

@@ -145,6 +145,7 @@ describe('an event on the wire becomes a number in an answer', () => {
     await call(server, 'POST', '/v1/streams/loose/events?ack=stored', { a: 1, later: { deep: [1] } });
     const listed = await call(server, 'GET', '/v1/streams/loose/events');
     expect((listed.json.events as object[])[0]).toMatchObject({ a: 1, later: { deep: [1] } });
+    expect(await settled(server, 'loose')).toMatchObject({ stored: 1, with_unknown_fields: 1 });
   });
 
   it('goes on taking events while a stream is redefined, each stored under the definition of its batch', async () => {

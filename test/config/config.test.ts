@@ -1,0 +1,59 @@
+import { describe, expect, it } from 'vitest';
+import { readSettings } from '../../src/config.ts';
+
+const issuesOf = (...sources: Record<string, string>[]): string[] => {
+  try {
+    readSettings(...sources);
+    return [];
+  } catch (error) {
+    return (error as { issues: { path: string; message: string }[] }).issues.map(
+      (issue) => `${issue.path}: ${issue.message}`,
+    );
+  }
+};
+
+describe('the configuration', () => {
+  it('has defaults, and is frozen', () => {
+    const settings = readSettings();
+    expect(settings).toMatchObject({
+      MILLRACE_PORT: 7_070,
+      MILLRACE_HOST: '127.0.0.1',
+      MILLRACE_LOG: 'file:',
+      MILLRACE_STORE: 'chdb:',
+    });
+    expect(Object.isFrozen(settings)).toBe(true);
+  });
+
+  it('takes the first source that names a setting', () => {
+    expect(readSettings({ MILLRACE_PORT: '1' }, { MILLRACE_PORT: '2', MILLRACE_HOST: '::1' })).toMatchObject({
+      MILLRACE_PORT: 1,
+      MILLRACE_HOST: '::1',
+    });
+  });
+
+  it.each([
+    ['MILLRACE_LOG', 'kafka://host', 'file:'],
+    ['MILLRACE_STORE', 'clickhouse://user:pw@host', 'chdb:'],
+    ['MILLRACE_LAKE', 's3://bucket', 'file:'],
+    ['MILLRACE_CATALOG', 'postgres://host/db', 'sqlite:'],
+    ['MILLRACE_CACHE', 'redis://host', 'memory:'],
+  ])('says that it does not know the scheme of %s=%s, and which it has', (name, url, embedded) => {
+    const scheme = url.slice(0, url.indexOf(':') + 1);
+    expect(issuesOf({ [name]: url })).toEqual([
+      `${name}: the scheme "${scheme}" is not known here; this version has only ${embedded}`,
+    ]);
+  });
+
+  it('reports every mistake at once', () => {
+    const issues = issuesOf({
+      MILLRACE_PORT: '99999',
+      MILLRACE_LOG: 'nonsense',
+      MILLRACE_ADMIN_KEY: 'short',
+    });
+    expect(issues.map((issue) => issue.split(':')[0]).sort()).toEqual([
+      'MILLRACE_ADMIN_KEY',
+      'MILLRACE_LOG',
+      'MILLRACE_PORT',
+    ]);
+  });
+});
