@@ -4,8 +4,6 @@
 import * as fs from 'node:fs';
 import { dirname } from 'node:path';
 
-export { type FileFaults, MemoryFiles } from './memory-files.ts';
-
 export interface OpenFile {
   /** Writes all of the chunks from `position` on, or rejects; what was written before a rejection is unknown. */
   writev(chunks: readonly Uint8Array[], position: number): Promise<void>;

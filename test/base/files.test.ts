@@ -2,7 +2,8 @@ import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
-import { type FileSystem, MemoryFiles, nodeFiles } from '../../src/base/files.ts';
+import { type FileSystem, nodeFiles } from '../../src/base/files.ts';
+import { MemoryFiles } from '../../src/base/memory-files.ts';
 
 let directory: string;
 beforeEach(async () => {

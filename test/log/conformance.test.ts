@@ -6,8 +6,9 @@ import fc from 'fast-check';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import type { StreamName } from '../../src/base/brand.ts';
 import { ManualClock } from '../../src/base/clock.ts';
-import { MemoryFiles, nodeFiles } from '../../src/base/files.ts';
+import { nodeFiles } from '../../src/base/files.ts';
 import { countingIds } from '../../src/base/ids.ts';
+import { MemoryFiles } from '../../src/base/memory-files.ts';
 import { createMemoryLog, type Log, openFileLog } from '../../src/log/index.ts';
 import { at, blocksFrom, KEY, linesFrom, linesOf, records, START_MS } from './support.ts';
 

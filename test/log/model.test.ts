@@ -6,8 +6,8 @@
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import { ManualClock } from '../../src/base/clock.ts';
-import { MemoryFiles } from '../../src/base/files.ts';
 import { countingIds } from '../../src/base/ids.ts';
+import { MemoryFiles } from '../../src/base/memory-files.ts';
 import { type Log, openFileLog } from '../../src/log/index.ts';
 import { at, KEY, linesFrom, records, START_MS } from './support.ts';
 
