@@ -9,7 +9,7 @@ import { systemClock } from '../src/base/clock.ts';
 import { nodeFiles } from '../src/base/files.ts';
 import { systemIds } from '../src/base/ids.ts';
 import { openCatalog } from '../src/catalog/index.ts';
-import { createCollect } from '../src/collect/index.ts';
+import { createCollect, limitsOf } from '../src/collect/index.ts';
 import { readSettings } from '../src/config.ts';
 import { parseStream } from '../src/define/index.ts';
 import type { Ingest } from '../src/ingest/index.ts';
@@ -56,14 +56,7 @@ const collect = createCollect({
   log,
   ingest,
   clock,
-  limits: {
-    bodyBytesMax: settings.MILLRACE_BODY_BYTES_MAX,
-    eventBytesMax: settings.MILLRACE_EVENT_BYTES_MAX,
-    inFlightBytesMax: settings.MILLRACE_IN_FLIGHT_BYTES_MAX,
-    backlogBytesMax: settings.MILLRACE_BACKLOG_BYTES_MAX,
-    bodyTimeoutMs: 60_000,
-    storedTimeoutMs: 60_000,
-  },
+  limits: limitsOf(settings),
 });
 const server = await createServer({
   settings,

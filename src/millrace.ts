@@ -8,7 +8,7 @@ import { type Clock, systemClock } from './base/clock.ts';
 import { type FileSystem, nodeFiles } from './base/files.ts';
 import { type Ids, systemIds } from './base/ids.ts';
 import { openCatalog } from './catalog/index.ts';
-import { createCollect } from './collect/index.ts';
+import { createCollect, limitsOf } from './collect/index.ts';
 import type { Settings } from './config.ts';
 import { createIngest } from './ingest/index.ts';
 import { startRetention } from './ingest/retention.ts';
@@ -91,14 +91,7 @@ export async function startMillrace(options: StartOptions): Promise<Millrace> {
     log,
     ingest,
     clock,
-    limits: {
-      bodyBytesMax: settings.MILLRACE_BODY_BYTES_MAX,
-      eventBytesMax: settings.MILLRACE_EVENT_BYTES_MAX,
-      inFlightBytesMax: settings.MILLRACE_IN_FLIGHT_BYTES_MAX,
-      backlogBytesMax: settings.MILLRACE_BACKLOG_BYTES_MAX,
-      bodyTimeoutMs: 60_000,
-      storedTimeoutMs: 60_000,
-    },
+    limits: limitsOf(settings),
   });
   const stats = createStats({ engine, catalog, log, ingest, clock });
   const events = createEvents({ engine, catalog, clock });

@@ -1,5 +1,6 @@
 /** The way in: bodies become records of the log. */
 export { type CollectParts, createCollect } from './collect.ts';
+export { limitsOf } from './limits.ts';
 export type {
   Ack,
   Collect,
