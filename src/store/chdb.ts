@@ -46,6 +46,8 @@ const READER_SETTINGS = [
   'join_use_nulls=1',
 ].join(', ');
 
+/** Questions carry it in `log_comment`, so that they can be ended. */
+const LABEL = 'millrace-query-';
 const DEFAULT_QUERY_SECONDS = 30;
 const DEFAULT_MEMORY_BYTES = 8 * 2 ** 30;
 
@@ -125,7 +127,11 @@ class ChdbEngine implements Engine {
     return text === '' ? [] : text.split('\n').map((line) => JSON.parse(line) as Row);
   }
 
+  /** Ends the questions that still run: nobody waits for their answers any more. Writes run to their end. */
   async close(): Promise<void> {
+    await this.#control
+      .queryAsync(`KILL QUERY WHERE startsWith(Settings['log_comment'], '${LABEL}') ASYNC`)
+      .catch(() => undefined);
     const sessions = [this.#control, ...(await this.#writers.drain()), ...(await this.#readers.drain())];
     for (const session of sessions) session.close();
     await drainPending();
@@ -134,7 +140,7 @@ class ChdbEngine implements Engine {
   /** Sets the session's limits and ends its statement when the caller goes away; returns the way to stop watching. */
   #limit(session: Session, limits: QueryLimits): () => void {
     this.#nextQuery += 1;
-    const label = `millrace-query-${this.#nextQuery}`;
+    const label = `${LABEL}${this.#nextQuery}`;
     const seconds = limits.timeoutSeconds ?? this.#querySecondsMax;
     const memory = Math.min(limits.memoryBytesMax ?? this.#queryMemoryMax, this.#queryMemoryMax);
     session.query(`SET max_execution_time=${seconds}, max_memory_usage=${memory}, log_comment='${label}'`);

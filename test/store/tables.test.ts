@@ -167,4 +167,19 @@ describe('the store', () => {
     setTimeout(() => abort.abort(), 100);
     await expect(asked).rejects.toMatchObject({ code: 'query-timeout' });
   });
+
+  it('closes while a question still runs: the question is ended, not waited for', async () => {
+    const other = openChdb({ directory, readers: 1, writers: 1 });
+    const asked = other
+      .query({ text: 'SELECT count() FROM numbers(1000000000000) WHERE sipHash64(number) = 1' }, 'JSON', {
+        timeoutSeconds: 3_600,
+      })
+      .then(
+        () => 'answered',
+        () => 'ended',
+      );
+    await new Promise((done) => setTimeout(done, 200));
+    await other.close();
+    expect(await asked).toBe('ended');
+  });
 });
