@@ -64,8 +64,12 @@ const rollups: readonly RollupDefinition[] = [
   ),
 ];
 
+const LOOKUPS = 200;
+
 interface Case {
   readonly name: string;
+  /** How many keys one question looks up; absent: one. */
+  readonly lookups?: number;
   readonly source: string;
   /** The question that comes `turn`-th: never the same twice in a row. */
   readonly ask: (turn: number) => StatsRequest;
@@ -80,6 +84,17 @@ const CASES: readonly Case[] = [
     name: 'point from a rollup',
     source: 'rollup by_location',
     ask: (turn) => ({ fn: ['count', 'sum(weight)'], where: [keyOf(turn)], ...span(hourOf(turn), HOUR_MS) }),
+  },
+  {
+    name: '200 keys looked up in one question',
+    source: 'rollup by_location',
+    lookups: LOOKUPS,
+    ask: (turn) => ({
+      fn: ['count', 'sum(weight)'],
+      by: 'location',
+      where: [`location:in:${Array.from({ length: LOOKUPS }, (_, i) => (turn + i * 4) % KEYS).join(',')}`],
+      ...span(hourOf(turn), HOUR_MS),
+    }),
   },
   {
     name: '60 points from a rollup',
@@ -127,6 +142,7 @@ export async function run(options: BenchOptions, print: Print): Promise<void> {
         bench: 'stats',
         case: one.name,
         queries_per_second: round((answered / tookMs) * 1_000, 1),
+        lookups_per_second: round((answered / tookMs) * 1_000 * (one.lookups ?? 1)),
         p50_ms: round(latencies.quantile(0.5), 2),
         p99_ms: round(latencies.quantile(0.99), 2),
         queries: answered,
