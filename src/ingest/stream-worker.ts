@@ -55,6 +55,11 @@ interface Decider {
   readonly classifier: Classifier;
 }
 
+/** A filled staging table and which of the two it is. */
+interface Staged extends Stage {
+  readonly slot: number;
+}
+
 interface UnderWay {
   readonly decided: Decided;
   readonly decider: Decider;
@@ -74,6 +79,7 @@ export class StreamWorker {
   #wake: (() => void) | undefined;
   readonly #ids: RememberedIds;
   #classifier: { readonly version: number; readonly classifier: Classifier } | undefined;
+  /** Which of the two staging tables the batch uses that was decided last. */
   #slot = 0;
   /** The two staging tables: the definition's version each was made for; absent when it must be made anew. */
   readonly #stages = new Map<number, { readonly version: number; readonly table: string }>();
@@ -251,23 +257,27 @@ export class StreamWorker {
     index?.forget(batch.receivedAtMs);
     // From here on the index knows the batch's ids: nothing below may fail and be repeated from the start.
     this.#decidedTo.set(partition.key.partition, batch.to);
+    this.#slot = staged.slot;
     this.#noteRate(batch.to - batch.from);
     return (await this.#insist(() =>
       this.#measure(partition, batch, decider, staged, outcome, watermarkMs, facts),
     )) as UnderWay;
   }
 
-  /** Fills one of two staging tables: the other holds the batch that is being inserted. */
-  async #stage(batch: Batch, decider: Decider, watermarkMs: number | undefined): Promise<Stage> {
-    this.#slot = 1 - this.#slot;
-    const made = this.#stages.get(this.#slot);
-    this.#stages.delete(this.#slot);
+  /**
+   * Fills the staging table that the batch under way does not use. The slots change only once the batch is decided:
+   * when this fails and is repeated, the other table still holds what is being inserted.
+   */
+  async #stage(batch: Batch, decider: Decider, watermarkMs: number | undefined): Promise<Staged> {
+    const slot = 1 - this.#slot;
+    const made = this.#stages.get(slot);
+    this.#stages.delete(slot);
     const table =
       made?.version === decider.version
         ? made.table
-        : await createStage(this.#deps.area, batch, decider.stream, this.#slot);
+        : await createStage(this.#deps.area, batch, decider.stream, slot);
     await fillStage(this.#deps.area, batch, decider.classifier, table, watermarkMs);
-    return { table, storable: '_code = 0' };
+    return { table, storable: '_code = 0', slot };
   }
 
   /** `known`: the facts of the staged rows while no duplicates are among them. */
@@ -275,7 +285,7 @@ export class StreamWorker {
     partition: PartitionProgress,
     batch: Batch,
     decider: Decider,
-    staged: Stage,
+    staged: Staged,
     outcome: Decided['outcome'],
     watermarkMs: number | undefined,
     known?: StageFacts | undefined,
@@ -288,7 +298,6 @@ export class StreamWorker {
         ? watermarkMs
         : Math.max(watermarkMs ?? Number.NEGATIVE_INFINITY, facts.latestMs);
     this.#watermarks.set(partition.key.partition, watermarkAfterMs);
-    const slot = this.#slot;
     return {
       decided: {
         batch,
@@ -302,7 +311,7 @@ export class StreamWorker {
       release: async () => {
         await release();
         await clearStage(this.#deps.area, staged.table);
-        this.#stages.set(slot, { version: decider.version, table: staged.table });
+        this.#stages.set(staged.slot, { version: decider.version, table: staged.table });
       },
     };
   }

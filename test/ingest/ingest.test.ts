@@ -209,6 +209,69 @@ describe('ingest', () => {
     }
   });
 
+  it('keeps batches apart after it finished one that a crash had left', async () => {
+    ingest = start(failing((text) => (insertsInto(text, 'events_s') ? 'before' : undefined)));
+    await ingest.begin(DEFAULT_TENANT, STREAM);
+    await append(event(1), event(2));
+    while (failures.length === 0) await systemClock.sleep(5);
+    await ingest.stop();
+    // Slow inserts, so that each batch is decided while the one before it is being inserted.
+    const slow: Engine = {
+      ...failing(() => undefined),
+      execute: async (statement) => {
+        if (insertsInto(statement.text, 'events_s') || insertsInto(statement.text, 'rollup_r_v1'))
+          await systemClock.sleep(150);
+        await engine.execute(statement);
+      },
+    };
+    ingest = start(slow);
+    await ingest.begin(DEFAULT_TENANT, STREAM);
+    let to = 0 as Offset;
+    for (let id = 3; id < 15; id += 1) {
+      to = (await append(event(id))).to;
+      await systemClock.sleep(40);
+    }
+    await ingest.applied(KEY, 0 as Offset, to);
+    expect(await counts()).toEqual({ raw: 14, quarantine: 0, rollup: 14 });
+    expect(await number(`SELECT uniqExact(id) AS n FROM ${eventsTable(DEFAULT_TENANT, 's')}`)).toBe(14);
+  });
+
+  it('stages a batch again without touching the one that is being inserted', async () => {
+    let release: () => void = () => undefined;
+    const held = new Promise<void>((resolve) => {
+      release = resolve;
+    });
+    let staged = 0;
+    let inserted = 0;
+    const over: Engine = {
+      ...failing(() => undefined),
+      execute: async (statement) => {
+        const staging = statement.text.startsWith('INSERT INTO `t_default`.`stage');
+        if (staging) {
+          staged += 1;
+          if (staged === 2) throw new Error('injected');
+        } else if (insertsInto(statement.text, 'events_s')) {
+          inserted += 1;
+          if (inserted === 1) await held;
+        }
+        await engine.execute(statement);
+        if (staging && staged === 3) release();
+      },
+    };
+    ingest = start(over);
+    await ingest.begin(DEFAULT_TENANT, STREAM);
+    await append(event(1), event(2));
+    while (inserted === 0) await systemClock.sleep(5);
+    const second = await append(event(3), event(4), event(5));
+    await ingest.applied(KEY, 0 as Offset, second.to);
+    expect(staged).toBe(3);
+    expect(await counts()).toEqual({ raw: 5, quarantine: 0, rollup: 5 });
+    const ids = await engine.rows<{ id: string }>({
+      text: `SELECT id FROM ${eventsTable(DEFAULT_TENANT, 's')} ORDER BY id`,
+    });
+    expect(ids.map((row) => Number(row.id))).toEqual([1, 2, 3, 4, 5]);
+  });
+
   it('runs exclusive work between two batches', async () => {
     await ingest.begin(DEFAULT_TENANT, STREAM);
     let inside = 0;
