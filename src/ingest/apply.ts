@@ -18,8 +18,9 @@ import {
   rollupDelta,
   rollupTable,
 } from '../store/index.ts';
-import type { Classifier } from './classify.ts';
+import { type Classifier, DROPPED_CODE } from './classify.ts';
 import type { Decided } from './decide.ts';
+import { countRange } from './range.ts';
 
 export interface ApplyPlan {
   readonly engine: Engine;
@@ -70,7 +71,7 @@ async function insertQuarantine(plan: ApplyPlan): Promise<void> {
   await engine.execute({
     text: `INSERT INTO ${table} (_partition, _offset, _received, reason, field, line)
 SELECT _partition, _offset, _received, transform(_code, ${codes}, ${texts('reason')}, ''), transform(_code, ${codes}, ${texts('field')}, ''), _line
-FROM ${decided.stage.table} WHERE _code != 0 AND _code != 65535`,
+FROM ${decided.stage.table} WHERE _code != 0 AND _code != ${DROPPED_CODE}`,
   });
 }
 
@@ -93,9 +94,5 @@ async function insertRollup(plan: ApplyPlan, rollup: Versioned<RollupDefinition>
 /** Inserts are atomic, so one row of the range proves all of them. */
 async function holdsRange(plan: ApplyPlan, table: string): Promise<boolean> {
   const { key, from, to } = plan.decided.batch;
-  const rows = await plan.engine.rows<{ found: string }>({
-    text: `SELECT count() AS found FROM ${table} WHERE _partition = {partition:UInt16} AND _offset >= {from:UInt64} AND _offset < {to:UInt64}`,
-    params: { partition: key.partition, from: BigInt(from), to: BigInt(to) },
-  });
-  return Number(rows[0]?.found ?? 0) > 0;
+  return (await countRange(plan.engine, table, key, from, to)) > 0;
 }

@@ -130,7 +130,7 @@ export function classifierOf(stream: StreamDefinition): Classifier {
     extra,
     `toUInt16(multiIf(${conditions.join(', ')}, ${dropped}0)) AS _code`,
     'toUInt8(_is_late)',
-    "if(_code = 0 OR _code = 65535, '', line)",
+    `if(_code = 0 OR _code = ${DROPPED_CODE}, '', line)`,
   ];
   return {
     reasons,

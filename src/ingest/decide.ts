@@ -65,6 +65,16 @@ export function clearStage(area: StageArea, table: string): Promise<void> {
   return area.engine.execute({ text: `TRUNCATE TABLE ${table}` });
 }
 
+/** A file for the engine to read; it need not survive anything. */
+async function writeScratch(area: StageArea, path: string, chunks: readonly Uint8Array[]): Promise<void> {
+  const file = await area.files.open(path, 'create');
+  try {
+    await file.writev(chunks, 0);
+  } finally {
+    await file.close();
+  }
+}
+
 /** Writes the batch's lines to a file and lets the engine classify them into the staging table. */
 export async function fillStage(
   area: StageArea,
@@ -74,15 +84,11 @@ export async function fillStage(
   watermarkMs: number | undefined,
 ): Promise<void> {
   const path = `${area.directory}/lines-${batch.key.stream}-${batch.key.partition}-${batch.from}`;
-  const file = await area.files.open(path, 'create');
-  try {
-    await file.writev(
-      batch.blocks.map((block) => block.payload),
-      0,
-    );
-  } finally {
-    await file.close();
-  }
+  await writeScratch(
+    area,
+    path,
+    batch.blocks.map((block) => block.payload),
+  );
   try {
     await area.engine.execute(stageStatement(batch, classifier, table, path, watermarkMs));
   } finally {
@@ -189,26 +195,20 @@ export async function measureStage(area: StageArea, stage: Stage): Promise<Stage
 export async function stageWithout(
   area: StageArea,
   batch: Batch,
-  table: string,
+  staged: Stage,
   duplicates: readonly number[],
 ): Promise<{ readonly stage: Stage; readonly release: () => Promise<void> }> {
-  if (duplicates.length === 0)
-    return { stage: { table, storable: '_code = 0' }, release: async () => undefined };
+  if (duplicates.length === 0) return { stage: staged, release: async () => undefined };
   const path = `${area.directory}/duplicates-${batch.key.stream}-${batch.key.partition}-${batch.from}`;
   const offsets = new BigUint64Array(duplicates.length);
   duplicates.forEach((offset, i) => {
     offsets[i] = BigInt(offset);
   });
-  const file = await area.files.open(path, 'create');
-  try {
-    await file.writev([new Uint8Array(offsets.buffer)], 0);
-  } finally {
-    await file.close();
-  }
+  await writeScratch(area, path, [new Uint8Array(offsets.buffer)]);
   return {
     stage: {
-      table,
-      storable: `_code = 0 AND _offset NOT IN (SELECT o FROM file(${quoteText(path)}, 'RowBinary', 'o UInt64'))`,
+      table: staged.table,
+      storable: `${staged.storable} AND _offset NOT IN (SELECT o FROM file(${quoteText(path)}, 'RowBinary', 'o UInt64'))`,
     },
     release: () => area.files.unlink(path),
   };

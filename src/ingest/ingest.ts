@@ -10,6 +10,7 @@ import { Gate } from './gate.ts';
 import { Progress, START } from './manifest.ts';
 import { PartitionProgress } from './partition-progress.ts';
 import type { Ingest, IngestState, Outcome } from './port.ts';
+import { countRange } from './range.ts';
 import { StreamWorker, type WorkerDeps } from './stream-worker.ts';
 
 export interface IngestOptions {
@@ -110,14 +111,7 @@ const progressDirectory = (directory: string, key: PartitionKey): string =>
 
 /** The outcome of a range that is no longer remembered, counted in the store. What is in neither table was a duplicate. */
 async function recount(engine: Engine, key: PartitionKey, from: Offset, to: Offset): Promise<Outcome> {
-  const count = async (table: string): Promise<number> => {
-    const rows = await engine.rows<{ n: string }>({
-      text: `SELECT count() AS n FROM ${table} WHERE _partition = {partition:UInt16} AND _offset >= {from:UInt64} AND _offset < {to:UInt64}`,
-      params: { partition: key.partition, from: BigInt(from), to: BigInt(to) },
-    });
-    return Number(rows[0]?.n ?? 0);
-  };
-  const stored = await count(eventsTable(key.tenant, key.stream));
-  const quarantined = await count(quarantineTable(key.tenant, key.stream));
+  const stored = await countRange(engine, eventsTable(key.tenant, key.stream), key, from, to);
+  const quarantined = await countRange(engine, quarantineTable(key.tenant, key.stream), key, from, to);
   return { stored, quarantined, duplicates: to - from - stored - quarantined, lateDropped: 0, late: 0 };
 }

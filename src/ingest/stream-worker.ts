@@ -85,7 +85,7 @@ export class StreamWorker {
   readonly #stages = new Map<number, { readonly version: number; readonly table: string }>();
   #rate = 0;
   #lastBatchMs = 0;
-  #rateSince: number;
+  #lastCutAtMs: number;
   #running: Promise<void> | undefined;
 
   constructor(tenant: TenantId, stream: StreamName, partitions: PartitionProgress[], deps: WorkerDeps) {
@@ -94,7 +94,7 @@ export class StreamWorker {
     this.#partitions = partitions;
     this.#deps = deps;
     this.#ids = new RememberedIds(deps.area.engine, tenant);
-    this.#rateSince = deps.clock.monotonicMs();
+    this.#lastCutAtMs = deps.clock.monotonicMs();
     this.#unsubscribe = partitions.map((partition) => deps.log.onAppend(partition.key, () => this.#wake?.()));
   }
 
@@ -198,7 +198,7 @@ export class StreamWorker {
       (one) => this.#deps.log.bytesAfter(one.key, this.#nextOf(one)) >= BATCH_BYTES_MAX / 2,
     );
     if (!enough) {
-      const sinceLastCutMs = this.#deps.clock.monotonicMs() - this.#rateSince;
+      const sinceLastCutMs = this.#deps.clock.monotonicMs() - this.#lastCutAtMs;
       const wait = gatherMs({ eventsPerSecond: this.#rate, lastBatchMs: this.#lastBatchMs, sinceLastCutMs });
       await this.#deps.clock.sleep(wait, this.#stop.signal);
     }
@@ -206,8 +206,8 @@ export class StreamWorker {
 
   #noteRate(records: number): void {
     const now = this.#deps.clock.monotonicMs();
-    const seconds = Math.max(0.001, (now - this.#rateSince) / 1_000);
-    this.#rateSince = now;
+    const seconds = Math.max(0.001, (now - this.#lastCutAtMs) / 1_000);
+    this.#lastCutAtMs = now;
     this.#rate = 0.5 * this.#rate + 0.5 * (records / seconds);
   }
 
@@ -290,7 +290,7 @@ export class StreamWorker {
     watermarkMs: number | undefined,
     known?: StageFacts | undefined,
   ): Promise<UnderWay> {
-    const { stage, release } = await stageWithout(this.#deps.area, batch, staged.table, outcome.duplicates);
+    const { stage, release } = await stageWithout(this.#deps.area, batch, staged, outcome.duplicates);
     const facts =
       known && outcome.duplicates.length === 0 ? known : await measureStage(this.#deps.area, stage);
     const watermarkAfterMs =

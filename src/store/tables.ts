@@ -12,7 +12,7 @@ import {
   rollupTable,
 } from './layout.ts';
 import type { Engine } from './port.ts';
-import { quoteIdentifier } from './sql.ts';
+import { quoteIdentifier, quoteText } from './sql.ts';
 
 /** Parts are fsynced before an insert returns; no insert tokens (they can lose a retry). */
 const DURABLE = 'fsync_after_insert = 1, fsync_part_directory = 1, non_replicated_deduplication_window = 0';
@@ -104,10 +104,10 @@ export function markRow(
 ): string {
   const dimensions = rollup.by.map((name) => {
     const field = fieldOf(stream, name)!;
-    return `defaultValueOfTypeName('${fieldColumnType(field).replaceAll("'", "\\'")}')`;
+    return `defaultValueOfTypeName(${quoteText(fieldColumnType(field))})`;
   });
   const states = rollupStates(stream, rollup).map(
-    (state) => `defaultValueOfTypeName('${state.type.replaceAll("'", "\\'")}')`,
+    (state) => `defaultValueOfTypeName(${quoteText(state.type)})`,
   );
   return `SELECT ${['toUInt32(0)', 'toInt64(0)', ...dimensions, `toInt64(${partition})`, ...states, `toUInt64(${applied})`].join(', ')}`;
 }
