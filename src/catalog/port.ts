@@ -44,9 +44,31 @@ export interface Catalog {
   close(): void;
 }
 
-/**
- * Name of the setting that tells from which event time (epoch ms) on the events table holds every event; absent while
- * it holds all. Retention writes it before it forgets, questions read it.
- */
-export const eventsCompleteSinceSetting = (tenant: TenantId, stream: string): string =>
+const eventsCompleteSinceSetting = (tenant: TenantId, stream: string): string =>
   JSON.stringify(['events_complete_since_ms', tenant, stream]);
+
+/**
+ * The event time (epoch ms) from which on the events table of a stream holds every event; undefined while it holds all.
+ * Retention writes it before it forgets, questions read it.
+ */
+export function eventsCompleteSince(
+  catalog: Pick<Catalog, 'setting'>,
+  tenant: TenantId,
+  stream: string,
+): number | undefined {
+  const text = catalog.setting(eventsCompleteSinceSetting(tenant, stream));
+  return text === undefined || text === '' ? undefined : Number(text);
+}
+
+/** `undefined`: the table holds every event again, as that of a stream that begins anew. */
+export function setEventsCompleteSince(
+  catalog: Pick<Catalog, 'setSetting'>,
+  tenant: TenantId,
+  stream: string,
+  sinceMs: number | undefined,
+): void {
+  catalog.setSetting(
+    eventsCompleteSinceSetting(tenant, stream),
+    sinceMs === undefined ? '' : String(sinceMs),
+  );
+}

@@ -2,7 +2,7 @@ import type { Offset, PartitionKey, StreamName, TenantId } from '../base/brand.t
 import type { Clock } from '../base/clock.ts';
 import { MillraceError } from '../base/errors.ts';
 import type { FileSystem } from '../base/files.ts';
-import type { Catalog } from '../catalog/port.ts';
+import { type Catalog, setEventsCompleteSince } from '../catalog/port.ts';
 import type { StreamDefinition } from '../define/model.ts';
 import type { Log } from '../log/index.ts';
 import { type Engine, eventsTable, quarantineTable } from '../store/index.ts';
@@ -71,6 +71,8 @@ export function createIngest(options: IngestOptions): RunningIngest {
     for (const partition of one.partitions) {
       await options.files.rmdir(progressDirectory(options.directory, partition.key));
     }
+    // A later stream of this name has forgotten nothing yet.
+    setEventsCompleteSince(options.catalog, tenant, stream, undefined);
   };
 
   const partitionOf = (key: PartitionKey): PartitionProgress | undefined =>

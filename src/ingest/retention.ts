@@ -5,7 +5,7 @@
 
 import type { PartitionKey, TenantId } from '../base/brand.ts';
 import type { Clock } from '../base/clock.ts';
-import { type Catalog, eventsCompleteSinceSetting } from '../catalog/port.ts';
+import { type Catalog, eventsCompleteSince, setEventsCompleteSince } from '../catalog/port.ts';
 import type { StreamDefinition } from '../define/model.ts';
 import type { Log } from '../log/index.ts';
 import { type Engine, eventsTable, quarantineTable } from '../store/index.ts';
@@ -97,10 +97,7 @@ async function rememberForgotten(
     text: `SELECT max(toUnixTimestamp64Milli(_time)) AS latest FROM ${table} WHERE toYYYYMMDD(_received) = {day:UInt32}`,
     params: { day },
   });
-  const name = eventsCompleteSinceSetting(deps.tenant, stream.name);
-  const since = Math.max(
-    Number(deps.catalog.setting(name) ?? Number.MIN_SAFE_INTEGER),
-    Number(row?.latest ?? 0) + 1,
-  );
-  deps.catalog.setSetting(name, String(since));
+  const before = eventsCompleteSince(deps.catalog, deps.tenant, stream.name) ?? Number.MIN_SAFE_INTEGER;
+  const since = Math.max(before, Number(row?.latest ?? 0) + 1);
+  setEventsCompleteSince(deps.catalog, deps.tenant, stream.name, since);
 }

@@ -2,7 +2,7 @@
 import type { TenantId } from '../base/brand.ts';
 import type { Clock } from '../base/clock.ts';
 import { MillraceError } from '../base/errors.ts';
-import { type Catalog, eventsCompleteSinceSetting, type Versioned } from '../catalog/port.ts';
+import { type Catalog, eventsCompleteSince, type Versioned } from '../catalog/port.ts';
 import { type RollupDefinition, type StreamDefinition, tiersOf } from '../define/model.ts';
 import type { Ingest } from '../ingest/port.ts';
 import type { Log } from '../log/port.ts';
@@ -56,7 +56,6 @@ export function createStats(options: StatsOptions): Stats {
       // What lies before the earliest event may be counted too: whole buckets of the widest tier are cheaper.
       const plannedFromMs =
         question.fromMs === undefined ? Math.min(range.toMs, floorToDay(range.fromMs)) : range.fromMs;
-      const completeSince = catalog.setting(eventsCompleteSinceSetting(tenant, stream.name));
       const plan = planQuestion({
         stream,
         question,
@@ -64,7 +63,7 @@ export function createStats(options: StatsOptions): Stats {
         toMs: plannedEnd(question, stream, range.toMs, starts),
         starts,
         rollups,
-        eventsCompleteSinceMs: completeSince === undefined ? undefined : Number(completeSince),
+        eventsCompleteSinceMs: eventsCompleteSince(catalog, tenant, stream.name),
       });
       const series = question.every !== undefined;
       let rows: string[] = [];

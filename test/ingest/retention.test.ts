@@ -81,6 +81,11 @@ describe('retention', () => {
     await expect(ask({ fn: ['count'], from: '2024-01-01T11:59:59.500Z' })).rejects.toMatchObject({
       code: 'bad-question',
     });
+    await ingest.end(DEFAULT_TENANT, STREAM.name);
+    expect(
+      (await ask({ fn: ['sum(n)'], from: '2024-01-01T00:00:00Z' })).rowsJson,
+      'a stream that begins anew has forgotten nothing',
+    ).toBe('[{"sum(n)":5}]');
     expect(log.state(KEY).start, 'the log forgets what is applied and old').toBe(3);
   });
 });
