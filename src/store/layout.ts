@@ -14,6 +14,13 @@
  *
  *   t_TENANT.quarantine_STREAM    PARTITION BY day of arrival, ORDER BY (_received, _partition, _offset)
  *     _partition, _offset, _received, reason String, field String, line String
+ *     _id            String       the event id, '' when it could not be told
+ *
+ *   t_TENANT.discarded_STREAM     PARTITION BY day of arrival, ORDER BY (_received, _partition, _offset)
+ *     in the log, deliberately not counted. Every applied offset is in exactly one of events, quarantine, discarded.
+ *     _partition, _offset, _received, _time, _id, _id_hash   as in the events table
+ *     why            Enum8        'duplicate': its id was stored before; 'late': the stream drops late events
+ *     line           String       of a late one, the original; '' of a duplicate
  *
  *   t_TENANT.rollup_NAME_vVERSION  AggregatingMergeTree, one partition, ORDER BY (_tier, _period, DIMENSION …, _bucket)
  *     _tier    UInt32             width of the bucket in seconds; 0 is the row that carries the applied mark
@@ -40,6 +47,8 @@ const tableOf = (tenant: TenantId, table: string): string =>
 export const eventsTable = (tenant: TenantId, stream: string): string => tableOf(tenant, `events_${stream}`);
 export const quarantineTable = (tenant: TenantId, stream: string): string =>
   tableOf(tenant, `quarantine_${stream}`);
+export const discardedTable = (tenant: TenantId, stream: string): string =>
+  tableOf(tenant, `discarded_${stream}`);
 /** A changed rollup is built beside the one that stands, so its table carries the version. */
 export const rollupTable = (tenant: TenantId, rollup: string, version: number): string =>
   tableOf(tenant, `rollup_${rollup}_v${version}`);

@@ -4,6 +4,7 @@ import type { RollupDefinition, StreamDefinition } from '../define/model.ts';
 import { fieldOf, tiersOf } from '../define/model.ts';
 import {
   databaseOf,
+  discardedTable,
   eventsTable,
   fieldColumnType,
   periodSeconds,
@@ -39,7 +40,24 @@ export function createQuarantineTable(tenant: TenantId, stream: StreamDefinition
   _received DateTime64(3, 'UTC'),
   reason String,
   field String,
-  line String CODEC(ZSTD(1))
+  line String CODEC(ZSTD(1)),
+  _id String,
+  INDEX _offset_range (_partition, _offset) TYPE minmax GRANULARITY 16
+) ENGINE = MergeTree PARTITION BY toYYYYMMDD(_received) ORDER BY (_received, _partition, _offset)
+SETTINGS ${DURABLE}`;
+}
+
+export function createDiscardedTable(tenant: TenantId, stream: StreamDefinition): string {
+  return `CREATE TABLE IF NOT EXISTS ${discardedTable(tenant, stream.name)} (
+  _partition UInt16,
+  _offset UInt64 CODEC(Delta, ZSTD(1)),
+  _received DateTime64(3, 'UTC') CODEC(Delta, ZSTD(1)),
+  _time DateTime64(3, 'UTC') CODEC(Delta, ZSTD(1)),
+  _id String CODEC(ZSTD(1)),
+  _id_hash UInt128,
+  why Enum8('duplicate' = 1, 'late' = 2),
+  line String CODEC(ZSTD(1)),
+  INDEX _offset_range (_partition, _offset) TYPE minmax GRANULARITY 16
 ) ENGINE = MergeTree PARTITION BY toYYYYMMDD(_received) ORDER BY (_received, _partition, _offset)
 SETTINGS ${DURABLE}`;
 }
@@ -127,6 +145,11 @@ export class StoreTables {
     await this.#run(`CREATE DATABASE IF NOT EXISTS ${databaseOf(tenant)}`);
     await this.#run(createEventsTable(tenant, stream));
     await this.#run(createQuarantineTable(tenant, stream));
+    await this.#run(createDiscardedTable(tenant, stream));
+    // A directory of the first version has a quarantine without ids.
+    await this.#run(
+      `ALTER TABLE ${quarantineTable(tenant, stream.name)} ADD COLUMN IF NOT EXISTS _id String`,
+    );
   }
 
   async widenStream(tenant: TenantId, previous: StreamDefinition, next: StreamDefinition): Promise<void> {
@@ -142,6 +165,7 @@ export class StoreTables {
   async dropStream(tenant: TenantId, stream: StreamDefinition): Promise<void> {
     await this.#run(`DROP TABLE IF EXISTS ${eventsTable(tenant, stream.name)}`);
     await this.#run(`DROP TABLE IF EXISTS ${quarantineTable(tenant, stream.name)}`);
+    await this.#run(`DROP TABLE IF EXISTS ${discardedTable(tenant, stream.name)}`);
   }
 
   async buildRollup(
