@@ -22,7 +22,8 @@
  *                    payloadCrc     u32  CRC-32 of the payload
  *                    payloadBytes   u32
  *                    count          u32  records
- *                    reserved       u32  0
+ *                    flags          u32  bit 0: the records were replayed; the others are 0, and a block where
+ *                                        they are not was written by a later version: not read, not cut off
  *                    baseOffset     u64
  *                    receivedAtMs   u64  epoch ms; never decreases along a partition
  *                    idBase         16 bytes; the generated id of record i is idBase + i
@@ -50,6 +51,7 @@ export const PAYLOAD_BYTES_MAX = 2 ** 30;
 const SEGMENT_MAGIC = 0x31_53_4c_4d;
 const BLOCK_MAGIC = 0x31_42_4c_4d;
 const VERSION = 1;
+const REPLAYED = 1;
 const U32 = 2 ** 32;
 
 export interface SegmentHeader {
@@ -68,6 +70,13 @@ export interface BlockHeader {
   readonly baseOffset: Offset;
   readonly receivedAtMs: number;
   readonly idBase: Uint8Array;
+  readonly replayed: boolean;
+}
+
+/** A header as it is found: whoever uses the block looks at `unknownFlags` first. */
+export interface FoundBlockHeader extends BlockHeader {
+  /** Flags that this version does not know; 0 when it knows all that is to know of the block. */
+  readonly unknownFlags: number;
 }
 
 export interface IndexEntry {
@@ -111,7 +120,7 @@ export function encodeBlockHeader(header: BlockHeader, salt: number): Uint8Array
   bytes.writeUInt32LE(header.payloadCrc, 8);
   bytes.writeUInt32LE(header.payloadBytes, 12);
   bytes.writeUInt32LE(header.count, 16);
-  bytes.writeUInt32LE(0, 20);
+  bytes.writeUInt32LE(header.replayed ? REPLAYED : 0, 20);
   writeU64(bytes, header.baseOffset, 24);
   writeU64(bytes, header.receivedAtMs, 32);
   bytes.set(header.idBase, 40);
@@ -120,10 +129,11 @@ export function encodeBlockHeader(header: BlockHeader, salt: number): Uint8Array
 }
 
 /** The header at `at`; undefined when there is none, or when it is damaged, or cut off. */
-export function decodeBlockHeader(bytes: Buffer, at: number, salt: number): BlockHeader | undefined {
+export function decodeBlockHeader(bytes: Buffer, at: number, salt: number): FoundBlockHeader | undefined {
   const end = at + BLOCK_HEADER_BYTES;
   if (end > bytes.byteLength || bytes.readUInt32LE(at) !== BLOCK_MAGIC) return undefined;
   if (crc32(bytes.subarray(at + 8, end), salt) !== bytes.readUInt32LE(at + 4)) return undefined;
+  const flags = bytes.readUInt32LE(at + 20);
   return {
     payloadCrc: bytes.readUInt32LE(at + 8),
     payloadBytes: bytes.readUInt32LE(at + 12),
@@ -131,6 +141,8 @@ export function decodeBlockHeader(bytes: Buffer, at: number, salt: number): Bloc
     baseOffset: readU64(bytes, at + 24) as Offset,
     receivedAtMs: readU64(bytes, at + 32),
     idBase: bytes.subarray(at + 40, end),
+    replayed: (flags & REPLAYED) !== 0,
+    unknownFlags: (flags & ~REPLAYED) >>> 0,
   };
 }
 

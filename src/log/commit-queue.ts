@@ -1,13 +1,14 @@
 /**
  * Group commit: appends gather while a commit is under way, or until the first of them has waited for the linger,
- * or until there is enough of them; then they are committed together, one group at a time, in order.
+ * or until there is enough of them; then they are committed together, one group at a time, in order. An append with
+ * options waits for nobody and nobody joins it.
  *
  *   append ─▶ gathering ─▶ committing ─▶ durable: resolve, tell listeners
  *                              └─▶ failed: reject the whole group
  */
 import type { Clock } from '../base/clock.ts';
 import { type Committed, Group } from './group.ts';
-import type { Appended, Records } from './port.ts';
+import type { Appended, AppendOptions, Records } from './port.ts';
 
 export interface CommitQueueOptions {
   readonly clock: Clock;
@@ -38,11 +39,12 @@ export class CommitQueue {
     this.#options = options;
   }
 
-  add(records: Records): Promise<Appended> {
+  /** An append with options is a group of its own. */
+  add(records: Records, own?: AppendOptions): Promise<Appended> {
     return new Promise((resolve, reject) => {
       let group = this.#groups.at(-1);
-      if (!group || group.bytes + records.bytes > GROUP_BYTES_MAX) {
-        group = new Group(this.#options.clock.monotonicMs());
+      if (!group || own || group.own || group.bytes + records.bytes > GROUP_BYTES_MAX) {
+        group = new Group(this.#options.clock.monotonicMs(), own);
         this.#groups.push(group);
       }
       group.add(records, resolve, reject);
@@ -61,7 +63,9 @@ export class CommitQueue {
   }
 
   #isReady(group: Group): boolean {
-    return this.#flushing || this.#groups.length > 1 || group.bytes >= ENOUGH_BYTES;
+    return (
+      this.#flushing || this.#groups.length > 1 || group.own !== undefined || group.bytes >= ENOUGH_BYTES
+    );
   }
 
   async #run(): Promise<void> {

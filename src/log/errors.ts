@@ -31,5 +31,11 @@ export const logDamaged = (path: string, position: number, why: string): Millrac
     `the log file ${path} is damaged at byte ${position}: ${why}. It was not changed; restore it from a copy`,
   );
 
+export const blockTooNew = (path: string, position: number, flags: number): MillraceError =>
+  new MillraceError(
+    'log-damaged',
+    `the block at byte ${position} of the log file ${path} has flags (0x${flags.toString(16)}) that this version does not know. It was not changed; run the version that wrote it, or a later one`,
+  );
+
 export const noLongerKept = (offset: number, start: number): Error =>
   new Error(`offset ${offset} is no longer kept; the first is ${start}`);

@@ -9,7 +9,7 @@ import { stopping, tooBusy, tooLarge } from './errors.ts';
 import { FilePartition, type FilePartitionOptions, REMOVED } from './file-partition.ts';
 import { Listeners } from './listeners.ts';
 import { PartitionMap } from './partition-map.ts';
-import type { Appended, Log, PartitionState, Records } from './port.ts';
+import type { Appended, AppendOptions, Log, PartitionState, Records } from './port.ts';
 import { checkRecords } from './records.ts';
 
 export interface FileLogOptions {
@@ -106,8 +106,8 @@ class FileLog implements Log {
     };
   }
 
-  async append(key: PartitionKey, records: Records): Promise<Appended> {
-    checkRecords(records);
+  async append(key: PartitionKey, records: Records, asked?: AppendOptions): Promise<Appended> {
+    checkRecords(records, asked);
     if (this.#closed) throw stopping();
     if (records.bytes > PAYLOAD_BYTES_MAX) throw tooLarge(records.bytes, PAYLOAD_BYTES_MAX);
     const own = { ...key };
@@ -116,7 +116,7 @@ class FileLog implements Log {
     const max = this.#options.pendingBytesMax ?? PENDING_BYTES_MAX;
     if (this.#pendingBytes > 0 && this.#pendingBytes + records.bytes > max) throw tooBusy();
     this.#pendingBytes += records.bytes;
-    return partition.append(records);
+    return partition.append(records, asked);
   }
 
   async read(key: PartitionKey, from: Offset, bytesMax: number) {

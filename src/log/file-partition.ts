@@ -4,7 +4,7 @@ import type { Offset } from '../base/brand.ts';
 import type { MillraceError } from '../base/errors.ts';
 import { CommitQueue, type CommitQueueOptions } from './commit-queue.ts';
 import { logUnavailable, noLongerKept } from './errors.ts';
-import type { Appended, LogBlock, PartitionState, Records } from './port.ts';
+import type { Appended, AppendOptions, LogBlock, PartitionState, Records } from './port.ts';
 import { Reader } from './reader.ts';
 import { type Recovered, recoverPartition } from './recovery.ts';
 import { countForgettable, type RetentionPolicy } from './retention.ts';
@@ -60,8 +60,8 @@ export class FilePartition {
     return this.#removing ? logUnavailable('the stream is being removed') : this.#damage;
   }
 
-  append(records: Records): Promise<Appended> {
-    return this.#queue.add(records);
+  append(records: Records, own?: AppendOptions): Promise<Appended> {
+    return this.#queue.add(records, own);
   }
 
   async read(from: Offset, bytesMax: number): Promise<readonly LogBlock[]> {

@@ -1,7 +1,7 @@
 /** Appends that are committed together: their bytes in order, their checksum, and who waits for them. */
 import { crc32 } from 'node:zlib';
 import type { Offset } from '../base/brand.ts';
-import type { Appended, Records } from './port.ts';
+import type { Appended, AppendOptions, Records } from './port.ts';
 
 /** Smaller chunks are copied together: one large buffer is cheaper to hash and to write than many small ones. */
 const COPY_BYTES_MAX = 16 * 2 ** 10;
@@ -22,6 +22,8 @@ export interface Committed {
 export class Group {
   /** When its first append came, on the monotonic clock. */
   readonly openedAtMs: number;
+  /** What the only append of the group asked of its block; absent in a group that takes more appends. */
+  readonly own: AppendOptions | undefined;
   bytes = 0;
   count = 0;
   readonly #parts: Uint8Array[] = [];
@@ -32,8 +34,10 @@ export class Group {
   #crc = 0;
   #hashed = 0;
 
-  constructor(openedAtMs: number) {
+  constructor(openedAtMs: number, own?: AppendOptions) {
     this.openedAtMs = openedAtMs;
+    // The caller may use its bytes again before they are written.
+    this.own = own?.idBase ? { ...own, idBase: own.idBase.slice() } : own;
   }
 
   add(records: Records, resolve: Waiting['resolve'], reject: Waiting['reject']): void {

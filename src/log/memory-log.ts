@@ -6,7 +6,7 @@ import { BLOCK_HEADER_BYTES, SEGMENT_HEADER_BYTES } from './codec.ts';
 import { noLongerKept, stopping } from './errors.ts';
 import { Listeners } from './listeners.ts';
 import { PartitionMap } from './partition-map.ts';
-import type { Appended, Log, LogBlock, PartitionState, Records } from './port.ts';
+import type { Appended, AppendOptions, Log, LogBlock, PartitionState, Records } from './port.ts';
 import { checkRecords } from './records.ts';
 import { countForgettable } from './retention.ts';
 
@@ -34,7 +34,7 @@ class MemoryPartition {
     this.#segmentBytes = segmentBytes;
   }
 
-  append(records: Records, nowMs: number, ids: Ids): LogBlock {
+  append(records: Records, own: AppendOptions | undefined, nowMs: number, ids: Ids): LogBlock {
     const bytes = BLOCK_HEADER_BYTES + records.bytes;
     const last = this.#segments.at(-1);
     const receivedAtMs = Math.max(nowMs, last?.newestAtMs ?? 0);
@@ -48,7 +48,8 @@ class MemoryPartition {
       baseOffset,
       count: records.count,
       receivedAtMs,
-      idBase: ids.uuidV7(receivedAtMs),
+      idBase: own?.idBase?.slice() ?? ids.uuidV7(receivedAtMs),
+      replayed: own?.replayed ?? false,
       payload: Buffer.concat(records.chunks),
     };
     segment.blocks.push(block);
@@ -86,11 +87,11 @@ export function createMemoryLog(options: MemoryLogOptions): Log {
   let closed = false;
 
   return {
-    append: async (key, records): Promise<Appended> => {
-      checkRecords(records);
+    append: async (key, records, own): Promise<Appended> => {
+      checkRecords(records, own);
       if (closed) throw stopping();
       const partition = partitions.getOrMake(key, () => new MemoryPartition(segmentBytes));
-      const block = partition.append(records, options.clock.now(), options.ids);
+      const block = partition.append(records, own, options.clock.now(), options.ids);
       listeners.tell(key);
       return { baseOffset: block.baseOffset, count: block.count, loggedAtMs: block.receivedAtMs };
     },

@@ -29,8 +29,21 @@ export interface LogBlock {
   readonly receivedAtMs: number;
   /** 16 bytes; record i of the block has the generated id `idBase + i` (big endian). */
   readonly idBase: Uint8Array;
+  /** Its append said so: these records were in the log before and were sent through it again. */
+  readonly replayed: boolean;
   /** `count` lines, each ending in `\n`. A view: valid until the next read. */
   readonly payload: Uint8Array;
+}
+
+/** An append with options becomes a block of its own, in its turn among the others of the partition. */
+export interface AppendOptions {
+  /**
+   * 16 bytes for the block's `idBase`; generated when absent. Who writes it down together with the partition's end
+   * before appending can tell after a crash, with `findBlock`, whether the append was made.
+   */
+  readonly idBase?: Uint8Array;
+  /** Kept with the block; false when absent. */
+  readonly replayed?: boolean;
 }
 
 export interface PartitionState {
@@ -53,7 +66,7 @@ export interface PartitionState {
  *   and with `too-busy` when more than its bound waits in memory.
  */
 export interface Log {
-  append(key: PartitionKey, records: Records): Promise<Appended>;
+  append(key: PartitionKey, records: Records, options?: AppendOptions): Promise<Appended>;
   /** Blocks from the one that holds `from`, whole, at least one if there is any, until `bytesMax` is passed. */
   read(key: PartitionKey, from: Offset, bytesMax: number): Promise<readonly LogBlock[]>;
   state(key: PartitionKey): PartitionState;

@@ -3,7 +3,7 @@ import { crc32 } from 'node:zlib';
 import type { Offset } from '../base/brand.ts';
 import type { FileSystem, OpenFile } from '../base/files.ts';
 import { type IndexEntry, SEGMENT_HEADER_BYTES } from './codec.ts';
-import { logDamaged } from './errors.ts';
+import { blockTooNew, logDamaged } from './errors.ts';
 import type { LogBlock } from './port.ts';
 import { type Found, walkBlocks } from './scan.ts';
 import { readIndexFile, type Segment } from './segment.ts';
@@ -72,6 +72,10 @@ export class Reader {
           expected = header.baseOffset + header.count;
           if (expected > from) {
             if (blocks.length === 0 && header.baseOffset > from) return;
+            if (header.unknownFlags !== 0) {
+              if (blocks.length > 0) return;
+              throw blockTooNew(segment.path, found.position, header.unknownFlags);
+            }
             if (crc32(found.payload) !== header.payloadCrc) return;
             blocks.push(toBlock(found));
             bytes += header.payloadBytes;
@@ -158,8 +162,8 @@ async function isTrue(file: OpenFile, segment: Segment, entry: IndexEntry): Prom
 }
 
 function toBlock({ header, payload }: Found): LogBlock {
-  const { baseOffset, count, receivedAtMs, idBase } = header;
-  return { baseOffset, count, receivedAtMs, idBase, payload };
+  const { baseOffset, count, receivedAtMs, idBase, replayed } = header;
+  return { baseOffset, count, receivedAtMs, idBase, replayed, payload };
 }
 
 async function withFile<T>(

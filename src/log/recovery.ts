@@ -5,6 +5,7 @@
  *   a block that is not whole, nothing valid after it   a torn tail: nobody was told that it is durable, it is cut
  *   the same, with a valid block header after it,       damage: records that were acknowledged are gone or
  *   or where the index says that a block was durable    unreadable; nothing is changed, the partition takes no more
+ *   a whole block with flags that are not known         a later version wrote it: the same
  */
 import { crc32 } from 'node:zlib';
 import type { Offset } from '../base/brand.ts';
@@ -17,7 +18,7 @@ import {
   SEGMENT_HEADER_BYTES,
   type SegmentHeader,
 } from './codec.ts';
-import { logDamaged } from './errors.ts';
+import { blockTooNew, logDamaged } from './errors.ts';
 import { walkBlocks } from './scan.ts';
 import { addBlock, emptySegment, readIndexFile, type Segment, segmentPath } from './segment.ts';
 
@@ -112,8 +113,9 @@ async function recoverLast(
       segment.payloadBytes = proven.payloadBefore;
       segment.newestAtMs = proven.receivedAtMs;
     }
-    const lastBlock = await scanTail(file, segment, size);
+    const { lastBlock, unknownFlags } = await scanTail(file, segment, size);
     const { bytes } = segment;
+    if (unknownFlags !== 0) return { segments: [segment], damage: blockTooNew(path, bytes, unknownFlags) };
     if (proven && bytes <= proven.position)
       return { segments: [segment], damage: logDamaged(path, bytes, 'a block that was durable is gone') };
     if (bytes < size) {
@@ -131,18 +133,24 @@ async function recoverLast(
   }
 }
 
-/** Adds the valid blocks from the segment's end on; gives the position of the last one. */
-async function scanTail(file: OpenFile, segment: Segment, size: number): Promise<number> {
-  let last = segment.bytes;
+/** Adds the valid blocks from the segment's end on, up to the first whose flags are not known. */
+async function scanTail(
+  file: OpenFile,
+  segment: Segment,
+  size: number,
+): Promise<{ readonly lastBlock: number; readonly unknownFlags: number }> {
+  let lastBlock = segment.bytes;
   for await (const piece of walkBlocks(file, segment.header.salt, segment.bytes, size)) {
     for (const { header, position, next, payload } of piece) {
-      if (header.baseOffset !== segment.end || header.receivedAtMs < segment.newestAtMs) return last;
-      if (crc32(payload) !== header.payloadCrc) return last;
+      const { unknownFlags } = header;
+      const follows = header.baseOffset === segment.end && header.receivedAtMs >= segment.newestAtMs;
+      if (!follows || crc32(payload) !== header.payloadCrc) return { lastBlock, unknownFlags: 0 };
+      if (unknownFlags !== 0) return { lastBlock, unknownFlags };
       addBlock(segment, header, position, next);
-      last = position;
+      lastBlock = position;
     }
   }
-  return last;
+  return { lastBlock, unknownFlags: 0 };
 }
 
 /**

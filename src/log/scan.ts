@@ -1,6 +1,6 @@
 /** Walks from block to block through a part of a segment file, a large piece at a time. */
 import type { OpenFile } from '../base/files.ts';
-import { BLOCK_HEADER_BYTES, type BlockHeader, decodeBlockHeader } from './codec.ts';
+import { BLOCK_HEADER_BYTES, decodeBlockHeader, type FoundBlockHeader } from './codec.ts';
 
 const PIECE_BYTES = 4 * 2 ** 20;
 const PIECE_BYTES_MIN = 64 * 2 ** 10;
@@ -8,7 +8,7 @@ const PIECE_BYTES_MIN = 64 * 2 ** 10;
 const HEADERS_BYTES = 4 * 2 ** 10;
 
 export interface Found {
-  readonly header: BlockHeader;
+  readonly header: FoundBlockHeader;
   readonly position: number;
   /** Position after the block. */
   readonly next: number;

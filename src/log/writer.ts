@@ -61,7 +61,8 @@ export class Writer {
       count: group.count,
       receivedAtMs,
       payloadBytes: group.bytes,
-      idBase: this.#options.ids.uuidV7(receivedAtMs),
+      idBase: group.own?.idBase ?? this.#options.ids.uuidV7(receivedAtMs),
+      replayed: group.own?.replayed ?? false,
     };
     const headerOf = (payloadCrc: number) => encodeBlockHeader({ ...block, payloadCrc }, segment.header.salt);
     this.#state = 'dirty';

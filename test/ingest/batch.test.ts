@@ -10,6 +10,7 @@ const block = (baseOffset: number, count: number, receivedAtMs = NOON): LogBlock
   count,
   receivedAtMs,
   idBase: new Uint8Array(16),
+  replayed: false,
   payload: new Uint8Array(0),
 });
 const from = (offset: number): Offset => offset as Offset;

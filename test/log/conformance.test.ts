@@ -9,7 +9,7 @@ import { ManualClock } from '../../src/base/clock.ts';
 import { nodeFiles } from '../../src/base/files.ts';
 import { countingIds } from '../../src/base/ids.ts';
 import { MemoryFiles } from '../../src/base/memory-files.ts';
-import { createMemoryLog, type Log, openFileLog } from '../../src/log/index.ts';
+import { createMemoryLog, findBlock, type Log, openFileLog } from '../../src/log/index.ts';
 import { at, blocksFrom, KEY, linesFrom, linesOf, records, START_MS } from './support.ts';
 
 let directory: string;
@@ -198,6 +198,52 @@ describe.each(Object.entries(implementations))('%s', (_, open) => {
     expect(await log.append(KEY, records('new'))).toMatchObject({ baseOffset: 0 });
     expect(await linesFrom(log, 0)).toEqual(['new']);
     expect(told).toBe(2);
+  });
+
+  it('makes an append with options a block of its own, in its turn, with the id base and the mark it was given', async () => {
+    log = await open();
+    const idBase = Buffer.alloc(16, 7);
+    const given = idBase.slice();
+    const appended = await Promise.all([
+      log.append(KEY, records('a')),
+      log.append(KEY, records('b', 'c'), { idBase: given, replayed: true }),
+      log.append(KEY, records('d'), { replayed: true }),
+      log.append(KEY, records('e'), {}),
+      log.append(KEY, records('f')),
+      Promise.resolve(given.fill(0)),
+    ]);
+    expect(appended.slice(0, 5)).toMatchObject([0, 1, 3, 4, 5].map((baseOffset) => ({ baseOffset })));
+    const blocks = await blocksFrom(log, 0);
+    expect(blocks.map((block) => [block.baseOffset, linesOf(block).join(''), block.replayed])).toEqual([
+      [0, 'a', false],
+      [1, 'bc', true],
+      [3, 'd', true],
+      [4, 'e', false],
+      [5, 'f', false],
+    ]);
+    expect(Buffer.compare(blocks[1]!.idBase, idBase)).toBe(0);
+    expect(new Set(blocks.map((block) => Buffer.from(block.idBase).toString('hex'))).size).toBe(5);
+    await expect(log.append(KEY, records('g'), { idBase: Buffer.alloc(15) })).rejects.toThrow(/16 bytes/);
+    expect(log.state(KEY).end).toBe(6);
+  });
+
+  it('finds a block by its id base from an offset on, or that there is none', async () => {
+    log = await open(9 * 2 ** 20);
+    const idBase = Buffer.alloc(16, 7);
+    expect(await findBlock(log, KEY, at(0), idBase)).toBeUndefined();
+    const large = 'x'.repeat(3 * 2 ** 20);
+    for (let i = 0; i < 4; i += 1) await log.append(KEY, records(large));
+    const { baseOffset } = await log.append(KEY, records('mine', 'too'), { idBase });
+    await log.append(KEY, records('after'));
+    for (const from of [0, 2, baseOffset]) {
+      const found = await findBlock(log, KEY, at(from), idBase);
+      expect(found).toMatchObject({ baseOffset, count: 2 });
+      expect(linesOf(found!)).toEqual(['mine', 'too']);
+    }
+    for (const from of [6, 7, 99]) expect(await findBlock(log, KEY, at(from), idBase)).toBeUndefined();
+    expect(await findBlock(log, KEY, at(0), Buffer.alloc(16, 8))).toBeUndefined();
+    await log.retain(KEY, { bytesMax: 0, appliedTo: at(7) });
+    await expect(findBlock(log, KEY, at(0), idBase)).rejects.toThrow(/no longer kept/);
   });
 
   it('takes nothing once it is closed, and keeps what it took readable', async () => {

@@ -3,16 +3,30 @@
  * What a sender was told is durable must be there, in order, ever after; what was refused must never be read; what
  * was under way when the process died may be there, whole appends in their order, or not.
  */
+import { createHash } from 'node:crypto';
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import { ManualClock } from '../../src/base/clock.ts';
 import { countingIds } from '../../src/base/ids.ts';
 import { MemoryFiles } from '../../src/base/memory-files.ts';
-import { type Log, openFileLog } from '../../src/log/index.ts';
-import { at, KEY, linesFrom, records, START_MS } from './support.ts';
+import {
+  type Appended,
+  type AppendOptions,
+  findBlock,
+  type Log,
+  type LogBlock,
+  openFileLog,
+} from '../../src/log/index.ts';
+import { at, blocksFrom, KEY, linesFrom, linesOf, records, START_MS } from './support.ts';
+
+/** Sizes of its lines, and what it asks of its block. */
+interface Append {
+  readonly sizes: readonly number[];
+  readonly asks: 'nothing' | 'own' | 'replayed' | 'named';
+}
 
 type Step =
-  | { readonly kind: 'append'; readonly sizes: readonly (readonly number[])[] }
+  | { readonly kind: 'append'; readonly appends: readonly Append[] }
   | { readonly kind: 'time'; readonly ms: number }
   | { readonly kind: 'look'; readonly place: number; readonly bytesMax: number }
   | { readonly kind: 'retain'; readonly place: number; readonly bytesMax: number }
@@ -25,14 +39,20 @@ type Step =
   | {
       readonly kind: 'end';
       readonly how: 'close' | 'kill' | 'power';
-      readonly busy: readonly (readonly number[])[];
+      readonly busy: readonly Append[];
       readonly turns: number;
       readonly kept: number;
     };
 
-const appends = fc.array(fc.array(fc.nat(400), { minLength: 1, maxLength: 4 }), { maxLength: 3 });
+const appends = fc.array(
+  fc.record({
+    sizes: fc.array(fc.nat(400), { minLength: 1, maxLength: 4 }),
+    asks: fc.constantFrom('nothing', 'nothing', 'own', 'replayed', 'named'),
+  }),
+  { maxLength: 3 },
+);
 const step: fc.Arbitrary<Step> = fc.oneof(
-  { weight: 6, arbitrary: fc.record({ kind: fc.constant('append' as const), sizes: appends }) },
+  { weight: 6, arbitrary: fc.record({ kind: fc.constant('append' as const), appends }) },
   {
     weight: 1,
     arbitrary: fc.record({ kind: fc.constant('time' as const), ms: fc.integer({ min: -2_000, max: 5_000 }) }),
@@ -84,6 +104,8 @@ class Life {
   durable: string[] = [];
   /** Appends that may be there after a crash, in order: under way, or refused while the disk let nothing be cut. */
   uncertain: string[][] = [];
+  /** What each append with options asked for, by its first line. */
+  readonly asked = new Map<string, AppendOptions & { readonly count: number }>();
   #next = 0;
 
   constructor(segmentBytes: number) {
@@ -111,11 +133,28 @@ class Life {
     });
   }
 
-  async append(sizes: readonly (readonly number[])[]): Promise<void> {
-    const groups = sizes.map((one) => this.lines(one));
+  /** The options of an append, written down under its first line. */
+  options(group: readonly string[], asks: Append['asks']): AppendOptions | undefined {
+    if (asks === 'nothing') return undefined;
+    const options: AppendOptions = {
+      ...(asks === 'own' ? {} : { replayed: true }),
+      ...(asks === 'named' ? { idBase: createHash('md5').update(group[0]!).digest() } : {}),
+    };
+    this.asked.set(group[0]!, { ...options, count: group.length });
+    return options;
+  }
+
+  send(groups: readonly string[][], appends: readonly Append[]): Promise<Appended>[] {
+    return groups.map((group, i) =>
+      this.log.append(KEY, records(...group), this.options(group, appends[i]!.asks)),
+    );
+  }
+
+  async append(appends: readonly Append[]): Promise<void> {
+    const groups = appends.map((one) => this.lines(one.sizes));
     const { datasyncFailures, truncateFailures, openFailures } = this.files.faults;
     const canTakeBack = datasyncFailures <= 1 && truncateFailures === 0 && openFailures === 0;
-    const results = await Promise.allSettled(groups.map((group) => this.log.append(KEY, records(...group))));
+    const results = await Promise.allSettled(this.send(groups, appends));
     for (const [i, result] of results.entries()) {
       if (result.status === 'fulfilled') {
         expect(result.value.baseOffset).toBe(this.durable.length);
@@ -135,6 +174,20 @@ class Life {
     expect(end).toBe(this.durable.length);
     const from = start + Math.floor(place * (end - start));
     expect(await linesFrom(this.log, from, bytesMax)).toEqual(this.durable.slice(from));
+    let named: LogBlock | undefined;
+    for (const block of await blocksFrom(this.log, from, bytesMax)) {
+      const lines = linesOf(block);
+      const asked = this.asked.get(lines[0]!);
+      expect(block.replayed).toBe(asked?.replayed ?? false);
+      if (asked) expect(block.count).toBe(asked.count);
+      if (asked?.idBase) expect(Buffer.compare(block.idBase, asked.idBase)).toBe(0);
+      if (asked?.idBase) named = block;
+      for (const line of lines.slice(asked?.count ?? 1)) expect(this.asked.has(line)).toBe(false);
+    }
+    if (named) {
+      const found = await findBlock(this.log, KEY, at(from), named.idBase);
+      expect(found?.baseOffset).toBe(named.baseOffset);
+    }
     const left = this.durable.slice(from).reduce((sum, line) => sum + line.length + 1, 0);
     if (from === start) expect(this.log.bytesAfter(KEY, at(from))).toBe(left);
     expect(this.log.bytesAfter(KEY, at(end))).toBe(0);
@@ -167,11 +220,11 @@ class Life {
     if (how === 'close') {
       await this.log.close();
     } else {
-      const groups = busy.map((one) => this.lines(one));
+      const groups = busy.map((one) => this.lines(one.sizes));
       let told: string[][] = [];
-      const all = groups.map((group) =>
-        this.log.append(KEY, records(...group)).then(
-          () => told.push(group),
+      const all = this.send(groups, busy).map((sent, i) =>
+        sent.then(
+          () => told.push(groups[i]!),
           () => undefined,
         ),
       );
@@ -203,13 +256,13 @@ class Life {
   }
 
   async take(one: Step): Promise<void> {
-    if (one.kind === 'append') await this.append(one.sizes);
+    if (one.kind === 'append') await this.append(one.appends);
     if (one.kind === 'time') this.clock.advance(one.ms);
     if (one.kind === 'look') await this.look(one.place, one.bytesMax);
     if (one.kind === 'fault') this.fault(one.fault, one.n);
     if (one.kind === 'heal') {
       this.heal();
-      await this.append([[10]]);
+      await this.append([{ sizes: [10], asks: 'nothing' }]);
       expect(this.uncertain).toEqual([]);
     }
     if (one.kind === 'end') await this.end(one);
@@ -233,7 +286,10 @@ describe('the file log through faults and crashes', () => {
           await life.open();
           for (const one of steps) await life.take(one);
           life.heal();
-          await life.append([[1], [2, 3]]);
+          await life.append([
+            { sizes: [1], asks: 'nothing' },
+            { sizes: [2, 3], asks: 'named' },
+          ]);
           expect(life.uncertain).toEqual([]);
           await life.end({ kind: 'end', how: 'power', busy: [], turns: 0, kept: 0 });
           await life.log.close();
@@ -241,5 +297,50 @@ describe('the file log through faults and crashes', () => {
       ),
       { numRuns: Number(process.env.MILLRACE_TEST_RUNS ?? 100) },
     );
+  });
+
+  it('keeps the order and content of thousands of appends, alone or in company, through ends and starts', async () => {
+    const random = fc.sample(
+      fc.record({
+        sizes: fc.array(fc.nat(60), { minLength: 1, maxLength: 3 }),
+        asks: fc.constantFrom<Append['asks']>('nothing', 'nothing', 'nothing', 'own', 'replayed', 'named'),
+        pause: fc.integer({ min: 0, max: 30 }),
+      }),
+      { numRuns: 6_000, seed: 7 },
+    );
+    const life = new Life(30_000);
+    await life.open();
+    const sent: Promise<Appended>[] = [];
+    let baseOffset = 0;
+    for (const [i, one] of random.entries()) {
+      const group = life.lines(one.sizes);
+      sent.push(...life.send([group], [one]));
+      life.durable.push(...group);
+      if (one.pause === 0) await new Promise((next) => setImmediate(next));
+      if (i % 2_000 < 1_999) continue;
+      const appended = await Promise.all(sent.splice(0));
+      for (const { baseOffset: is, count } of appended) {
+        expect(is).toBe(baseOffset);
+        baseOffset += count;
+      }
+      await life.end({
+        kind: 'end',
+        how: i % 4_000 < 2_000 ? 'power' : 'close',
+        busy: [],
+        turns: 0,
+        kept: 0,
+      });
+      expect(await linesFrom(life.log, 0)).toEqual(life.durable);
+    }
+    const blocks = await blocksFrom(life.log, 0);
+    const own = blocks.filter((block) => life.asked.has(linesOf(block)[0]!));
+    expect(own.length).toBe(life.asked.size);
+    expect(blocks.length - own.length).toBeGreaterThan(100);
+    for (const block of own) {
+      const asked = life.asked.get(linesOf(block)[0]!)!;
+      expect([block.count, block.replayed]).toEqual([asked.count, asked.replayed ?? false]);
+      if (asked.idBase) expect(Buffer.compare(block.idBase, asked.idBase)).toBe(0);
+    }
+    await life.log.close();
   });
 });

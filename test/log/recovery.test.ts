@@ -12,6 +12,7 @@ import {
 } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { crc32 } from 'node:zlib';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import type { PartitionKey } from '../../src/base/brand.ts';
 import { ManualClock } from '../../src/base/clock.ts';
@@ -19,7 +20,7 @@ import type { MillraceError } from '../../src/base/errors.ts';
 import { type FileSystem, nodeFiles } from '../../src/base/files.ts';
 import { countingIds } from '../../src/base/ids.ts';
 import { type Log, openFileLog } from '../../src/log/index.ts';
-import { at, KEY, linesFrom, records, START_MS } from './support.ts';
+import { at, KEY, linesFrom, linesOf, records, START_MS } from './support.ts';
 
 const SEGMENT_HEADER_BYTES = 64;
 const BLOCK_HEADER_BYTES = 56;
@@ -225,6 +226,33 @@ describe('damage', () => {
       expect(damages.map(({ error }) => error.code)).toEqual(['log-damaged']);
       await expect(log.append(KEY, records('x'))).rejects.toMatchObject({ code: 'log-damaged' });
       await log.close();
+    }
+  });
+
+  it('is a block with flags of a later version: told so, not cut, and nothing after it is read', async () => {
+    await write(['first'], ['second'], ['third']);
+    await forgetIndex();
+    const [path] = (await pathsOf('.log')) as [string];
+    const bytes = await readFile(path);
+    const second = SEGMENT_HEADER_BYTES + BLOCK_HEADER_BYTES + 'first\n'.length;
+    const header = bytes.subarray(second, second + BLOCK_HEADER_BYTES);
+    header.writeUInt32LE(0x8000_0003, 20);
+    header.writeUInt32LE(crc32(header.subarray(8), bytes.readUInt32LE(12)), 4);
+    const last = second + BLOCK_HEADER_BYTES + 'second\n'.length;
+    for (const whole of [bytes, bytes.subarray(0, last)]) {
+      damages = [];
+      await writeFile(path, whole);
+      const log = await openLog();
+      const told = {
+        code: 'log-damaged',
+        message: expect.stringMatching(`byte ${second} of the log file .*0x80000002`),
+      };
+      expect(damages).toMatchObject([{ error: told }]);
+      await expect(log.append(KEY, records('x'))).rejects.toMatchObject(told);
+      expect((await log.read(KEY, at(0), 1_000)).flatMap(linesOf)).toEqual(['first']);
+      await expect(log.read(KEY, at(1), 1_000)).rejects.toMatchObject(told);
+      await log.close();
+      expect(await readFile(path)).toEqual(whole);
     }
   });
 
