@@ -8,6 +8,9 @@
  * Memory: 16 bytes a slot, at most 60 % full: about 27 to 54 bytes an id while a table grows by doubling.
  */
 
+import type { FileSystem } from '../base/files.ts';
+import type { DedupMemory } from './dedup-memory.ts';
+
 const BUCKETS_PER_HORIZON = 8;
 const BUCKET_MS_MIN = 1_000;
 const FIRST_SLOTS = 1_024;
@@ -66,6 +69,14 @@ class HashTable {
   }
 }
 
+/** Where ids go that do not fit into memory. */
+export interface DedupPlace {
+  readonly memory: DedupMemory;
+  readonly files: FileSystem;
+  /** Absolute path of a directory of the index's own; it is emptied at the start and removed at the end. */
+  readonly directory: string;
+}
+
 export class DedupIndex {
   readonly #horizonMs: number;
   readonly #bucketMs: number;
@@ -73,7 +84,8 @@ export class DedupIndex {
   #lastBucket = Number.NEGATIVE_INFINITY;
   #lastTable: HashTable | undefined;
 
-  constructor(horizonMs: number) {
+  /** Without a place the index stays in memory, however large it becomes. */
+  constructor(horizonMs: number, _place?: DedupPlace) {
     this.#horizonMs = horizonMs;
     this.#bucketMs = Math.max(BUCKET_MS_MIN, Math.ceil(horizonMs / BUCKETS_PER_HORIZON));
   }
@@ -87,6 +99,30 @@ export class DedupIndex {
   /** Arrivals before this can no longer matter to a record that arrives at `atMs`. */
   remembersSince(atMs: number): number {
     return Math.floor((atMs - this.#horizonMs) / this.#bucketMs) * this.#bucketMs;
+  }
+
+  /** A file of the index cannot be read any more: it must be made anew from the store. */
+  get broken(): boolean {
+    return false;
+  }
+
+  /**
+   * Makes room for the ids of a batch and looks up, exactly, which of them are remembered; `has` answers from that.
+   * Called before the records of the batch are gone through. It may be repeated (for the same or another batch).
+   *
+   * @param words four 32-bit words of each id of the batch, one after the other; ids may come twice, zero ids are ignored
+   * @param fromMs the earliest arrival in the batch: `has` must not be asked for an earlier one
+   * Rejects when a file cannot be read or there is room neither in memory nor on disk; nothing has changed then.
+   */
+  async prepare(_words: Uint32Array, _fromMs: number): Promise<void> {}
+
+  /** Called after the records of a batch were gone through: `has` cannot be asked until the next `prepare`. */
+  async settle(): Promise<void> {}
+
+  /** Gives memory and files back. */
+  async close(): Promise<void> {
+    this.#buckets.clear();
+    this.#lastTable = undefined;
   }
 
   /** Was this id seen within the horizon before `atMs`? The hash is four 32-bit words, not all zero. */
