@@ -1,18 +1,6 @@
 import { describe, expect, it } from 'vitest';
-import { DEFAULT_TENANT } from '../../src/base/brand.ts';
-import { parseRollup, parseStream } from '../../src/define/index.ts';
-import type { RollupDefinition, StreamDefinition } from '../../src/define/model.ts';
-import { tiersOf } from '../../src/define/model.ts';
-import {
-  type Engine,
-  eventsTable,
-  openChdb,
-  quarantineTable,
-  quoteIdentifier,
-  rollupDelta,
-  rollupStates,
-  rollupTable,
-} from '../../src/store/index.ts';
+import { type Checked, checkStore, History } from '../support/check-store.ts';
+import { seeded } from '../support/seeded.ts';
 import {
   call,
   type ServerProcess,
@@ -43,24 +31,12 @@ const ROLLUP = {
   measures: { n: 'count()', total: 'sum(amount)', typical: 'quantile(amount)', who: 'unique(id)' },
 };
 
-/** A generator that gives the same numbers for the same seed (mulberry32). */
-function seeded(seed: number): () => number {
-  let state = seed;
-  return () => {
-    state = (state + 0x6d2b79f5) | 0;
-    let mixed = Math.imul(state ^ (state >>> 15), 1 | state);
-    mixed = (mixed + Math.imul(mixed ^ (mixed >>> 7), 61 | mixed)) ^ mixed;
-    return ((mixed ^ (mixed >>> 14)) >>> 0) / 2 ** 32;
-  };
-}
-
-/** What the outside saw: which events were promised, and which may or may not have made it. */
-class History {
-  readonly acknowledged = new Set<number>();
-  readonly offered = new Set<number>();
-  readonly badAcknowledged = new Set<string>();
-  readonly badOffered = new Set<string>();
-}
+const MONEY: Checked = {
+  stream: 'money',
+  streamDocument: STREAM,
+  rollup: 'money_by_kind',
+  rollupDocument: ROLLUP,
+};
 
 /** Sends until the server dies; every request without an answer is kept and sent again, with the same ids, to the next server. */
 class Producer {
@@ -122,69 +98,6 @@ class Producer {
   }
 }
 
-async function checkStore(directory: string, history: History): Promise<void> {
-  const stream: StreamDefinition = parseStream('money', STREAM);
-  const rollup: RollupDefinition = parseRollup('money_by_kind', ROLLUP, () => stream);
-  const engine = openChdb({ directory: `${directory}/store` });
-  try {
-    const twice = await engine.rows({
-      text: `SELECT id, count() AS times FROM ${eventsTable(DEFAULT_TENANT, 'money')} GROUP BY id HAVING times > 1 LIMIT 10`,
-    });
-    expect(twice, 'stored more than once').toEqual([]);
-    const stored = new Set(
-      (
-        await engine.rows<{ id: string }>({ text: `SELECT id FROM ${eventsTable(DEFAULT_TENANT, 'money')}` })
-      ).map((row) => Number(row.id)),
-    );
-    expect(
-      [...history.acknowledged].filter((id) => !stored.has(id)),
-      'acknowledged but not stored',
-    ).toEqual([]);
-    expect(
-      [...stored].filter((id) => !history.offered.has(id)),
-      'stored but never sent',
-    ).toEqual([]);
-
-    const bad = (
-      await engine.rows<{ line: string }>({
-        text: `SELECT line FROM ${quarantineTable(DEFAULT_TENANT, 'money')}`,
-      })
-    ).map((row) => /bad-\d+-\d+/.exec(row.line)![0]);
-    expect(
-      [...history.badAcknowledged].filter((marker) => !bad.includes(marker)),
-      'acknowledged but not in quarantine',
-    ).toEqual([]);
-    await expectRollupEqualsRaw(engine, stream, rollup);
-  } finally {
-    await engine.close();
-  }
-}
-
-/** Every bucket of every tier, finalised, from the table and from the events: no row may differ. */
-async function expectRollupEqualsRaw(
-  engine: Engine,
-  stream: StreamDefinition,
-  rollup: RollupDefinition,
-): Promise<void> {
-  const states = rollupStates(stream, rollup);
-  const finalised = states.map((state) =>
-    state.type.startsWith('Simple') ? state.merge : `finalizeAggregation(${state.merge})`,
-  );
-  const columns = ['_tier', '_bucket', ...rollup.by.map(quoteIdentifier)].join(', ');
-  const fold = (source: string) =>
-    `SELECT ${columns}, tuple(${finalised.join(', ')}) AS numbers FROM ${source} WHERE _tier != 0 GROUP BY ${columns}`;
-  const kept = fold(rollupTable(DEFAULT_TENANT, rollup.name, 1));
-  const recomputed = fold(`(${rollupDelta(stream, rollup, eventsTable(DEFAULT_TENANT, stream.name))})`);
-  const different = await engine.rows({
-    text: `SELECT * FROM (SELECT * FROM ((${kept}) EXCEPT (${recomputed})) UNION ALL SELECT * FROM ((${recomputed}) EXCEPT (${kept}))) LIMIT 5`,
-  });
-  expect(different, 'rollup differs from raw').toEqual([]);
-  const tiers = await engine.rows<{ tier: number }>({
-    text: `SELECT DISTINCT _tier AS tier FROM ${rollupTable(DEFAULT_TENANT, rollup.name, 1)} WHERE _tier != 0 ORDER BY tier`,
-  });
-  expect(tiers.map((row) => row.tier)).toEqual(tiersOf(rollup.everySeconds));
-}
-
 describe('the real process', () => {
   it(`loses nothing accepted and counts nothing twice through ${KILLS} kills at random`, async () => {
     const directory = await temporaryDirectory();
@@ -209,7 +122,7 @@ describe('the real process', () => {
       expect(state.stored).toBeGreaterThan(KILLS * LINES_PER_REQUEST);
       expect(state.duplicates).toBeGreaterThan(0);
       expect(await server.end('SIGTERM')).toBe(0);
-      await checkStore(directory.path, history);
+      await checkStore(directory.path, MONEY, history);
     } finally {
       await directory.remove();
     }
