@@ -62,6 +62,7 @@ const server = await createServer({
   settings,
   catalog,
   registry: absent<ServeDeps['registry']>('the registry'),
+  runs: { ...absent<ServeDeps['runs']>('the runs'), counts: () => [] },
   collect,
   stats: absent<ServeDeps['stats']>('stats'),
   events: absent<ServeDeps['events']>('the listing of events'),

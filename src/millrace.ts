@@ -7,13 +7,15 @@ import { DEFAULT_TENANT } from './base/brand.ts';
 import { type Clock, systemClock } from './base/clock.ts';
 import { type FileSystem, nodeFiles } from './base/files.ts';
 import { type Ids, systemIds } from './base/ids.ts';
+import { unowned } from './base/ownership.ts';
 import { openCatalog } from './catalog/index.ts';
 import { createCollect, limitsOf } from './collect/index.ts';
 import type { Settings } from './config.ts';
-import { createIngest } from './ingest/index.ts';
+import { createIngest, DEDUP_MEMORY_DEFAULT, DedupMemory, engineStore } from './ingest/index.ts';
 import { startRetention } from './ingest/retention.ts';
 import { openFileLog } from './log/index.ts';
 import { createRegistry, type ProjectDocuments } from './registry/index.ts';
+import { createRuns } from './runs/index.ts';
 import { createServer } from './serve/index.ts';
 import { createEvents, createQuarantine, createStats } from './stats/index.ts';
 import { openChdb, StoreTables } from './store/index.ts';
@@ -47,7 +49,7 @@ export async function startMillrace(options: StartOptions): Promise<Millrace> {
   const directory = isAbsolute(settings.MILLRACE_DATA)
     ? settings.MILLRACE_DATA
     : resolve(settings.MILLRACE_DATA);
-  await files.mkdir(directory);
+  await files.mkdir(`${directory}/scratch`);
 
   // The engine's own lock on its directory keeps a second process out, so it is opened first.
   const engine = openChdb({
@@ -70,20 +72,28 @@ export async function startMillrace(options: StartOptions): Promise<Millrace> {
   const ingest = createIngest({
     catalog,
     log,
-    engine,
+    store: engineStore({
+      engine,
+      files,
+      directory: `${directory}/scratch`,
+      memory: new DedupMemory({ bytesMax: DEDUP_MEMORY_DEFAULT }),
+    }),
     files,
     clock,
+    owner: unowned,
     directory,
     onFailure: (error, where) =>
       logger.error({ err: error, ...where }, 'a batch could not be applied; trying again'),
   });
   const schema = new StoreTables(engine);
+  const runs = createRuns({ catalog, clock, ids, logger });
   const registry = createRegistry({ catalog, schema, ingest, log });
   for (const stream of catalog.streams(DEFAULT_TENANT)) {
     await schema.createStream(DEFAULT_TENANT, stream.definition);
     await ingest.begin(DEFAULT_TENANT, stream.definition);
   }
   await registry.recover();
+  runs.resume();
   const retention = startRetention({ catalog, log, ingest, engine, clock, tenant: DEFAULT_TENANT, logger });
 
   const collect = createCollect({
@@ -101,6 +111,7 @@ export async function startMillrace(options: StartOptions): Promise<Millrace> {
     settings,
     catalog,
     registry,
+    runs,
     collect,
     stats,
     events,
@@ -130,7 +141,8 @@ export async function startMillrace(options: StartOptions): Promise<Millrace> {
       await server.close();
       await log.close();
       retention.stop();
-      await ingest.stop();
+      // Together: a run that waits for its turn between two batches gets it when ingest ends.
+      await Promise.all([runs.stop(), ingest.stop()]);
       await engine.close();
       catalog.close();
     },

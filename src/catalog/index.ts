@@ -1,3 +1,14 @@
 export type { Catalog, Definition, Versioned } from './port.ts';
 export { refuseUnlessVersion } from './precondition.ts';
+export {
+  ENDED_RUNS_MAX,
+  RUN_KINDS,
+  RUN_STATES,
+  type Run,
+  type RunFilter,
+  type RunKind,
+  type RunProgress,
+  type RunRecords,
+  type RunState,
+} from './runs.ts';
 export { openCatalog } from './sqlite.ts';

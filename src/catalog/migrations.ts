@@ -1,4 +1,5 @@
 import type { Database } from 'libsql';
+import { RUNS_TABLE } from './runs.ts';
 
 /**
  * The layout of the catalog, one step after another; a step that was released is never changed.
@@ -6,6 +7,7 @@ import type { Database } from 'libsql';
  * definitions  every version of every definition, for ever: earlier versions explain what is stored.
  *              A removal is a version too (removed = 1), so that a name made again goes on counting.
  * settings     small durable values by name.
+ * runs         long pieces of work: what was asked for, how far it came, how it ended.
  */
 const STEPS: readonly string[] = [
   `CREATE TABLE definitions (
@@ -23,6 +25,7 @@ const STEPS: readonly string[] = [
      name  TEXT NOT NULL PRIMARY KEY,
      value TEXT NOT NULL
    ) WITHOUT ROWID;`,
+  RUNS_TABLE,
 ];
 
 /** Brings the file forward, each step whole or not at all. Refuses a file that a newer version has written. */

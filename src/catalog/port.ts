@@ -1,6 +1,7 @@
 /** The catalog: definitions and settings of each tenant, with compare-and-set. */
 import type { TenantId } from '../base/brand.ts';
 import type { RollupDefinition, StreamDefinition } from '../define/model.ts';
+import type { RunRecords } from './runs.ts';
 
 export type Definition = StreamDefinition | RollupDefinition;
 
@@ -41,6 +42,8 @@ export interface Catalog {
   /** A small durable setting, for example the hash of the admin key. */
   setting(name: string): string | undefined;
   setSetting(name: string, value: string): void;
+  /** Long pieces of work, as `src/runs` moves them. */
+  readonly runs: RunRecords;
   close(): void;
 }
 

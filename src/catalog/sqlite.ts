@@ -6,6 +6,7 @@ import type { RollupDefinition, StreamDefinition } from '../define/model.ts';
 import { migrate } from './migrations.ts';
 import type { Catalog, Definition, Versioned } from './port.ts';
 import { refuseUnlessVersion } from './precondition.ts';
+import { runRecords } from './runs.ts';
 
 interface Row {
   readonly name: string;
@@ -146,6 +147,7 @@ export function openCatalog(path: string, clock: Clock): Catalog {
 
     setting: (name) => (readSetting.get(name) as { value: string } | undefined)?.value,
     setSetting: (name, value) => void writeSetting.run(name, value),
+    runs: runRecords(database),
     close: () => void database.close(),
   };
 }

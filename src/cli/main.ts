@@ -6,6 +6,7 @@ import { MillraceRequestError } from '../client/index.ts';
 import { doctorCommand } from './commands/doctor.ts';
 import { initCommand } from './commands/init.ts';
 import { applyCommand, planCommand } from './commands/plan.ts';
+import { runsCommand } from './commands/runs.ts';
 import { sendCommand } from './commands/send.ts';
 import { sqlCommand } from './commands/sql.ts';
 import { startCommand } from './commands/start.ts';
@@ -26,6 +27,7 @@ const COMMANDS = [
   sqlCommand,
   tailCommand,
   streamsCommand,
+  runsCommand,
   doctorCommand,
 ];
 
@@ -36,7 +38,7 @@ export async function run(argv: readonly string[], io: Io): Promise<ExitCode> {
     .version(version())
     .showHelpAfterError('(--help shows what can be said here)');
   for (const make of COMMANDS) program.addCommand(make(io));
-  for (const command of [program, ...program.commands]) {
+  for (const command of everyOf(program)) {
     command.exitOverride().configureOutput({
       writeOut: (text) => io.stdout.write(text),
       writeErr: (text) => io.stderr.write(text),
@@ -55,6 +57,8 @@ export async function run(argv: readonly string[], io: Io): Promise<ExitCode> {
     return error instanceof UsageError ? 2 : 1;
   }
 }
+
+const everyOf = (command: Command): Command[] => [command, ...command.commands.flatMap(everyOf)];
 
 function wordsOf(error: unknown): string {
   if (error instanceof MillraceRequestError) {

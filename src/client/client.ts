@@ -21,6 +21,7 @@ import type {
   ManyOptions,
   Project,
   RowOf,
+  RunInfo,
   SendOptions,
   StatsAnswer,
   StatsQuestion,
@@ -197,6 +198,35 @@ export class MillraceClient {
       repeatable: 'safe',
     });
     return (answer as { readonly changes: readonly Change[] }).changes;
+  }
+
+  /** Long pieces of work (builds, replays, reconciliations), newest first. */
+  async runs(
+    filter: {
+      readonly stream?: string | undefined;
+      readonly kind?: string | undefined;
+      readonly state?: string | undefined;
+      readonly limit?: number | undefined;
+    } = {},
+  ): Promise<readonly RunInfo[]> {
+    const query = new URLSearchParams();
+    for (const [name, value] of Object.entries(filter))
+      if (value !== undefined) query.set(name, String(value));
+    const answer = await this.#get(pathOf('runs') + (query.size === 0 ? '' : `?${query}`));
+    return (answer as { readonly runs: readonly RunInfo[] }).runs;
+  }
+
+  async run(id: string): Promise<RunInfo> {
+    return (await this.#get(pathOf('runs', id))) as RunInfo;
+  }
+
+  /** Asks a run to end and to take back what it has begun. */
+  async cancelRun(id: string): Promise<RunInfo> {
+    return (await this.#transport.json({
+      method: 'DELETE',
+      path: pathOf('runs', id),
+      repeatable: 'safe',
+    })) as RunInfo;
   }
 
   /** The answer of `POST /v1/sql` as text, in the format that was asked for. */

@@ -161,6 +161,27 @@ export interface Definition {
   readonly version: number | undefined;
 }
 
+/** A long piece of work of the server. */
+export interface RunInfo {
+  readonly id: string;
+  readonly kind: string;
+  readonly stream: string;
+  readonly subject: string | null;
+  readonly state: 'running' | 'cancelling' | 'done' | 'failed' | 'cancelled';
+  readonly progress: {
+    readonly done: number;
+    /** 0 while it is not known. */
+    readonly total: number;
+    readonly unit: 'events' | 'buckets' | 'records';
+    readonly step: string;
+  };
+  readonly result: unknown;
+  readonly error: string | null;
+  readonly started_at: string;
+  readonly updated_at: string;
+  readonly ended_at: string | null;
+}
+
 /** The documents of a project, by name. */
 export interface Project {
   readonly streams: Readonly<Record<string, unknown>>;

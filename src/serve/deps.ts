@@ -8,6 +8,7 @@ import type { Settings } from '../config.ts';
 import type { Ingest } from '../ingest/port.ts';
 import type { Log } from '../log/port.ts';
 import type { Registry } from '../registry/port.ts';
+import type { Runs } from '../runs/port.ts';
 import type { Events, Quarantine, Stats } from '../stats/port.ts';
 import type { Engine } from '../store/port.ts';
 
@@ -15,6 +16,7 @@ export interface ServeDeps {
   readonly settings: Settings;
   readonly catalog: Catalog;
   readonly registry: Registry;
+  readonly runs: Pick<Runs, 'get' | 'list' | 'counts' | 'cancel' | 'wait'>;
   readonly collect: Collect;
   readonly stats: Stats;
   readonly events: Events;

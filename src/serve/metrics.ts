@@ -65,6 +65,22 @@ export class Metrics implements HttpMetrics {
     });
   }
 
+  /** How many runs are in which state. */
+  watchRuns(
+    read: () => readonly { readonly kind: string; readonly state: string; readonly count: number }[],
+  ): void {
+    new Gauge({
+      name: 'millrace_runs',
+      help: 'Runs (builds, replays, reconciliations) that are remembered',
+      labelNames: ['kind', 'state'],
+      registers: [this.registry],
+      collect() {
+        this.reset();
+        for (const { kind, state, count } of read()) this.set({ kind, state }, count);
+      },
+    });
+  }
+
   /** Adds the numbers of every stream; they are looked up when somebody reads them. */
   watchStreams(tenant: TenantId, catalog: Catalog, states: StreamStates): void {
     const labelNames = ['tenant', 'stream'] as const;

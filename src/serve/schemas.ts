@@ -1,6 +1,7 @@
 /** The shapes of requests and answers. The same schemas check what comes in and describe it in `/openapi.json`. */
 import { z } from 'zod';
 import { ERROR_CATALOGUE, type ErrorCode } from '../base/errors.ts';
+import { RUN_KINDS, RUN_STATES } from '../catalog/index.ts';
 
 const moment = z.iso.datetime({ offset: true });
 const whole = z.int().min(0);
@@ -267,6 +268,54 @@ export const sqlAnswer = z
   .meta({
     examples: [{ columns: [{ name: 'visits', type: 'UInt64' }], rows: [{ visits: 3 }] }],
   });
+
+export const runParams = z.object({ id: z.string().describe('The `id` of the run.') });
+export const runsQuery = z.strictObject({
+  stream: text.optional(),
+  kind: z.enum(RUN_KINDS).optional(),
+  state: z.enum(RUN_STATES).optional(),
+  limit: limit(1_000),
+});
+export const runAnswer = z
+  .object({
+    id: z.string(),
+    kind: z.enum(RUN_KINDS),
+    stream: z.string(),
+    subject: z.string().nullable().describe('What of the stream, for example the name of a rollup.'),
+    state: z.enum(RUN_STATES),
+    progress: z.object({
+      done: whole,
+      total: whole.describe('0 while it is not known.'),
+      unit: z.enum(['events', 'buckets', 'records']),
+      step: z.string(),
+    }),
+    request: z.unknown(),
+    result: z.unknown(),
+    error: z.string().nullable().describe('Why it failed, and what to do.'),
+    started_at: moment,
+    updated_at: moment,
+    ended_at: moment.nullable(),
+  })
+  .meta({
+    id: 'Run',
+    examples: [
+      {
+        id: '018f2c5e-7d3a-7b3c-9d1e-2f3a4b5c6d7e',
+        kind: 'build-rollup',
+        stream: 'visits',
+        subject: 'by_page',
+        state: 'running',
+        progress: { done: 2_000_000, total: 3_000_000, unit: 'events', step: 'filling' },
+        request: {},
+        result: null,
+        error: null,
+        started_at: '2024-05-01T12:00:00.000Z',
+        updated_at: '2024-05-01T12:00:07.000Z',
+        ended_at: null,
+      },
+    ],
+  });
+export const runsAnswer = z.object({ runs: z.array(runAnswer) });
 
 /** The problems that a route can answer with, for the document. */
 export function problems(...codes: readonly ErrorCode[]): Record<number, typeof problem> {

@@ -28,6 +28,7 @@ import { definitionRoutes } from './routes/definitions.ts';
 import { liveRoutes } from './routes/live.ts';
 import { numberRoutes } from './routes/numbers.ts';
 import { openRoutes } from './routes/open.ts';
+import { runRoutes } from './routes/runs.ts';
 import { sqlRoutes } from './routes/sql.ts';
 import { StreamStates } from './stream-states.ts';
 
@@ -159,10 +160,12 @@ export async function createServer(deps: ServeDeps): Promise<MillraceServer> {
     numberRoutes(guarded, context);
     liveRoutes(guarded, context);
     sqlRoutes(guarded, context);
+    runRoutes(guarded, context);
   });
   openRoutes(app, context, { metrics, readiness, metricsAreOpen: isLoopback(settings.MILLRACE_HOST) });
   await dashboard(app, deps.webDirectory);
   metrics.watchStreams(DEFAULT_TENANT, deps.catalog, states);
+  metrics.watchRuns(() => deps.runs.counts(DEFAULT_TENANT));
   metrics.gauge('millrace_live_followers', 'Connections that follow a stream', () => hub.followers);
   await app.ready();
 

@@ -32,7 +32,19 @@ const answering = (answers: Readonly<Record<string, (response: ServerResponse, s
   };
 };
 
-const COMMANDS = ['start', 'init', 'plan', 'apply', 'send', 'stats', 'sql', 'tail', 'streams', 'doctor'];
+const COMMANDS = [
+  'start',
+  'init',
+  'plan',
+  'apply',
+  'send',
+  'stats',
+  'sql',
+  'tail',
+  'streams',
+  'runs',
+  'doctor',
+];
 
 describe('the command line', () => {
   it.each(COMMANDS)('%s explains itself with an example', async (command) => {

@@ -35,6 +35,7 @@ describe('the OpenAPI document', () => {
     expect(routes.sort()).toMatchInlineSnapshot(`
       [
         "DELETE /v1/rollups/{name}",
+        "DELETE /v1/runs/{id}",
         "DELETE /v1/streams/{name}",
         "GET /healthz",
         "GET /metrics",
@@ -42,6 +43,8 @@ describe('the OpenAPI document', () => {
         "GET /readyz",
         "GET /v1/rollups",
         "GET /v1/rollups/{name}",
+        "GET /v1/runs",
+        "GET /v1/runs/{id}",
         "GET /v1/streams",
         "GET /v1/streams/{name}",
         "GET /v1/streams/{stream}/events",

@@ -15,6 +15,7 @@ import { readSettings } from '../../src/config.ts';
 import { createIngest } from '../../src/ingest/index.ts';
 import { openFileLog } from '../../src/log/index.ts';
 import { createRegistry } from '../../src/registry/index.ts';
+import { createRuns } from '../../src/runs/index.ts';
 import { createServer, type ServeDeps } from '../../src/serve/index.ts';
 import { createEvents, createQuarantine, createStats } from '../../src/stats/index.ts';
 import { openChdb, StoreTables } from '../../src/store/index.ts';
@@ -37,6 +38,7 @@ export async function startParts() {
   const log = await openFileLog({ directory: `${directory}/log`, files, clock, ids, lingerMs: 1 });
   const ingest = createIngest({ catalog, log, engine, files, clock, directory, onFailure: () => undefined });
   const registry = createRegistry({ catalog, schema: new StoreTables(engine), ingest, log });
+  const runs = createRuns({ catalog, clock, ids, logger: pino({ level: 'silent' }) });
   const settings = readSettings({ MILLRACE_PORT: '0' });
   const collect = createCollect({
     catalog,
@@ -56,6 +58,7 @@ export async function startParts() {
     settings,
     catalog,
     registry,
+    runs,
     collect,
     stats: createStats({ engine, catalog, log, ingest, clock }),
     events: createEvents({ engine, catalog, clock }),
@@ -75,7 +78,7 @@ export async function startParts() {
     tenant: DEFAULT_TENANT,
     close: async () => {
       await log.close();
-      await ingest.stop();
+      await Promise.all([runs.stop(), ingest.stop()]);
       await engine.close();
       catalog.close();
       await rm(directory, { recursive: true, force: true });

@@ -1,0 +1,2 @@
+export type * from './port.ts';
+export { createRuns, type RunsOptions } from './runner.ts';

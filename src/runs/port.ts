@@ -1,0 +1,73 @@
+/** Long pieces of work: begun once, seen to their end whatever happens in between. */
+import type { TenantId } from '../base/brand.ts';
+import type { Run, RunFilter, RunKind, RunProgress } from '../catalog/index.ts';
+
+export type { Run, RunFilter, RunKind, RunProgress, RunState } from '../catalog/index.ts';
+
+export interface RunContext {
+  /** Aborts when the run is cancelled and when the process stops. */
+  readonly signal: AbortSignal;
+  /** True when it is cancelled for good: clean up, then throw. False when it only pauses: just throw. */
+  readonly cancelled: boolean;
+  /** What was saved last; null before. */
+  readonly checkpoint: unknown;
+  /** Makes the checkpoint durable: after a crash the run goes on from here. */
+  save(checkpoint: unknown): void;
+  /** What people see; as durable as the next `save`. What is not named stays. */
+  progress(progress: Partial<RunProgress>): void;
+  /**
+   * The point of no return: from here on the run cannot be cancelled. Throws when it is cancelled or the process
+   * stops, so that nothing is made final behind the back of whoever cancelled.
+   */
+  commit(): void;
+  /** Throws when the run is cancelled or the process stops: call it between steps. */
+  throwIfEnding(): void;
+}
+
+/**
+ * Does the work of a run from its checkpoint; what it returns becomes the run's result (JSON).
+ *
+ * It may be called again after a crash, a pause or a failure that may pass, always with the checkpoint that was
+ * saved last: every step must stand being repeated. It may be called with a signal that is aborted already: then
+ * there is only cleaning up to do.
+ */
+export type Execute = (run: Run, context: RunContext) => Promise<unknown>;
+
+export interface RunOptions {
+  /** Takes back what a run that failed for good has left. May be called again. */
+  readonly giveUp?: (run: Run) => Promise<void>;
+}
+
+export interface RunRequest {
+  readonly tenant: TenantId;
+  readonly kind: RunKind;
+  readonly stream: string;
+  readonly subject?: string | undefined;
+  /** JSON. */
+  readonly request: unknown;
+}
+
+/**
+ * One run at a time on a stream, two over all; the others wait in the order they came, in state `running`.
+ */
+export interface Runs {
+  /** Says how runs of this kind are done; once for each kind, before `resume`. */
+  register(kind: RunKind, execute: Execute, options?: RunOptions): void;
+  /** Enters a run, durable when it returns. Fails with `too-busy` when too many wait, `stopping` at the end. */
+  start(request: RunRequest): Run;
+  /** At start of the process: every run that has not ended goes on from its checkpoint. */
+  resume(): void;
+  get(tenant: TenantId, id: string): Run | undefined;
+  /** Newest first. */
+  list(tenant: TenantId, filter?: RunFilter): readonly Run[];
+  counts(tenant: TenantId): ReturnType<import('../catalog/index.ts').RunRecords['counts']>;
+  /**
+   * Asks the run to end; what it has begun is taken back. A run that has ended stays as it is. Fails with `not-found`,
+   * and with `conflict` when it is past its point of no return.
+   */
+  cancel(tenant: TenantId, id: string): Run;
+  /** Resolves when the run has ended, or with how it stands after `timeoutMs`. Fails with `not-found`. */
+  wait(tenant: TenantId, id: string, timeoutMs: number): Promise<Run>;
+  /** Pauses all runs; the next `resume` goes on with them. Resolves when none is under way. */
+  stop(): Promise<void>;
+}

@@ -1,0 +1,262 @@
+/**
+ * Sees runs to their end. What a run is and how far it came stands in the catalog; here is only what moves it.
+ *
+ *   start ─▶ waiting ─place free─▶ executing ─▶ done │ cancelled
+ *                                   │  ▲  └─ a failure that may pass: try again, later and later
+ *                                   │  └── resume (the process came back)
+ *                                   └─ failed for good: give up ─▶ failed
+ */
+import type { TenantId } from '../base/brand.ts';
+import type { Clock } from '../base/clock.ts';
+import { MillraceError } from '../base/errors.ts';
+import type { Ids } from '../base/ids.ts';
+import type { Catalog, Run, RunKind } from '../catalog/index.ts';
+import { failureWords, mayPass, RunEnding } from './ending.ts';
+import type { Execute, RunContext, RunOptions, Runs } from './port.ts';
+
+export interface RunsOptions {
+  readonly catalog: Pick<Catalog, 'runs'>;
+  readonly clock: Clock;
+  readonly ids: Ids;
+  readonly logger: {
+    info(details: object, message: string): void;
+    error(details: object, message: string): void;
+  };
+}
+
+const RUNS_AT_ONCE = 2;
+const WAITING_MAX = 64;
+const RETRY_MS_MIN = 200;
+const RETRY_MS_MAX = 30_000;
+/** Tries of one step, without a checkpoint between them, before a run fails for good: about three minutes. */
+const TRIES_MAX = 12;
+
+interface Live {
+  run: Run;
+  readonly abort: AbortController;
+  readonly ended: Promise<void>;
+  readonly end: () => void;
+  /** Whether it has ever been executed, in this process or before: then there may be something to clean up. */
+  begun: boolean;
+  executing: boolean;
+  committed: boolean;
+}
+
+export function createRuns(options: RunsOptions): Runs {
+  const { clock } = options;
+  const records = options.catalog.runs;
+  const kinds = new Map<RunKind, { readonly execute: Execute; readonly giveUp: RunOptions['giveUp'] }>();
+  /** Runs that have not ended, in the order they came. */
+  const live = new Map<string, Live>();
+  const driving = new Set<Promise<void>>();
+  let stopped = false;
+
+  const update = (one: Live, change: Partial<Run>, durable: boolean): void => {
+    one.run = { ...one.run, ...change, updatedAtMs: clock.now() };
+    if (durable) records.save(one.run);
+  };
+
+  const finish = (one: Live, change: Partial<Run>): void => {
+    update(one, { ...change, endedAtMs: clock.now() }, true);
+    live.delete(one.run.id);
+    one.end();
+    const { id, kind, stream, subject, state, error } = one.run;
+    const level = state === 'failed' ? 'error' : 'info';
+    options.logger[level]({ run: id, kind, stream, subject, state, error }, `a run has ended: ${state}`);
+  };
+
+  const enter = (run: Run, begun: boolean): Live => {
+    let end = () => {};
+    const ended = new Promise<void>((resolve) => {
+      end = resolve;
+    });
+    const one: Live = {
+      ...{ run, abort: new AbortController(), ended, end },
+      ...{ begun, executing: false, committed: false },
+    };
+    if (run.state === 'cancelling') one.abort.abort();
+    live.set(run.id, one);
+    return one;
+  };
+
+  const schedule = (): void => {
+    for (const one of live.values()) {
+      if (stopped || driving.size >= RUNS_AT_ONCE) return;
+      const busy = [...live.values()].some(
+        (other) =>
+          other.executing && other.run.tenant === one.run.tenant && other.run.stream === one.run.stream,
+      );
+      if (one.executing || busy || !kinds.has(one.run.kind)) continue;
+      one.executing = true;
+      const drive = seeToItsEnd(one).finally(() => {
+        driving.delete(drive);
+        one.executing = false;
+        schedule();
+      });
+      driving.add(drive);
+    }
+  };
+
+  const contextOf = (one: Live, noteProgress: () => void): RunContext => ({
+    signal: one.abort.signal,
+    get cancelled() {
+      return one.run.state === 'cancelling';
+    },
+    get checkpoint() {
+      return one.run.checkpoint;
+    },
+    save: (checkpoint) => {
+      noteProgress();
+      update(one, { checkpoint }, true);
+    },
+    progress: (progress) => update(one, { progress: { ...one.run.progress, ...progress } }, false),
+    commit: () => {
+      if (one.abort.signal.aborted) throw new RunEnding();
+      one.committed = true;
+    },
+    throwIfEnding: () => {
+      if (one.abort.signal.aborted) throw new RunEnding();
+    },
+  });
+
+  const seeToItsEnd = async (one: Live): Promise<void> => {
+    const { execute, giveUp } = kinds.get(one.run.kind)!;
+    let tries = 0;
+    const context = contextOf(one, () => {
+      tries = 0;
+    });
+    for (;;) {
+      one.begun = true;
+      try {
+        // The first step of a run must not run inside the call that started it.
+        await Promise.resolve();
+        const result = await execute(one.run, context);
+        const cancelled = one.run.state === 'cancelling' && !one.committed;
+        return finish(one, { state: cancelled ? 'cancelled' : 'done', result: result ?? null });
+      } catch (error) {
+        one.committed = false;
+        if (stopped) return;
+        if (error instanceof RunEnding && context.cancelled) return finish(one, { state: 'cancelled' });
+        if (context.cancelled && !mayPass(error)) {
+          return finish(one, { state: 'cancelled', error: failureWords(error, 1) });
+        }
+        tries += 1;
+        if (!mayPass(error) || tries >= TRIES_MAX) return await fail(one, giveUp, failureWords(error, tries));
+        const { id, kind, stream } = one.run;
+        options.logger.error({ err: error, run: id, kind, stream, tries }, 'a run failed; trying again');
+      }
+      const wait = Math.min(RETRY_MS_MAX, RETRY_MS_MIN * 2 ** (tries - 1));
+      await clock.sleep(wait, context.cancelled ? undefined : one.abort.signal);
+      if (stopped) return;
+    }
+  };
+
+  const fail = async (one: Live, giveUp: RunOptions['giveUp'], error: string): Promise<void> => {
+    update(one, { progress: { ...one.run.progress, step: 'giving up' } }, false);
+    await giveUp?.(one.run).catch((problem: unknown) =>
+      options.logger.error(
+        { err: problem, run: one.run.id },
+        'what a failed run left could not be taken back',
+      ),
+    );
+    finish(one, { state: 'failed', error });
+  };
+
+  const find = (tenant: TenantId, id: string): Run => {
+    const run = get(tenant, id);
+    if (run) return run;
+    throw new MillraceError(
+      'not-found',
+      `There is no run ${JSON.stringify(id)}. GET /v1/runs lists those that are remembered.`,
+    );
+  };
+  const get: Runs['get'] = (tenant, id) => {
+    const one = live.get(id);
+    return one?.run.tenant === tenant ? one.run : records.get(tenant, id);
+  };
+
+  return {
+    register(kind, execute, { giveUp } = {}) {
+      kinds.set(kind, { execute, giveUp });
+    },
+
+    start({ tenant, kind, stream, subject, request }) {
+      if (stopped) {
+        throw new MillraceError('stopping', 'the server is stopping; try again later', {
+          retryAfterSeconds: 5,
+        });
+      }
+      if (!kinds.has(kind)) throw new Error(`nobody does runs of kind ${kind}`);
+      if (live.size >= WAITING_MAX) {
+        throw new MillraceError(
+          'too-busy',
+          `${live.size} runs are waiting already; wait until some have ended (GET /v1/runs?state=running) or cancel one`,
+          { retryAfterSeconds: 10 },
+        );
+      }
+      const now = clock.now();
+      const run: Run = {
+        ...{ id: textOf(options.ids.uuidV7(now)), tenant, kind, stream, subject, state: 'running', request },
+        ...{ checkpoint: null, progress: { done: 0, total: 0, unit: 'events', step: 'waiting' } },
+        ...{ result: null, error: null, startedAtMs: now, updatedAtMs: now, endedAtMs: undefined },
+      };
+      records.save(run);
+      enter(run, false);
+      schedule();
+      return run;
+    },
+
+    resume() {
+      for (const run of records.unended()) if (!live.has(run.id)) enter(run, true);
+      schedule();
+    },
+
+    get,
+    list: (tenant, filter = {}) => {
+      // What is in memory is newer than the record: progress, and a record of the same state otherwise.
+      return records.list(tenant, filter).map((run) => live.get(run.id)?.run ?? run);
+    },
+    counts: (tenant) => records.counts(tenant),
+
+    cancel(tenant, id) {
+      const run = find(tenant, id);
+      const one = live.get(id);
+      if (!one || run.state === 'cancelling') return run;
+      if (one.committed) {
+        throw new MillraceError(
+          'conflict',
+          'the run is making its result final and can no longer be cancelled',
+        );
+      }
+      if (!one.begun) finish(one, { state: 'cancelled' });
+      else {
+        update(one, { state: 'cancelling' }, true);
+        one.abort.abort();
+      }
+      return one.run;
+    },
+
+    async wait(tenant, id, timeoutMs) {
+      find(tenant, id);
+      const one = live.get(id);
+      if (one) {
+        const enough = new AbortController();
+        await Promise.race([one.ended, clock.sleep(timeoutMs, enough.signal)]);
+        enough.abort();
+      }
+      return find(tenant, id);
+    },
+
+    async stop() {
+      stopped = true;
+      for (const one of live.values()) one.abort.abort();
+      await Promise.all(driving);
+      for (const one of live.values()) one.end();
+    },
+  };
+}
+
+function textOf(uuid: Uint8Array): string {
+  const hex = Buffer.from(uuid).toString('hex');
+  return [hex.slice(0, 8), hex.slice(8, 12), hex.slice(12, 16), hex.slice(16, 20), hex.slice(20)].join('-');
+}
