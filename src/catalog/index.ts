@@ -1,3 +1,14 @@
+export {
+  acknowledge,
+  type ForgettingTable,
+  type LedgerFilter,
+  type LedgerRange,
+  type LedgerRecords,
+  type LedgerRow,
+  type LedgerSummary,
+  sealedTo,
+  unseal,
+} from './ledger.ts';
 export type { Catalog, Definition, Versioned } from './port.ts';
 export { refuseUnlessVersion } from './precondition.ts';
 export {

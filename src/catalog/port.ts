@@ -1,6 +1,7 @@
 /** The catalog: definitions and settings of each tenant, with compare-and-set. */
 import type { TenantId } from '../base/brand.ts';
 import type { RollupDefinition, StreamDefinition } from '../define/model.ts';
+import type { LedgerRecords } from './ledger.ts';
 import type { RunRecords } from './runs.ts';
 
 export type Definition = StreamDefinition | RollupDefinition;
@@ -44,6 +45,8 @@ export interface Catalog {
   setSetting(name: string, value: string): void;
   /** Long pieces of work, as `src/runs` moves them. */
   readonly runs: RunRecords;
+  /** What the ledger has sealed, as `src/ledger` seals it. */
+  readonly ledger: LedgerRecords;
   close(): void;
 }
 

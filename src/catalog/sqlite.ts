@@ -3,6 +3,7 @@ import type { TenantId } from '../base/brand.ts';
 import type { Clock } from '../base/clock.ts';
 import { parseRollup, parseStream, toDocument } from '../define/index.ts';
 import type { RollupDefinition, StreamDefinition } from '../define/model.ts';
+import { ledgerRecords } from './ledger.ts';
 import { migrate } from './migrations.ts';
 import type { Catalog, Definition, Versioned } from './port.ts';
 import { refuseUnlessVersion } from './precondition.ts';
@@ -57,6 +58,7 @@ export function openCatalog(path: string, clock: Clock): Catalog {
     'INSERT INTO settings (name, value) VALUES (?, ?) ON CONFLICT (name) DO UPDATE SET value = excluded.value',
   );
 
+  const ledger = ledgerRecords(database);
   const cache = new Map<TenantId, Standing>();
   const standingOf = (tenant: TenantId): Standing => {
     let standing = cache.get(tenant);
@@ -141,6 +143,8 @@ export function openCatalog(path: string, clock: Clock): Catalog {
           refuseUnlessVersion(kind, name, row?.removed === 0 ? row.version : 0, ifVersion);
           if (!row || row.removed === 1) return;
           append(tenant, kind, name, row.version + 1, row.document, undefined, true);
+          // A later stream of this name has a log and offsets of its own.
+          if (kind === 'stream') ledger.clear(tenant, name);
         })
         .immediate();
     },
@@ -148,6 +152,7 @@ export function openCatalog(path: string, clock: Clock): Catalog {
     setting: (name) => (readSetting.get(name) as { value: string } | undefined)?.value,
     setSetting: (name, value) => void writeSetting.run(name, value),
     runs: runRecords(database),
+    ledger,
     close: () => void database.close(),
   };
 }
