@@ -6,9 +6,10 @@ import { DEFAULT_TENANT, type Offset } from '../src/base/brand.ts';
 import { systemClock } from '../src/base/clock.ts';
 import { nodeFiles } from '../src/base/files.ts';
 import { systemIds } from '../src/base/ids.ts';
+import { unowned } from '../src/base/ownership.ts';
 import { openCatalog } from '../src/catalog/index.ts';
 import { parseRollup, parseStream } from '../src/define/index.ts';
-import { createIngest } from '../src/ingest/index.ts';
+import { createIngest, DEDUP_MEMORY_DEFAULT, DedupMemory, engineStore } from '../src/ingest/index.ts';
 import { type Log, openFileLog } from '../src/log/index.ts';
 import { openChdb, rollupTable, StoreTables } from '../src/store/index.ts';
 import { STREAM, streamDocument } from './definitions.ts';
@@ -45,9 +46,15 @@ async function run(job: IngestJob): Promise<IngestResult> {
   const ingest = createIngest({
     catalog,
     log,
-    engine,
+    store: engineStore({
+      engine,
+      files,
+      directory,
+      memory: new DedupMemory({ bytesMax: DEDUP_MEMORY_DEFAULT }),
+    }),
     files,
     clock,
+    owner: unowned,
     directory,
     onFailure: (error) => failures.push(error),
   });

@@ -58,31 +58,3 @@ export function cutBatch(
     receivedAtMs: last.receivedAtMs,
   };
 }
-
-export interface Pace {
-  /** Recent rate of arrival. */
-  readonly eventsPerSecond: number;
-  /** How long the last batch took from being read to being applied. */
-  readonly lastBatchMs: number;
-  /** How long ago the last batch was cut. */
-  readonly sinceLastCutMs: number;
-}
-
-const ASLEEP_MS = 1_000;
-const CYCLE_MS_MAX = 500;
-
-/**
- * How long to gather before the next batch is cut. A stream that wakes up is seen at once; a busy one makes large
- * parts; in between, where a batch costs some 60 ms of computing however small it is, a third of the time is left
- * to others.
- */
-export function gatherMs({ eventsPerSecond, lastBatchMs, sinceLastCutMs }: Pace): number {
-  if (sinceLastCutMs > ASLEEP_MS) return 5;
-  const cycle =
-    eventsPerSecond < 20_000
-      ? Math.min(CYCLE_MS_MAX, Math.max(50, 1.5 * lastBatchMs))
-      : eventsPerSecond < 60_000
-        ? 250
-        : 400;
-  return Math.max(0, cycle - sinceLastCutMs);
-}

@@ -18,8 +18,8 @@ export interface Reason {
   readonly reason: string;
 }
 
-/** `_code` of a record that the stream's lateness policy drops. */
-export const DROPPED_CODE = 65_535;
+/** Said of records that are quarantined only for coming late; the field is that of the event's time. */
+export const LATE_REASON = 'came later than the stream allows';
 
 const EARLIEST_MS = Date.UTC(1900, 0, 1);
 const LATEST_MS = Date.UTC(2300, 0, 1) - 1;
@@ -35,8 +35,8 @@ export interface Classifier {
   /** Names of the events table's columns, in the order of `select`. */
   readonly columns: readonly string[];
   /**
-   * SELECT over a file of lines, one row per record: the events table's columns, then `_code`, `_late`, `_line`.
-   * Parameters: partition, from, starts, received, idHigh, idLow, watermark (see `BatchFacts`).
+   * SELECT over a file of lines, one row per record: the events table's columns, then `_code`, `_line`.
+   * Parameters: partition, from, starts, received, idHigh, idLow (see `stage.ts`).
    */
   readonly select: (path: string) => string;
 }
@@ -90,7 +90,7 @@ export function classifierOf(stream: StreamDefinition): Classifier {
   }
   const idIndex = stream.fields.findIndex((field) => field.name === stream.eventId);
   if (idIndex >= 0) {
-    withs.push(`toString(assumeNotNull(_v${idIndex})) AS _eid`, 'true AS _own');
+    withs.push(`ifNull(toString(_v${idIndex}), '') AS _eid`, 'true AS _own');
     reject("_eid = ''", stream.eventId!, 'is empty, but it identifies the event');
   } else {
     const sent = `tupleElement(_j, ${stream.fields.length + 1})`;
@@ -104,17 +104,11 @@ export function classifierOf(stream: StreamDefinition): Classifier {
     );
   }
 
-  const late =
-    stream.lateness === undefined ? 'false' : `_tms < {watermark:Int64} - ${stream.lateness.allowedMs}`;
-  withs.push(`${late} AS _is_late`);
-  if (stream.lateness?.then === 'quarantine') {
-    reject('_is_late', stream.eventTime ?? '', 'came later than the stream allows');
-  }
-  const dropped = stream.lateness?.then === 'drop' ? `_is_late, ${DROPPED_CODE}, ` : '';
-
   const known = `[${[...texts.filter((name) => name !== '_id'), '_id'].map(quoteText).join(', ')}]`;
   const extra = `if(hasAll(${known}, JSONExtractKeys(line)), '', concat('{', arrayStringConcat(arrayMap(kv -> concat(toJSONString(kv.1), ':', kv.2), arrayFilter(kv -> NOT has(${known}, kv.1), JSONExtractKeysAndValuesRaw(line))), ','), '}'))`;
 
+  // Which records are late is told after staging, record by record; their lines must still be there.
+  const keepsLate = stream.lateness !== undefined && stream.lateness.then !== 'count';
   const columns = [
     ...stream.fields.map((field) => field.name),
     ...['_id', '_id_hash', '_time', '_received', '_partition', '_offset', '_extra'],
@@ -128,9 +122,8 @@ export function classifierOf(stream: StreamDefinition): Classifier {
     '{partition:UInt16}',
     '{from:UInt64} + _row',
     extra,
-    `toUInt16(multiIf(${conditions.join(', ')}, ${dropped}0)) AS _code`,
-    'toUInt8(_is_late)',
-    `if(_code = 0 OR _code = ${DROPPED_CODE}, '', line)`,
+    `toUInt16(multiIf(${conditions.join(', ')}, 0)) AS _code`,
+    keepsLate ? 'line' : `if(_code = 0, '', line)`,
   ];
   return {
     reasons,

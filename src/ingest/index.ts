@@ -1,2 +1,4 @@
+export { DEDUP_MEMORY_DEFAULT, DedupMemory } from './dedup-memory.ts';
 export { createIngest, type IngestOptions, type RunningIngest } from './ingest.ts';
+export { engineStore, type IngestStore } from './ingest-store.ts';
 export type * from './port.ts';

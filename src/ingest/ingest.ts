@@ -1,24 +1,25 @@
-import type { Offset, PartitionKey, StreamName, TenantId } from '../base/brand.ts';
+import type { PartitionKey, StreamName, TenantId } from '../base/brand.ts';
 import type { Clock } from '../base/clock.ts';
 import { MillraceError } from '../base/errors.ts';
 import type { FileSystem } from '../base/files.ts';
+import type { Ownership } from '../base/ownership.ts';
 import { type Catalog, setEventsCompleteSince } from '../catalog/port.ts';
 import type { StreamDefinition } from '../define/model.ts';
 import type { Log } from '../log/index.ts';
-import { type Engine, eventsTable, quarantineTable } from '../store/index.ts';
 import { Gate } from './gate.ts';
+import type { IngestStore } from './ingest-store.ts';
 import { Progress, START } from './manifest.ts';
 import { PartitionProgress } from './partition-progress.ts';
 import type { Ingest, IngestState, Outcome } from './port.ts';
-import { countRange } from './range.ts';
 import { StreamWorker, type WorkerDeps } from './stream-worker.ts';
 
 export interface IngestOptions {
   readonly catalog: Catalog;
   readonly log: Log;
-  readonly engine: Engine;
+  readonly store: IngestStore;
   readonly files: FileSystem;
   readonly clock: Clock;
+  readonly owner: Ownership;
   /** Absolute path of the data directory. */
   readonly directory: string;
   readonly onFailure: WorkerDeps['onFailure'];
@@ -43,12 +44,11 @@ interface Begun {
 export function createIngest(options: IngestOptions): RunningIngest {
   const begun = new Map<TenantId, Map<StreamName, Begun>>();
   const gate = new Gate(BATCHES_UNDER_WAY);
-  const area = { engine: options.engine, files: options.files, directory: `${options.directory}/scratch` };
+  const { store } = options;
   const find = (tenant: TenantId, stream: StreamName): Begun | undefined => begun.get(tenant)?.get(stream);
 
   const begin = async (tenant: TenantId, stream: StreamDefinition): Promise<void> => {
     if (find(tenant, stream.name)) return;
-    await options.files.mkdir(area.directory);
     const partitions: PartitionProgress[] = [];
     for (let partition = 0; partition < stream.partitions; partition += 1) {
       const key: PartitionKey = { tenant, stream: stream.name, partition };
@@ -56,7 +56,8 @@ export function createIngest(options: IngestOptions): RunningIngest {
       const { position, manifest } = await progress.load();
       partitions.push(new PartitionProgress(key, progress, position, manifest));
     }
-    const worker = new StreamWorker(tenant, stream.name, partitions, { ...options, area, gate });
+    const [batches, ids] = [store.batches(tenant, stream.name), store.ids(tenant, stream.name)];
+    const worker = new StreamWorker(tenant, stream.name, partitions, batches, ids, { ...options, gate });
     const ofTenant = begun.get(tenant) ?? new Map<StreamName, Begun>();
     ofTenant.set(stream.name, { worker, partitions });
     begun.set(tenant, ofTenant);
@@ -94,7 +95,9 @@ export function createIngest(options: IngestOptions): RunningIngest {
       const partition = partitionOf(key);
       if (!partition)
         throw new MillraceError('unknown-stream', `the stream ${key.stream} is not there any more`);
-      return (await partition.wait(from, to)) ?? recount(options.engine, key, from, to);
+      const remembered = await partition.wait(from, to);
+      // How many were late is not kept beyond the newest batches.
+      return remembered ?? { ...(await store.outcomes(key, from, to)), late: 0 };
     },
     exclusively: (tenant, stream, work) => {
       const one = find(tenant, stream);
@@ -110,10 +113,3 @@ export function createIngest(options: IngestOptions): RunningIngest {
 
 const progressDirectory = (directory: string, key: PartitionKey): string =>
   `${directory}/ingest/${key.tenant}/${key.stream}/${key.partition}`;
-
-/** The outcome of a range that is no longer remembered, counted in the store. What is in neither table was a duplicate. */
-async function recount(engine: Engine, key: PartitionKey, from: Offset, to: Offset): Promise<Outcome> {
-  const stored = await countRange(engine, eventsTable(key.tenant, key.stream), key, from, to);
-  const quarantined = await countRange(engine, quarantineTable(key.tenant, key.stream), key, from, to);
-  return { stored, quarantined, duplicates: to - from - stored - quarantined, lateDropped: 0, late: 0 };
-}

@@ -82,3 +82,8 @@ export function toRanges(offsets: readonly number[]): [number, number][] {
   }
   return ranges;
 }
+
+/** The offsets of ascending ranges, the inverse of `toRanges`. */
+export function* fromRanges(ranges: readonly (readonly [number, number])[]): Generator<number> {
+  for (const [first, last] of ranges) for (let offset = first; offset <= last; offset += 1) yield offset;
+}

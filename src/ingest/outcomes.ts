@@ -1,15 +1,9 @@
 /** What became of the records of recent batches, for senders that asked to wait until their events are stored. */
+import type { Decision } from './decide.ts';
 import type { Outcome } from './port.ts';
 
 /** The records of a batch that were not simply stored. Offsets ascend. */
-export interface BatchOutcome {
-  readonly from: number;
-  readonly to: number;
-  readonly duplicates: readonly number[];
-  readonly quarantined: readonly number[];
-  readonly dropped: readonly number[];
-  readonly late: readonly number[];
-}
+export type BatchOutcome = Pick<Decision, 'from' | 'to' | 'duplicates' | 'quarantined' | 'dropped' | 'late'>;
 
 /** How many of ascending `offsets` lie in [from, to). */
 export function countBetween(offsets: readonly number[], from: number, to: number): number {

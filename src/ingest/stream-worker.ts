@@ -2,41 +2,32 @@
  * Applies one stream's partitions to the store, batch by batch. While batch n is being inserted, batch n + 1 is
  * read and decided.
  *
- *   cut ─▶ decide ─▶ manifest ─▶ inserts ─▶ position ─▶ waiters
- *          └ stage, dedup        └ retried until they succeed, each table checked by its mark
+ *   gather ─▶ decide (decider.ts) ─▶ commit (protocol.ts, commit.ts) ─▶ waiters
+ *             └ read, stage, dedup    └ manifest ─▶ inserts ─▶ position
  */
-
-import type { Offset, StreamName, TenantId } from '../base/brand.ts';
+import type { StreamName, TenantId } from '../base/brand.ts';
 import type { Clock } from '../base/clock.ts';
 import { MillraceError } from '../base/errors.ts';
+import type { Ownership } from '../base/ownership.ts';
 import type { Catalog } from '../catalog/port.ts';
-import type { StreamDefinition } from '../define/model.ts';
 import type { Log } from '../log/index.ts';
-import { applyBatch } from './apply.ts';
-import { BATCH_BYTES_MAX, type Batch, cutBatch, gatherMs } from './batch.ts';
-import { type Classifier, classifierOf } from './classify.ts';
-import {
-  classifyRows,
-  clearStage,
-  createStage,
-  type Decided,
-  fillStage,
-  measureStage,
-  type Stage,
-  type StageArea,
-  type StageFacts,
-  stageWithout,
-} from './decide.ts';
+import { BATCH_BYTES_MAX } from './batch.ts';
+import { type BatchStore, liveTargets, owes, type StoredFacts } from './batch-store.ts';
+import { carryOut, RETRY_MS_MAX, RETRY_MS_MIN } from './commit.ts';
+import { storedCount } from './decide.ts';
+import { Decider, type UnderWay } from './decider.ts';
 import type { Gate } from './gate.ts';
-import { type Manifest, toRanges } from './manifest.ts';
+import { type Position, toRanges } from './manifest.ts';
+import { Pace } from './pace.ts';
 import type { PartitionProgress } from './partition-progress.ts';
-import { RememberedIds } from './remembered-ids.ts';
+import { type BatchState, decided, recovered } from './protocol.ts';
+import type { RememberedIds } from './remembered-ids.ts';
 
 export interface WorkerDeps {
   readonly catalog: Catalog;
   readonly log: Log;
-  readonly area: StageArea;
   readonly clock: Clock;
+  readonly owner: Ownership;
   /** Bounds how many batches are under way over all streams. */
   readonly gate: Gate;
   readonly onFailure: (
@@ -45,56 +36,37 @@ export interface WorkerDeps {
   ) => void;
 }
 
-const RETRY_MS_MIN = 100;
-const RETRY_MS_MAX = 10_000;
-
-/** The definition under which a batch was decided; it goes with the batch until it is applied. */
-interface Decider {
-  readonly stream: StreamDefinition;
-  readonly version: number;
-  readonly classifier: Classifier;
-}
-
-/** A filled staging table and which of the two it is. */
-interface Staged extends Stage {
-  readonly slot: number;
-}
-
-interface UnderWay {
-  readonly decided: Decided;
-  readonly decider: Decider;
-  readonly release: () => Promise<void>;
-}
-
 export class StreamWorker {
   readonly #tenant: TenantId;
   readonly #stream: StreamName;
   readonly #deps: WorkerDeps;
+  readonly #store: BatchStore;
+  readonly #ids: RememberedIds;
   readonly #partitions: PartitionProgress[];
+  readonly #decider: Decider;
+  readonly #pace: Pace;
   readonly #stop = new AbortController();
   readonly #exclusive: (() => Promise<void>)[] = [];
-  readonly #decidedTo = new Map<number, Offset>();
-  readonly #watermarks = new Map<number, number | undefined>();
   readonly #unsubscribe: (() => void)[];
   #wake: (() => void) | undefined;
-  readonly #ids: RememberedIds;
-  #classifier: { readonly version: number; readonly classifier: Classifier } | undefined;
-  /** Which of the two staging tables the batch uses that was decided last. */
-  #slot = 0;
-  /** The two staging tables: the definition's version each was made for; absent when it must be made anew. */
-  readonly #stages = new Map<number, { readonly version: number; readonly table: string }>();
-  #rate = 0;
-  #lastBatchMs = 0;
-  #lastCutAtMs: number;
   #running: Promise<void> | undefined;
 
-  constructor(tenant: TenantId, stream: StreamName, partitions: PartitionProgress[], deps: WorkerDeps) {
+  constructor(
+    tenant: TenantId,
+    stream: StreamName,
+    partitions: PartitionProgress[],
+    store: BatchStore,
+    ids: RememberedIds,
+    deps: WorkerDeps,
+  ) {
     this.#tenant = tenant;
     this.#stream = stream;
     this.#partitions = partitions;
     this.#deps = deps;
-    this.#ids = new RememberedIds(deps.area.engine, tenant);
-    this.#lastCutAtMs = deps.clock.monotonicMs();
+    this.#store = store;
+    this.#ids = ids;
+    this.#decider = new Decider(tenant, stream, partitions, { ...deps, store, ids });
+    this.#pace = new Pace(deps.clock);
     this.#unsubscribe = partitions.map((partition) => deps.log.onAppend(partition.key, () => this.#wake?.()));
   }
 
@@ -109,6 +81,7 @@ export class StreamWorker {
     await this.#running;
     for (const unsubscribe of this.#unsubscribe) unsubscribe();
     for (const partition of this.#partitions) partition.stop();
+    await this.#ids.close();
   }
 
   /** Runs `work` between two batches. */
@@ -123,12 +96,17 @@ export class StreamWorker {
     });
   }
 
+  /** The store's events were changed by other hands than this worker's: the ids are read from it again. Call it within `exclusively`. */
+  forgetIds(): Promise<void> {
+    return this.#ids.close();
+  }
+
   get #stopped(): boolean {
     return this.#stop.signal.aborted;
   }
 
   async #run(): Promise<void> {
-    await this.#insist(() => this.#finishPending());
+    for (const partition of this.#partitions) await this.#finishPending(partition);
     let committing: Promise<void> = Promise.resolve();
     while (!this.#stopped) {
       if (this.#exclusive.length > 0) {
@@ -142,23 +120,20 @@ export class StreamWorker {
         continue;
       }
       await this.#gather();
-      // A changed horizon rebuilds the index from the store: what is under way must be there first.
-      if (this.#ids.isStale(this.#deps.catalog.stream(this.#tenant, this.#stream)?.definition))
-        await committing;
       for (const partition of waiting) {
         if (this.#stopped || this.#exclusive.length > 0) break;
         const leave = await this.#deps.gate.enter();
         const began = this.#deps.clock.monotonicMs();
-        let next: UnderWay | undefined;
-        try {
-          next = await this.#insist(() => this.#decideNext(partition));
-        } finally {
-          if (!next) leave();
+        const before = committing;
+        const next = await this.#insist(() => this.#decider.next(partition, before));
+        await before;
+        if (!next) {
+          leave();
+          continue;
         }
-        await committing;
-        if (!next) continue;
-        committing = this.#commit(partition, next).finally(() => {
-          this.#lastBatchMs = this.#deps.clock.monotonicMs() - began;
+        this.#pace.noteCut(next.staged.batch.to - next.staged.batch.from);
+        committing = this.#commit(partition, next, decided).finally(() => {
+          this.#pace.noteApplied(began);
           leave();
         });
       }
@@ -167,18 +142,8 @@ export class StreamWorker {
     for (const work of this.#exclusive.splice(0)) await work();
   }
 
-  /** Arrival up to which every partition is applied; undefined before the first event. */
-  #appliedReceivedAtMs(): number | undefined {
-    const arrivals = this.#partitions.map((one) => one.position.receivedAtMs).filter((ms) => ms > 0);
-    return arrivals.length === 0 ? undefined : Math.min(...arrivals);
-  }
-
   #backlogOf(partition: PartitionProgress): number {
-    return this.#deps.log.state(partition.key).end - this.#nextOf(partition);
-  }
-
-  #nextOf(partition: PartitionProgress): Offset {
-    return this.#decidedTo.get(partition.key.partition) ?? partition.position.applied;
+    return this.#deps.log.state(partition.key).end - this.#decider.nextOf(partition);
   }
 
   async #sleepUntilWoken(): Promise<void> {
@@ -195,20 +160,9 @@ export class StreamWorker {
 
   async #gather(): Promise<void> {
     const enough = this.#partitions.some(
-      (one) => this.#deps.log.bytesAfter(one.key, this.#nextOf(one)) >= BATCH_BYTES_MAX / 2,
+      (one) => this.#deps.log.bytesAfter(one.key, this.#decider.nextOf(one)) >= BATCH_BYTES_MAX / 2,
     );
-    if (!enough) {
-      const sinceLastCutMs = this.#deps.clock.monotonicMs() - this.#lastCutAtMs;
-      const wait = gatherMs({ eventsPerSecond: this.#rate, lastBatchMs: this.#lastBatchMs, sinceLastCutMs });
-      await this.#deps.clock.sleep(wait, this.#stop.signal);
-    }
-  }
-
-  #noteRate(records: number): void {
-    const now = this.#deps.clock.monotonicMs();
-    const seconds = Math.max(0.001, (now - this.#lastCutAtMs) / 1_000);
-    this.#lastCutAtMs = now;
-    this.#rate = 0.5 * this.#rate + 0.5 * (records / seconds);
+    if (!enough) await this.#pace.gather(this.#stop.signal);
   }
 
   /** Does the work until it succeeds or the worker stops; each failure is told. */
@@ -217,7 +171,7 @@ export class StreamWorker {
       try {
         return await work();
       } catch (error) {
-        this.#deps.onFailure(error, { tenant: this.#tenant, stream: this.#stream });
+        this.#tell(error);
         if (this.#stopped) return undefined;
         await this.#deps.clock.sleep(wait, this.#stop.signal);
         if (this.#stopped) return undefined;
@@ -225,176 +179,77 @@ export class StreamWorker {
     }
   }
 
-  #definition(version?: number): Decider {
-    const current = this.#deps.catalog.stream(this.#tenant, this.#stream);
-    const wanted = version ?? current?.version ?? 0;
-    const stream =
-      current?.version === wanted
-        ? current.definition
-        : this.#deps.catalog.streamVersion(this.#tenant, this.#stream, wanted);
-    if (!stream) throw new Error(`version ${wanted} of the stream ${this.#stream} is not in the catalog`);
-    if (this.#classifier?.version !== wanted)
-      this.#classifier = { version: wanted, classifier: classifierOf(stream) };
-    return { stream, version: wanted, classifier: this.#classifier.classifier };
-  }
-
-  async #decideNext(partition: PartitionProgress): Promise<UnderWay | undefined> {
-    const from = this.#nextOf(partition);
-    const blocks = await this.#deps.log.read(partition.key, from, BATCH_BYTES_MAX);
-    const batch = cutBatch(partition.key, from, blocks);
-    if (!batch) return undefined;
-    const decider = this.#definition();
-    const watermarkMs = this.#watermarks.has(partition.key.partition)
-      ? this.#watermarks.get(partition.key.partition)
-      : partition.position.watermarkMs;
-    const index = await this.#ids.of(decider.stream, this.#appliedReceivedAtMs());
-    const staged = await this.#stage(batch, decider, watermarkMs);
-    const [outcome, facts] = await Promise.all([
-      classifyRows(this.#deps.area, batch, staged.table, index),
-      // Its failure must not make the batch be classified again, for by then the index knows its ids: it is repeated below.
-      measureStage(this.#deps.area, staged).catch(() => undefined),
-    ]);
-    index?.forget(batch.receivedAtMs);
-    // From here on the index knows the batch's ids: nothing below may fail and be repeated from the start.
-    this.#decidedTo.set(partition.key.partition, batch.to);
-    this.#slot = staged.slot;
-    this.#noteRate(batch.to - batch.from);
-    return (await this.#insist(() =>
-      this.#measure(partition, batch, decider, staged, outcome, watermarkMs, facts),
-    )) as UnderWay;
-  }
-
-  /**
-   * Fills the staging table that the batch under way does not use. The slots change only once the batch is decided:
-   * when this fails and is repeated, the other table still holds what is being inserted.
-   */
-  async #stage(batch: Batch, decider: Decider, watermarkMs: number | undefined): Promise<Staged> {
-    const slot = 1 - this.#slot;
-    const made = this.#stages.get(slot);
-    this.#stages.delete(slot);
-    const table =
-      made?.version === decider.version
-        ? made.table
-        : await createStage(this.#deps.area, batch, decider.stream, slot);
-    await fillStage(this.#deps.area, batch, decider.classifier, table, watermarkMs);
-    return { table, storable: '_code = 0', slot };
-  }
-
-  /** `known`: the facts of the staged rows while no duplicates are among them. */
-  async #measure(
-    partition: PartitionProgress,
-    batch: Batch,
-    decider: Decider,
-    staged: Staged,
-    outcome: Decided['outcome'],
-    watermarkMs: number | undefined,
-    known?: StageFacts | undefined,
-  ): Promise<UnderWay> {
-    const { stage, release } = await stageWithout(this.#deps.area, batch, staged, outcome.duplicates);
-    const facts =
-      known && outcome.duplicates.length === 0 ? known : await measureStage(this.#deps.area, stage);
-    const watermarkAfterMs =
-      facts.latestMs === undefined
-        ? watermarkMs
-        : Math.max(watermarkMs ?? Number.NEGATIVE_INFINITY, facts.latestMs);
-    this.#watermarks.set(partition.key.partition, watermarkAfterMs);
-    return {
-      decided: {
-        batch,
-        outcome,
-        watermarkMs,
-        watermarkAfterMs,
-        withUnknownFields: facts.withUnknownFields,
-        stage,
-      },
-      decider,
-      release: async () => {
-        await release();
-        await clearStage(this.#deps.area, staged.table);
-        this.#stages.set(staged.slot, { version: decider.version, table: staged.table });
-      },
-    };
-  }
-
-  async #commit(partition: PartitionProgress, underWay: UnderWay): Promise<void> {
-    const { decided, decider } = underWay;
-    const manifest: Manifest = {
-      from: decided.batch.from,
-      to: decided.batch.to,
-      streamVersion: decider.version,
-      watermarkMs: decided.watermarkMs,
-      duplicates: toRanges(decided.outcome.duplicates),
-    };
-    await this.#insist(() => partition.saveManifest(manifest));
-    await this.#carryOut(partition, underWay, false);
-  }
-
-  async #carryOut(
-    partition: PartitionProgress,
-    { decided, decider, release }: UnderWay,
-    tried: boolean,
-  ): Promise<void> {
-    if (this.#stopped) return;
-    const rollups = this.#deps.catalog
-      .rollups(this.#tenant)
-      .filter((rollup) => rollup.definition.from === this.#stream);
-    let checkFirst = tried;
-    const applied = await this.#insist(async () => {
-      const plan = { engine: this.#deps.area.engine, ...decider, rollups, decided, checkFirst };
-      checkFirst = true;
-      await applyBatch(plan);
-      const { outcome } = decided;
-      const before = partition.position.totals;
-      const bad = outcome.duplicates.length + outcome.quarantined.length + outcome.dropped.length;
-      await partition.advance(
-        {
-          applied: decided.batch.to,
-          watermarkMs: decided.watermarkAfterMs,
-          receivedAtMs: decided.batch.receivedAtMs,
-          totals: {
-            stored: before.stored + (outcome.to - outcome.from - bad),
-            duplicates: before.duplicates + outcome.duplicates.length,
-            quarantined: before.quarantined + outcome.quarantined.length,
-            lateDropped: before.lateDropped + outcome.dropped.length,
-            late: before.late + outcome.late.length,
-            withUnknownFields: before.withUnknownFields + decided.withUnknownFields,
-          },
-        },
-        outcome,
-      );
-      return true;
-    });
-    // What is left over in memory and scratch is harmless: the next batch clears it.
-    if (applied) await release().catch(() => undefined);
+  #tell(error: unknown): void {
+    this.#deps.onFailure(error, { tenant: this.#tenant, stream: this.#stream });
   }
 
   /** A batch that was decided before a crash is finished exactly as it was decided. */
-  async #finishPending(): Promise<void> {
-    for (const partition of this.#partitions) {
-      const manifest = partition.pending;
-      if (!manifest) continue;
-      const blocks = await this.#deps.log.read(partition.key, manifest.from, Number.MAX_SAFE_INTEGER);
-      const batch = cutBatch(partition.key, manifest.from, blocks, manifest.to);
-      if (!batch || batch.to !== manifest.to) {
-        throw new Error(
-          `the log of ${this.#stream} does not hold the batch [${manifest.from}, ${manifest.to}) that was being applied`,
-        );
-      }
-      const decider = this.#definition(manifest.streamVersion);
-      const staged = await this.#stage(batch, decider, manifest.watermarkMs);
-      const duplicates = manifest.duplicates.flatMap(([first, last]) =>
-        Array.from({ length: last - first + 1 }, (_, i) => first + i),
-      );
-      const classified = await classifyRows(this.#deps.area, batch, staged.table, undefined);
-      const underWay = await this.#measure(
-        partition,
-        batch,
-        decider,
-        staged,
-        { ...classified, duplicates },
-        manifest.watermarkMs,
-      );
-      await this.#carryOut(partition, underWay, true);
-    }
+  async #finishPending(partition: PartitionProgress): Promise<void> {
+    const manifest = partition.pending;
+    if (!manifest) return;
+    const underWay = await this.#insist(() => this.#decider.again(partition, manifest));
+    if (underWay) await this.#commit(partition, underWay, recovered);
   }
+
+  async #commit(
+    partition: PartitionProgress,
+    underWay: UnderWay,
+    begin: (tables: readonly string[]) => BatchState,
+  ): Promise<void> {
+    const { staged, decision, stream } = underWay;
+    const rollups = this.#deps.catalog
+      .rollups(this.#tenant)
+      .filter((rollup) => rollup.definition.from === this.#stream);
+    const targets = new Map(
+      liveTargets(this.#tenant, stream, rollups)
+        .filter((target) => owes(decision, target))
+        .map((target) => [target.table, target]),
+    );
+    const { owner, clock } = this.#deps;
+    await carryOut(begin([...targets.keys()]), {
+      clock,
+      stop: this.#stop.signal,
+      saveManifest: async () => {
+        await owner.check();
+        await partition.saveManifest({
+          from: staged.batch.from,
+          to: staged.batch.to,
+          streamVersion: underWay.version,
+          watermarkMs: underWay.watermarkMs,
+          duplicates: toRanges(decision.duplicates),
+        });
+      },
+      insert: (table) => this.#store.insert(targets.get(table)!, staged, decision),
+      holds: (table) => this.#store.holds(targets.get(table)!, staged.batch),
+      savePosition: async () => {
+        const facts = await this.#store.facts(staged, decision);
+        await owner.check();
+        await partition.advance(positionAfter(partition.position, underWay, facts), decision);
+      },
+      isFenced: (error) => error instanceof MillraceError && error.code === 'fenced',
+      onFailure: (error) => this.#tell(error),
+    });
+    await this.#store.release(staged);
+  }
+}
+
+function positionAfter(
+  { totals, watermarkMs }: Position,
+  { staged, decision }: UnderWay,
+  facts: StoredFacts,
+): Position {
+  const times = [watermarkMs, decision.watermarkMs, facts.latestMs].filter((ms) => ms !== undefined);
+  return {
+    applied: staged.batch.to,
+    watermarkMs: times.length === 0 ? undefined : Math.max(...times),
+    receivedAtMs: staged.batch.receivedAtMs,
+    totals: {
+      stored: totals.stored + storedCount(decision),
+      duplicates: totals.duplicates + decision.duplicates.length,
+      quarantined: totals.quarantined + decision.quarantined.length,
+      lateDropped: totals.lateDropped + decision.dropped.length,
+      late: totals.late + decision.late.length,
+      withUnknownFields: totals.withUnknownFields + facts.withUnknownFields,
+    },
+  };
 }

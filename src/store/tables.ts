@@ -131,8 +131,8 @@ export function markRow(
 }
 
 /** The applied mark of each log partition in a rollup's table. */
-export const readMarks = (tenant: TenantId, rollup: string, version: number): string =>
-  `SELECT _bucket AS partition, max(_applied) AS applied FROM ${rollupTable(tenant, rollup, version)} WHERE _tier = 0 GROUP BY _bucket`;
+export const rollupMarks = (table: string): string =>
+  `SELECT _bucket AS partition, max(_applied) AS applied FROM ${table} WHERE _tier = 0 GROUP BY _bucket`;
 
 export class StoreTables {
   readonly #engine: Engine;

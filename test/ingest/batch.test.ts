@@ -1,6 +1,7 @@
 import { describe, expect, it } from 'vitest';
 import { DEFAULT_TENANT, type Offset, type PartitionKey, type StreamName } from '../../src/base/brand.ts';
-import { cutBatch, gatherMs } from '../../src/ingest/batch.ts';
+import { cutBatch } from '../../src/ingest/batch.ts';
+import { gatherMs } from '../../src/ingest/pace.ts';
 import type { LogBlock } from '../../src/log/index.ts';
 
 const KEY: PartitionKey = { tenant: DEFAULT_TENANT, stream: 's' as StreamName, partition: 0 };

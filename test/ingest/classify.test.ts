@@ -56,15 +56,11 @@ afterAll(async () => {
 
 type Row = Record<string, unknown> & { _why: string };
 
-async function classify(
-  lines: readonly (string | Buffer)[],
-  stream = base,
-  watermarkMs = -(2 ** 53),
-): Promise<Row[]> {
+async function classify(lines: readonly (string | Buffer)[], stream = base): Promise<Row[]> {
   const path = join(directory, 'lines');
   await writeFile(path, Buffer.concat(lines.flatMap((line) => [Buffer.from(line), Buffer.from('\n')])));
   const classifier = classifierOf(stream);
-  const names = [...classifier.columns, '_code', '_late', '_line'];
+  const names = [...classifier.columns, '_code', '_line'];
   const rows = await engine.rows<Row>({
     text: `SELECT ${names.map((name, i) => `tupleElement(row, ${i + 1}) AS \`${name}\``).join(', ')} FROM (SELECT tuple(*) AS row FROM (${classifier.select(path)})) ORDER BY _offset`,
     params: {
@@ -74,12 +70,11 @@ async function classify(
       received: [BigInt(RECEIVED), BigInt(RECEIVED + 5)],
       idHigh: [1n, 2n],
       idLow: [0x8000000000000000n, 0x8000000000000000n],
-      watermark: BigInt(watermarkMs),
     },
   });
   return rows.map((row) => {
     const reason = classifier.reasons.find((one) => one.code === row._code);
-    return { ...row, _why: reason ? `${reason.field}: ${reason.reason}` : row._code === 0 ? '' : 'dropped' };
+    return { ...row, _why: reason ? `${reason.field}: ${reason.reason}` : '' };
   });
 }
 
@@ -205,21 +200,5 @@ describe('the classification of records', () => {
       ['00000000-0000-0001-8000-000000000001', true, ''],
       ['00000000-0000-0002-8000-000000000000', true, ''],
     ]);
-  });
-
-  it('counts, quarantines or drops what is later than the stream allows', async () => {
-    const watermark = Date.UTC(2024, 5, 1, 10, 0, 1);
-    for (const [then, expected] of [
-      ['count', ''],
-      ['quarantine', 'at: came later than the stream allows'],
-      ['drop', 'dropped'],
-    ] as const) {
-      const stream: StreamDefinition = { ...base, lateness: { allowedMs: 1_000, then } };
-      const rows = await classify([`{"id":1,"at":"2024-06-01T09:59:59.999Z"}`, `{${ok}}`], stream, watermark);
-      expect(rows.map((row) => [row._why, row._late])).toEqual([
-        [expected, 1],
-        ['', 0],
-      ]);
-    }
   });
 });

@@ -6,9 +6,10 @@ import { DEFAULT_TENANT, type Offset, type PartitionKey, type StreamName } from 
 import { systemClock } from '../../src/base/clock.ts';
 import { nodeFiles } from '../../src/base/files.ts';
 import { countingIds } from '../../src/base/ids.ts';
+import { unowned } from '../../src/base/ownership.ts';
 import { type Catalog, openCatalog } from '../../src/catalog/index.ts';
 import { parseRollup, parseStream } from '../../src/define/index.ts';
-import { createIngest, type RunningIngest } from '../../src/ingest/index.ts';
+import { createIngest, DedupMemory, engineStore, type RunningIngest } from '../../src/ingest/index.ts';
 import { createMemoryLog, type Log } from '../../src/log/index.ts';
 import {
   type Engine,
@@ -43,7 +44,13 @@ const start = (over: Engine = engine): RunningIngest =>
   createIngest({
     catalog,
     log,
-    engine: over,
+    store: engineStore({
+      engine: over,
+      files: nodeFiles,
+      directory,
+      memory: new DedupMemory({ bytesMax: 2 ** 30 }),
+    }),
+    owner: unowned,
     files: nodeFiles,
     clock: systemClock,
     directory,

@@ -6,9 +6,10 @@ import { DEFAULT_TENANT, type Offset, type PartitionKey, type StreamName } from 
 import { ManualClock, systemClock } from '../../src/base/clock.ts';
 import { nodeFiles } from '../../src/base/files.ts';
 import { countingIds } from '../../src/base/ids.ts';
+import { unowned } from '../../src/base/ownership.ts';
 import { openCatalog } from '../../src/catalog/index.ts';
 import { parseRollup, parseStream } from '../../src/define/index.ts';
-import { createIngest, type RunningIngest } from '../../src/ingest/index.ts';
+import { createIngest, DedupMemory, engineStore, type RunningIngest } from '../../src/ingest/index.ts';
 import { retainStream } from '../../src/ingest/retention.ts';
 import { createMemoryLog } from '../../src/log/index.ts';
 import { createStats } from '../../src/stats/index.ts';
@@ -50,7 +51,13 @@ describe('retention', () => {
     ingest = createIngest({
       catalog,
       log,
-      engine,
+      store: engineStore({
+        engine,
+        files: nodeFiles,
+        directory,
+        memory: new DedupMemory({ bytesMax: 2 ** 30 }),
+      }),
+      owner: unowned,
       files: nodeFiles,
       clock: systemClock,
       directory,

@@ -1,0 +1,159 @@
+/** Decides the batches of one stream's partitions, one after another: reads them, stages them, remembers their ids. */
+import type { Offset, StreamName, TenantId } from '../base/brand.ts';
+import type { Catalog } from '../catalog/port.ts';
+import type { StreamDefinition } from '../define/model.ts';
+import type { Log } from '../log/index.ts';
+import { BATCH_BYTES_MAX, type Batch, cutBatch } from './batch.ts';
+import type { BatchStore, StagedBatch } from './batch-store.ts';
+import { type DecideInput, type Decision, decideRows } from './decide.ts';
+import { fromRanges, type Manifest } from './manifest.ts';
+import type { PartitionProgress } from './partition-progress.ts';
+import type { RememberedIds } from './remembered-ids.ts';
+
+/** A decided batch on its way into the tables. */
+export interface UnderWay {
+  readonly staged: StagedBatch;
+  readonly decision: Decision;
+  readonly stream: StreamDefinition;
+  /** Version of the definition under which it was decided. */
+  readonly version: number;
+  /** Watermark before the batch. */
+  readonly watermarkMs: number | undefined;
+}
+
+export interface DeciderDeps {
+  readonly catalog: Pick<Catalog, 'stream' | 'streamVersion'>;
+  readonly log: Pick<Log, 'read' | 'state'>;
+  readonly store: BatchStore;
+  readonly ids: RememberedIds;
+}
+
+export class Decider {
+  readonly #tenant: TenantId;
+  readonly #stream: StreamName;
+  readonly #partitions: readonly PartitionProgress[];
+  readonly #deps: DeciderDeps;
+  readonly #decidedTo = new Map<number, Offset>();
+  /** Arrival of the newest decided record. */
+  readonly #arrivals = new Map<number, number>();
+  /** Greatest event time decided to be stored; told by streams that judge lateness. */
+  readonly #watermarks = new Map<number, number>();
+
+  constructor(
+    tenant: TenantId,
+    stream: StreamName,
+    partitions: readonly PartitionProgress[],
+    deps: DeciderDeps,
+  ) {
+    this.#tenant = tenant;
+    this.#stream = stream;
+    this.#partitions = partitions;
+    this.#deps = deps;
+  }
+
+  /** The offset at which the partition's next batch begins. */
+  nextOf(partition: PartitionProgress): Offset {
+    return this.#decidedTo.get(partition.key.partition) ?? partition.position.applied;
+  }
+
+  /**
+   * The partition's next batch; undefined when there is none. A rejection may be repeated: nothing was decided.
+   * `before` resolves when the batch before is in the store.
+   */
+  async next(partition: PartitionProgress, before: Promise<void>): Promise<UnderWay | undefined> {
+    const from = this.nextOf(partition);
+    const blocks = await this.#deps.log.read(partition.key, from, BATCH_BYTES_MAX);
+    const batch = cutBatch(partition.key, from, blocks);
+    if (!batch) return undefined;
+    const { stream, version } = this.#definition();
+    const index = await this.#deps.ids.of(stream, this.#appliedReceivedAtMs(), before);
+    await index?.settle();
+    const staged = await this.#deps.store.stage(batch, stream, version);
+    try {
+      await index?.prepare(staged.rows.idWords(), batch.blocks[0]!.receivedAtMs);
+    } catch (error) {
+      await this.#deps.store.release(staged);
+      throw error;
+    }
+    const watermarkMs = this.#watermarkOf(partition);
+    // From here on the index knows the batch's ids, so nothing may fail and be repeated from the start.
+    const decision = decideRows(
+      inputOf(batch, staged, stream, watermarkMs, (a, b, c, d, atMs) => {
+        if (!index) return false;
+        if (index.has(a, b, c, d, atMs)) return true;
+        index.add(a, b, c, d, atMs);
+        return false;
+      }),
+    );
+    this.#remember(partition, batch, decision);
+    index?.forget(this.#leastArrivalMs());
+    return { staged, decision, stream, version, watermarkMs };
+  }
+
+  /** The batch of a manifest, decided as it was decided before the crash. */
+  async again(partition: PartitionProgress, manifest: Manifest): Promise<UnderWay> {
+    const blocks = await this.#deps.log.read(partition.key, manifest.from, Number.MAX_SAFE_INTEGER);
+    const batch = cutBatch(partition.key, manifest.from, blocks, manifest.to);
+    if (!batch || batch.to !== manifest.to) {
+      throw new Error(
+        `the log of ${this.#stream} does not hold the batch [${manifest.from}, ${manifest.to}) that was being applied`,
+      );
+    }
+    const { stream, version } = this.#definition(manifest.streamVersion);
+    const staged = await this.#deps.store.stage(batch, stream, version);
+    const duplicates = new Set(fromRanges(manifest.duplicates));
+    const decision = decideRows(
+      inputOf(batch, staged, stream, manifest.watermarkMs, (_a, _b, _c, _d, _atMs, offset) =>
+        duplicates.has(offset),
+      ),
+    );
+    this.#remember(partition, batch, decision);
+    return { staged, decision, stream, version, watermarkMs: manifest.watermarkMs };
+  }
+
+  #remember({ key }: PartitionProgress, batch: Batch, { watermarkMs }: Decision): void {
+    this.#decidedTo.set(key.partition, batch.to);
+    this.#arrivals.set(key.partition, batch.receivedAtMs);
+    if (watermarkMs !== undefined) this.#watermarks.set(key.partition, watermarkMs);
+  }
+
+  #watermarkOf({ key, position }: PartitionProgress): number | undefined {
+    const [decided, applied] = [this.#watermarks.get(key.partition), position.watermarkMs];
+    return decided === undefined || applied === undefined ? (decided ?? applied) : Math.max(decided, applied);
+  }
+
+  /** No record that is still to be decided arrived before this: a partition that has nothing waiting holds nobody back. */
+  #leastArrivalMs(): number {
+    const arrivals = this.#partitions.map((one) =>
+      this.#deps.log.state(one.key).end > this.nextOf(one)
+        ? (this.#arrivals.get(one.key.partition) ?? one.position.receivedAtMs)
+        : Number.POSITIVE_INFINITY,
+    );
+    return Math.min(...arrivals, Math.max(...this.#arrivals.values()));
+  }
+
+  /** Arrival up to which every partition is applied; undefined before the first event. */
+  #appliedReceivedAtMs(): number | undefined {
+    const arrivals = this.#partitions.map((one) => one.position.receivedAtMs).filter((ms) => ms > 0);
+    return arrivals.length === 0 ? undefined : Math.min(...arrivals);
+  }
+
+  #definition(version?: number): { readonly stream: StreamDefinition; readonly version: number } {
+    const current = this.#deps.catalog.stream(this.#tenant, this.#stream);
+    const wanted = version ?? current?.version ?? 0;
+    const stream =
+      current?.version === wanted
+        ? current.definition
+        : this.#deps.catalog.streamVersion(this.#tenant, this.#stream, wanted);
+    if (!stream) throw new Error(`version ${wanted} of the stream ${this.#stream} is not in the catalog`);
+    return { stream, version: wanted };
+  }
+}
+
+const inputOf = (
+  { from, to, blocks }: Batch,
+  { rows }: StagedBatch,
+  { lateness }: StreamDefinition,
+  watermarkMs: number | undefined,
+  seen: DecideInput['seen'],
+): DecideInput => ({ from, to, blocks, rows, lateness, watermarkMs, seen });

@@ -1,0 +1,153 @@
+/**
+ * The engine as a store of batches. Each table has its own proof that a batch is in it:
+ *
+ *   events, quarantine, discarded   the rows carry (_partition, _offset): any row of the range proves the whole block
+ *   rollups                         the row of _tier 0 carries the offset up to which the table is complete
+ */
+import type { StreamDefinition } from '../define/model.ts';
+import { markRow, quoteIdentifier, quoteText, rollupDelta, rollupMarks } from '../store/index.ts';
+import type { Batch } from './batch.ts';
+import type { BatchStore, StagedBatch, StoredFacts, Target } from './batch-store.ts';
+import { type Classifier, classifierOf, LATE_REASON } from './classify.ts';
+import type { Decision } from './decide.ts';
+import { countRange } from './range.ts';
+import {
+  clearStage,
+  createStage,
+  fillStage,
+  measureStage,
+  readStage,
+  type StageArea,
+  type StageFacts,
+  type Verdicts,
+  writeVerdicts,
+} from './stage.ts';
+
+/** A staging table: the version of the definition that it was made for; absent when it must be made anew. */
+interface Slot {
+  readonly name: string;
+  table: string | undefined;
+  version: number;
+}
+
+export interface StagedInEngine extends StagedBatch {
+  readonly stream: StreamDefinition;
+  readonly classifier: Classifier;
+  readonly slot: Slot;
+  readonly table: string;
+  /** Facts of everything that the engine could type; asked while the decision is still being made. */
+  readonly typed: Promise<StageFacts | undefined>;
+  verdicts: Promise<Verdicts> | undefined;
+}
+
+export class EngineBatches implements BatchStore<StagedInEngine> {
+  readonly #area: StageArea;
+  readonly #free: Slot[];
+  #classifier: { readonly version: number; readonly classifier: Classifier } | undefined;
+
+  /** `name` tells the staging tables apart from those of other streams and other work on this one. */
+  constructor(area: StageArea, name: string) {
+    this.#area = area;
+    this.#free = [0, 1].map((number) => ({
+      name: `stage_${name}_${number}`,
+      table: undefined,
+      version: 0,
+    }));
+  }
+
+  async stage(batch: Batch, stream: StreamDefinition, version: number): Promise<StagedInEngine> {
+    const slot = this.#free.pop();
+    if (!slot) throw new Error(`more than two batches of ${stream.name} are staged`);
+    try {
+      const made = slot.version === version ? slot.table : undefined;
+      slot.table = undefined;
+      const table = made ?? (await createStage(this.#area, batch.key.tenant, stream, slot.name));
+      const classifier = this.#classifierOf(stream, version);
+      await fillStage(this.#area, batch, classifier, table);
+      // Its failure must not make the batch be decided again: `facts` asks once more.
+      const typed = measureStage(this.#area, table, '_code = 0').catch(() => undefined);
+      const rows = await readStage(this.#area, stream, table);
+      slot.table = table;
+      slot.version = version;
+      return { batch, rows, stream, classifier, slot, table, typed, verdicts: undefined };
+    } catch (error) {
+      this.#free.push(slot);
+      throw error;
+    }
+  }
+
+  async facts(staged: StagedInEngine, decision: Decision): Promise<StoredFacts> {
+    const { duplicates, dropped, quarantinedLate } = decision;
+    const allStored = duplicates.length + dropped.length + quarantinedLate.length === 0;
+    const known = allStored ? await staged.typed : undefined;
+    return known ?? measureStage(this.#area, staged.table, (await this.#verdicts(staged, decision)).storable);
+  }
+
+  async insert(target: Target, staged: StagedInEngine, decision: Decision): Promise<void> {
+    const verdicts = await this.#verdicts(staged, decision);
+    await this.#area.engine.execute({ text: insertStatement(target, staged, verdicts) });
+  }
+
+  async holds(target: Target, { key, from, to }: Batch): Promise<boolean> {
+    if (target.kind !== 'rollup')
+      return (await countRange(this.#area.engine, target.table, key, from, to)) > 0;
+    const marks = await this.#area.engine.rows<{ partition: string; applied: string }>({
+      text: rollupMarks(target.table),
+    });
+    const mark = marks.find((one) => Number(one.partition) === key.partition);
+    return mark !== undefined && Number(mark.applied) >= to;
+  }
+
+  /** What cannot be cleared now is harmless: the table is made anew for the next batch. */
+  async release(staged: StagedInEngine): Promise<void> {
+    const { slot } = staged;
+    try {
+      const path = (await staged.verdicts)?.path;
+      if (path !== undefined) await this.#area.files.unlink(path);
+      await clearStage(this.#area, staged.table);
+    } catch {
+      slot.table = undefined;
+    }
+    this.#free.push(slot);
+  }
+
+  #verdicts(staged: StagedInEngine, decision: Decision): Promise<Verdicts> {
+    staged.verdicts ??= writeVerdicts(this.#area, staged.batch, decision).catch((error: unknown) => {
+      staged.verdicts = undefined;
+      throw error;
+    });
+    return staged.verdicts;
+  }
+
+  #classifierOf(stream: StreamDefinition, version: number): Classifier {
+    if (this.#classifier?.version !== version)
+      this.#classifier = { version, classifier: classifierOf(stream) };
+    return this.#classifier.classifier;
+  }
+}
+
+function insertStatement(target: Target, staged: StagedInEngine, verdicts: Verdicts): string {
+  const { batch, stream, classifier, table } = staged;
+  switch (target.kind) {
+    case 'events': {
+      const columns = classifier.columns.map(quoteIdentifier).join(', ');
+      return `INSERT INTO ${target.table} (${columns}) SELECT ${columns} FROM ${table} WHERE ${verdicts.storable}`;
+    }
+    case 'quarantine': {
+      const codes = `[${classifier.reasons.map((reason) => reason.code).join(', ')}]`;
+      const told = (part: 'reason' | 'field', ifLate: string) =>
+        `transform(_code, ${codes}, [${classifier.reasons.map((reason) => quoteText(reason[part])).join(', ')}], ${quoteText(ifLate)})`;
+      return `INSERT INTO ${target.table} (_partition, _offset, _received, reason, field, line, _id)
+SELECT _partition, _offset, _received, ${told('reason', LATE_REASON)}, ${told('field', stream.eventTime ?? '')}, _line, _id
+FROM ${table} WHERE ${verdicts.quarantined}`;
+    }
+    case 'discarded':
+      return `INSERT INTO ${target.table} (_partition, _offset, _received, _time, _id, _id_hash, why, line)
+SELECT _partition, _offset, _received, _time, _id, _id_hash, if(${verdicts.dropped}, 'late', 'duplicate') AS why, if(why = 'late', _line, '')
+FROM ${table} WHERE ${verdicts.discarded}`;
+    case 'rollup': {
+      const source = `(SELECT * FROM ${table} WHERE ${verdicts.storable})`;
+      return `INSERT INTO ${target.table} ${rollupDelta(stream, target.rollup, source)} UNION ALL ${markRow(stream, target.rollup, batch.key.partition, batch.to)}`;
+    }
+  }
+}

@@ -1,0 +1,26 @@
+/** Everything that ingest asks of a store, for one stream at a time. */
+import type { Offset, PartitionKey, StreamName, TenantId } from '../base/brand.ts';
+import { countOutcomes } from '../store/index.ts';
+import type { BatchStore } from './batch-store.ts';
+import type { DedupMemory } from './dedup-memory.ts';
+import { EngineBatches } from './engine-batches.ts';
+import type { Outcome } from './port.ts';
+import { RememberedIds } from './remembered-ids.ts';
+import type { StageArea } from './stage.ts';
+
+export interface IngestStore {
+  batches(tenant: TenantId, stream: StreamName): BatchStore;
+  ids(tenant: TenantId, stream: StreamName): RememberedIds;
+  /** What became of applied records, counted in the store. */
+  outcomes(key: PartitionKey, from: Offset, to: Offset): Promise<Omit<Outcome, 'late'>>;
+}
+
+export function engineStore(options: StageArea & { readonly memory: DedupMemory }): IngestStore {
+  const { engine } = options;
+  return {
+    batches: (_tenant, stream) => new EngineBatches(options, stream),
+    ids: (tenant, stream) => new RememberedIds({ ...options, tenant, stream }),
+    outcomes: ({ tenant, stream, partition }, from, to) =>
+      countOutcomes(engine, tenant, stream, partition, from, to),
+  };
+}

@@ -1,0 +1,63 @@
+/** How long a stream gathers records before it cuts the next batch, from how it has been going. */
+import type { Clock } from '../base/clock.ts';
+
+export interface PaceFacts {
+  /** Recent rate of arrival. */
+  readonly eventsPerSecond: number;
+  /** How long the last batch took from being read to being applied. */
+  readonly lastBatchMs: number;
+  /** How long ago the last batch was cut. */
+  readonly sinceLastCutMs: number;
+}
+
+const ASLEEP_MS = 1_000;
+const CYCLE_MS_MAX = 500;
+
+/**
+ * How long to gather before the next batch is cut. A stream that wakes up is seen at once; a busy one makes large
+ * parts; in between, where a batch costs some 60 ms of computing however small it is, a third of the time is left
+ * to others.
+ */
+export function gatherMs({ eventsPerSecond, lastBatchMs, sinceLastCutMs }: PaceFacts): number {
+  if (sinceLastCutMs > ASLEEP_MS) return 5;
+  const cycle =
+    eventsPerSecond < 20_000
+      ? Math.min(CYCLE_MS_MAX, Math.max(50, 1.5 * lastBatchMs))
+      : eventsPerSecond < 60_000
+        ? 250
+        : 400;
+  return Math.max(0, cycle - sinceLastCutMs);
+}
+
+export class Pace {
+  readonly #clock: Clock;
+  #eventsPerSecond = 0;
+  #lastBatchMs = 0;
+  #lastCutAtMs: number;
+
+  constructor(clock: Clock) {
+    this.#clock = clock;
+    this.#lastCutAtMs = clock.monotonicMs();
+  }
+
+  gather(stop: AbortSignal): Promise<void> {
+    const sinceLastCutMs = this.#clock.monotonicMs() - this.#lastCutAtMs;
+    const wait = gatherMs({
+      eventsPerSecond: this.#eventsPerSecond,
+      lastBatchMs: this.#lastBatchMs,
+      sinceLastCutMs,
+    });
+    return this.#clock.sleep(wait, stop);
+  }
+
+  noteCut(records: number): void {
+    const now = this.#clock.monotonicMs();
+    const seconds = Math.max(0.001, (now - this.#lastCutAtMs) / 1_000);
+    this.#lastCutAtMs = now;
+    this.#eventsPerSecond = 0.5 * this.#eventsPerSecond + 0.5 * (records / seconds);
+  }
+
+  noteApplied(startedAtMs: number): void {
+    this.#lastBatchMs = this.#clock.monotonicMs() - startedAtMs;
+  }
+}
