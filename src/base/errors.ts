@@ -39,6 +39,12 @@ export const ERROR_CATALOGUE = {
   'log-unavailable': { status: 503, fault: 'external', retry: true, title: 'The log cannot be written' },
   'log-damaged': { status: 500, fault: 'internal', retry: false, title: 'A file of the log is damaged' },
   'store-unavailable': { status: 503, fault: 'external', retry: true, title: 'The store cannot answer' },
+  'data-in-use': {
+    status: 503,
+    fault: 'user',
+    retry: false,
+    title: 'Another process uses the data directory',
+  },
   fenced: { status: 503, fault: 'external', retry: false, title: 'Another process has taken over' },
   stopping: { status: 503, fault: 'external', retry: true, title: 'The server is stopping' },
   'query-timeout': { status: 504, fault: 'user', retry: false, title: 'The question took too long' },
