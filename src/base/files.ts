@@ -21,8 +21,11 @@ export interface OpenFile {
 
 /** Names (files made, renamed or removed) are durable after `syncDirectory` of the directory that holds them. */
 export interface FileSystem {
-  /** `create` empties what is there; `update` opens or makes a file for reading and writing; `read` needs it to be there. */
-  open(path: string, mode: 'create' | 'update' | 'read'): Promise<OpenFile>;
+  /**
+   * `create` empties what is there; `update` opens or makes a file for reading and writing; `existing` is for reading
+   * and writing too, and `read` for reading: both need it to be there.
+   */
+  open(path: string, mode: 'create' | 'update' | 'existing' | 'read'): Promise<OpenFile>;
   /** Makes the directory and its parents, durably. */
   mkdir(path: string): Promise<void>;
   /** Names in the directory; none when it is not there or is none. */
@@ -43,6 +46,7 @@ export interface FileSystem {
 const FLAGS = {
   create: fs.constants.O_RDWR | fs.constants.O_CREAT | fs.constants.O_TRUNC,
   update: fs.constants.O_RDWR | fs.constants.O_CREAT,
+  existing: fs.constants.O_RDWR,
   read: fs.constants.O_RDONLY,
 } as const;
 

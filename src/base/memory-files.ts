@@ -168,13 +168,13 @@ export class MemoryFiles implements FileSystem {
     return { directory: this.#directory(dirname(path)), name: path.slice(path.lastIndexOf('/') + 1) };
   }
 
-  async open(path: string, mode: 'create' | 'update' | 'read'): Promise<OpenFile> {
+  async open(path: string, mode: 'create' | 'update' | 'existing' | 'read'): Promise<OpenFile> {
     await undefined;
     if (mode !== 'read' && this.#fails(path, 'openFailures')) throw failure('EIO', path);
     const { directory, name } = this.#parent(path);
     let file = directory.live.get(name);
     if (!file) {
-      if (mode === 'read') throw failure('ENOENT', path);
+      if (mode === 'read' || mode === 'existing') throw failure('ENOENT', path);
       file = new FileNode();
       directory.live.set(name, file);
     }

@@ -2,8 +2,9 @@
  * What lies on disk.
  *
  *   DIRECTORY/TENANT/STREAM/PARTITION/
- *     OFFSET.log             a segment, named by its first offset (20 digits)
- *     OFFSET.idx             its sparse index
+ *     OFFSET-EPOCH.log       a segment, named by its first offset (20 digits) and the epoch of the owner who made
+ *                            it and alone writes it (16 digits; without `-EPOCH`: 0)
+ *     OFFSET-EPOCH.idx       its sparse index
  *
  *   segment       := segmentHeader block*
  *   segmentHeader := magic          u32  'MLS1'
@@ -11,11 +12,12 @@
  *                    version        u32  1
  *                    salt           u32  random; starts the checksum of each block header and index entry
  *                    baseOffset     u64
- *                    previousBase   u64  \ the segment before this one, as it was when it was closed:
- *                    previousBytes  u64  / its first offset and its size (0 and 0: there was none)
+ *                    previousBase   u64  \ the segment before this one: its first offset and how many of its bytes
+ *                    previousBytes  u64  / count (0 and 0: there was none); see also previousEpoch
  *                    payloadBefore  u64  bytes of payload in all the records before baseOffset
- *                    newestBeforeMs u64  arrival of the newest record before baseOffset
- *                    reserved       u64  0
+ *                    newestBeforeMs u64  arrival of the newest record before baseOffset, or later, but not after
+ *                                        that of the first record here
+ *                    previousEpoch  u64  the epoch in the name of the segment before this one
  *   block         := blockHeader payload
  *   blockHeader   := magic          u32  'MLB1'
  *                    checksum       u32  CRC-32, started with the salt, of the 48 bytes that follow
@@ -61,6 +63,7 @@ export interface SegmentHeader {
   readonly previousBytes: number;
   readonly payloadBefore: number;
   readonly newestBeforeMs: number;
+  readonly previousEpoch: number;
 }
 
 export interface BlockHeader {
@@ -96,6 +99,7 @@ export function encodeSegmentHeader(header: SegmentHeader): Uint8Array {
   writeU64(bytes, header.previousBytes, 32);
   writeU64(bytes, header.payloadBefore, 40);
   writeU64(bytes, header.newestBeforeMs, 48);
+  writeU64(bytes, header.previousEpoch, 56);
   bytes.writeUInt32LE(crc32(bytes.subarray(8)), 4);
   return bytes;
 }
@@ -111,6 +115,7 @@ export function decodeSegmentHeader(bytes: Buffer): SegmentHeader | undefined {
     previousBytes: readU64(bytes, 32),
     payloadBefore: readU64(bytes, 40),
     newestBeforeMs: readU64(bytes, 48),
+    previousEpoch: readU64(bytes, 56),
   };
 }
 

@@ -4,6 +4,7 @@ import type { Clock } from '../base/clock.ts';
 import { invariant, type MillraceError } from '../base/errors.ts';
 import type { FileSystem } from '../base/files.ts';
 import type { Ids } from '../base/ids.ts';
+import { type Ownership, unowned } from '../base/ownership.ts';
 import { PAYLOAD_BYTES_MAX } from './codec.ts';
 import { stopping, tooBusy, tooLarge } from './errors.ts';
 import { FilePartition, type FilePartitionOptions, REMOVED } from './file-partition.ts';
@@ -18,6 +19,8 @@ export interface FileLogOptions {
   readonly files: FileSystem;
   readonly clock: Clock;
   readonly ids: Ids;
+  /** Who may write here; by default nobody else is there. */
+  readonly owner?: Ownership;
   /** Milliseconds that an append waits for company before it is written; 0: none when nothing is under way. */
   readonly lingerMs: number;
   /** Size at which a segment is closed and the next one begun. */
@@ -35,7 +38,7 @@ const NAME = /^[a-z][a-z0-9_]{0,62}$/;
 const NOTHING: PartitionState = { start: 0 as Offset, end: 0 as Offset, bytes: 0, newestAtMs: 0 };
 
 /**
- * Opens the log and recovers every partition in it: torn tails are cut, and a partition with damage in its middle is
+ * Opens the log and recovers every partition in it: torn tails do not count, each partition goes on in a new segment, and a partition with damage in its middle is
  * left as it is, told to `onDamage`, and takes nothing more.
  *
  * @example
@@ -97,6 +100,7 @@ class FileLog implements Log {
     );
     return {
       ...this.#options,
+      owner: this.#options.owner ?? unowned,
       segmentBytes: this.#options.segmentBytes ?? SEGMENT_BYTES,
       directory: `${this.#options.directory}/${key.tenant}/${key.stream}/${key.partition}`,
       committed: () => this.#listeners.tell(key),

@@ -1,13 +1,14 @@
 /** One partition on disk: a queue of appends, one writer, readers, and the segments that they share. */
 import { dirname } from 'node:path';
 import type { Offset } from '../base/brand.ts';
-import type { MillraceError } from '../base/errors.ts';
+import { MillraceError } from '../base/errors.ts';
 import { CommitQueue, type CommitQueueOptions } from './commit-queue.ts';
 import { logUnavailable, noLongerKept } from './errors.ts';
 import type { Appended, AppendOptions, LogBlock, PartitionState, Records } from './port.ts';
 import { Reader } from './reader.ts';
 import { type Recovered, recoverPartition } from './recovery.ts';
 import { countForgettable, type RetentionPolicy } from './retention.ts';
+import { saltFrom } from './salt.ts';
 import { indexPath } from './segment.ts';
 import { Segments } from './segments.ts';
 import { Writer, type WriterOptions } from './writer.ts';
@@ -27,23 +28,28 @@ export class FilePartition {
   #removing = false;
   #retaining: Promise<unknown> = Promise.resolve();
 
-  constructor(options: FilePartitionOptions, { segments, damage }: Recovered = { segments: [] }) {
+  constructor(
+    options: FilePartitionOptions,
+    { segments, damage, epoch }: Recovered = { segments: [], epoch: options.owner.epoch },
+  ) {
     this.#options = options;
     this.#segments = new Segments(segments);
     this.#damage = damage;
-    this.#writer = new Writer(options, this.#segments);
+    this.#writer = new Writer(options, this.#segments, epoch);
     this.#reader = new Reader(options.files, this.#segments);
     this.#queue = new CommitQueue({
       ...options,
       commit: (group) =>
         this.#writer.commit(group).catch((cause: unknown) => {
-          throw logUnavailable(cause);
+          throw cause instanceof MillraceError ? cause : logUnavailable(cause);
         }),
     });
   }
 
   static async open(options: FilePartitionOptions): Promise<FilePartition> {
-    return new FilePartition(options, await recoverPartition(options.files, options.directory));
+    const { files, directory, owner, ids, clock } = options;
+    const salt = () => saltFrom(ids, clock);
+    return new FilePartition(options, await recoverPartition(files, directory, { epoch: owner.epoch, salt }));
   }
 
   /** Why the partition takes nothing and ends too early. */
@@ -57,7 +63,8 @@ export class FilePartition {
 
   /** Why an append would be rejected at once. */
   get refusal(): MillraceError | undefined {
-    return this.#removing ? logUnavailable('the stream is being removed') : this.#damage;
+    if (this.#removing) return logUnavailable('the stream is being removed');
+    return this.#writer.fenced ?? this.#damage;
   }
 
   append(records: Records, own?: AppendOptions): Promise<Appended> {
@@ -94,6 +101,7 @@ export class FilePartition {
     const { files, directory } = this.#options;
     const forgettable = this.#segments.all.slice(0, countForgettable(this.#segments.all, policy));
     for (const { path } of forgettable) {
+      await this.#writer.checkOwner();
       this.#segments.removeFirst();
       await files.unlink(path);
       await files.unlink(indexPath(path)).catch(() => undefined);
@@ -115,6 +123,7 @@ export class FilePartition {
     try {
       await this.close();
       if (this.isEmpty) return;
+      await this.#writer.checkOwner();
       await files.rmdir(directory + REMOVED);
       await files.rename(directory, directory + REMOVED);
       await files.syncDirectory(dirname(directory));

@@ -64,6 +64,8 @@ export interface PartitionState {
  * - a reader never sees a record that is not durable.
  * - `append` rejects with `log-unavailable` when it cannot write and works again by itself once it can,
  *   and with `too-busy` when more than its bound waits in memory.
+ * - `append` rejects with `fenced` once another process has taken over, and writes nothing more. What was acknowledged
+ *   before is there for that process to read; of what was under way, as after a crash, it is not known.
  */
 export interface Log {
   append(key: PartitionKey, records: Records, options?: AppendOptions): Promise<Appended>;

@@ -132,7 +132,8 @@ export class Reader {
 
   /** The index of a segment that was closed: its file if it is there and true, else made again from the segment. */
   async #loadIndex(segment: Segment): Promise<SparseIndex> {
-    const entries = await readIndexFile(this.#files, segment.path, segment.header);
+    const all = await readIndexFile(this.#files, segment.path, segment.header);
+    const entries = all.filter((entry) => entry.position < segment.bytes);
     return withFile(this.#files, segment, async (file) => {
       const index = new SparseIndex();
       const last = entries.at(-1);

@@ -2,8 +2,10 @@
 import type { Offset } from '../base/brand.ts';
 import type { FileSystem } from '../base/files.ts';
 import {
+  BLOCK_HEADER_BYTES,
   type BlockHeader,
   decodeIndex,
+  encodeBlockHeader,
   encodeSegmentHeader,
   type IndexEntry,
   SEGMENT_HEADER_BYTES,
@@ -11,8 +13,15 @@ import {
 } from './codec.ts';
 import { SparseIndex } from './sparse-index.ts';
 
+export interface SegmentName {
+  readonly baseOffset: number;
+  /** Of the owner who made it and alone writes it. */
+  readonly epoch: number;
+}
+
 export interface Segment {
   readonly path: string;
+  readonly epoch: number;
   readonly header: SegmentHeader;
   /** Durable bytes, header included. */
   bytes: number;
@@ -26,17 +35,25 @@ export interface Segment {
   index: SparseIndex | undefined;
 }
 
-export function segmentPath(directory: string, baseOffset: number): string {
-  return `${directory}/${String(baseOffset).padStart(20, '0')}.log`;
+export function segmentPath(directory: string, { baseOffset, epoch }: SegmentName): string {
+  const suffix = epoch === 0 ? '' : `-${String(epoch).padStart(16, '0')}`;
+  return `${directory}/${String(baseOffset).padStart(20, '0')}${suffix}.log`;
+}
+
+/** The inverse of the name that `segmentPath` gives; undefined for every other one. */
+export function parseSegmentName(name: string): SegmentName | undefined {
+  const match = /^(\d{20})(?:-(\d{16}))?\.log$/.exec(name);
+  return match ? { baseOffset: Number(match[1]), epoch: Number(match[2] ?? 0) } : undefined;
 }
 
 export function indexPath(path: string): string {
   return path.replace(/\.log$/, '.idx');
 }
 
-export function emptySegment(path: string, header: SegmentHeader): Segment {
+export function emptySegment(path: string, epoch: number, header: SegmentHeader): Segment {
   return {
     path,
+    epoch,
     header,
     bytes: SEGMENT_HEADER_BYTES,
     end: header.baseOffset,
@@ -46,15 +63,58 @@ export function emptySegment(path: string, header: SegmentHeader): Segment {
   };
 }
 
-/** Makes the segment durable, by content and by name. It takes the place of an empty one of the same offset. */
+/** The header of the segment after `last`, or of the one that takes its place when it is empty. */
+export function headerAfter(last: Segment | undefined, salt: number): SegmentHeader {
+  if (!last) {
+    const none = 0 as Offset;
+    return {
+      salt,
+      baseOffset: none,
+      previousBase: none,
+      previousBytes: 0,
+      payloadBefore: 0,
+      newestBeforeMs: 0,
+      previousEpoch: 0,
+    };
+  }
+  if (last.end === last.header.baseOffset) return { ...last.header, salt };
+  return {
+    salt,
+    baseOffset: last.end,
+    previousBase: last.header.baseOffset,
+    previousBytes: last.bytes,
+    payloadBefore: last.header.payloadBefore + last.payloadBytes,
+    newestBeforeMs: last.newestAtMs,
+    previousEpoch: last.epoch,
+  };
+}
+
+/** A block to begin a segment with. */
+export interface FirstBlock {
+  readonly header: BlockHeader;
+  readonly payload: Uint8Array;
+}
+
+/** Makes the segment durable, by content and by name. It takes the place of one with the same name. */
 export async function createSegment(
   files: FileSystem,
   directory: string,
+  epoch: number,
   header: SegmentHeader,
+  first?: FirstBlock,
 ): Promise<Segment> {
-  const path = segmentPath(directory, header.baseOffset);
-  await files.writeFileAtomic(path, encodeSegmentHeader(header));
-  return emptySegment(path, header);
+  const path = segmentPath(directory, { baseOffset: header.baseOffset, epoch });
+  const segment = emptySegment(path, epoch, header);
+  const start = encodeSegmentHeader(header);
+  if (!first) {
+    await files.writeFileAtomic(path, start);
+    return segment;
+  }
+  const block = [encodeBlockHeader(first.header, header.salt), first.payload];
+  await files.writeFileAtomic(path, Buffer.concat([start, ...block]));
+  const next = SEGMENT_HEADER_BYTES + BLOCK_HEADER_BYTES + first.header.payloadBytes;
+  addBlock(segment, first.header, SEGMENT_HEADER_BYTES, next);
+  return segment;
 }
 
 /** The entries of the index file that can be of this segment, in ascending order. */

@@ -1,7 +1,7 @@
 /**
  * Writes a partition, one group at a time.
  *
- *   idle ─▶ write ─▶ datasync ─▶ durable: the books are advanced ─▶ idle
+ *   idle ─▶ write ─▶ datasync ─▶ still the owner? ─▶ durable: the books are advanced ─▶ idle
  *             │          └─ failed ─▶ distrusted ─┐
  *             └─ failed ──▶ dirty ────────────────┤
  *                                                 ▼
@@ -12,21 +12,28 @@
  * records back, and again before each later write: nothing is acknowledged behind bytes that were refused. After a
  * `datasync` that failed the kernel may call pages clean that never reached the disk, so that segment is not
  * written again.
+ *
+ * Whether this process is still the owner is asked after the `datasync` and before anybody is told: whoever takes over
+ * says so before reading, so either it reads the group, or the answer is no. Then nothing is written any more; as after
+ * a crash it is not known whether the group that was under way counts.
  */
-import type { Offset } from '../base/brand.ts';
 import type { Clock } from '../base/clock.ts';
+import { MillraceError } from '../base/errors.ts';
 import type { FileSystem, OpenFile } from '../base/files.ts';
 import type { Ids } from '../base/ids.ts';
+import type { Ownership } from '../base/ownership.ts';
 import { BLOCK_HEADER_BYTES, encodeBlockHeader, type IndexEntry, SEGMENT_HEADER_BYTES } from './codec.ts';
 import type { Committed, Group } from './group.ts';
 import { IndexFile } from './index-file.ts';
-import { addBlock, createSegment, type Segment } from './segment.ts';
+import { saltFrom } from './salt.ts';
+import { addBlock, createSegment, headerAfter, type Segment } from './segment.ts';
 import type { Segments } from './segments.ts';
 
 export interface WriterOptions {
   readonly files: FileSystem;
   readonly clock: Clock;
   readonly ids: Ids;
+  readonly owner: Ownership;
   readonly directory: string;
   readonly segmentBytes: number;
 }
@@ -37,7 +44,11 @@ const OVERLAP_BYTES = 256 * 2 ** 10;
 export class Writer {
   readonly #options: WriterOptions;
   readonly #segments: Segments;
+  /** In the names of new segments. */
+  readonly #epoch: number;
   #state: 'idle' | 'dirty' | 'distrusted' = 'idle';
+  /** Why nothing is written any more: another process owns the files. */
+  #fenced: MillraceError | undefined;
   /** Open while the last segment may be written. */
   #file: OpenFile | undefined;
   #index: IndexFile | undefined;
@@ -45,13 +56,15 @@ export class Writer {
   #closed = false;
   #lastBlock: IndexEntry | undefined;
 
-  constructor(options: WriterOptions, segments: Segments) {
+  constructor(options: WriterOptions, segments: Segments, epoch: number) {
     this.#options = options;
     this.#segments = segments;
+    this.#epoch = epoch;
   }
 
   /** Resolves when the group is durable. After a rejection nothing of it will be read. */
   async commit(group: Group): Promise<Committed> {
+    if (this.#fenced) throw this.#fenced;
     await this.#repair();
     const segment = await this.#segmentFor(group.bytes + BLOCK_HEADER_BYTES);
     const file = this.#file!;
@@ -77,6 +90,8 @@ export class Writer {
       }
       this.#state = 'distrusted';
       await file.datasync();
+      this.#state = 'dirty';
+      await this.checkOwner();
       this.#state = 'idle';
     } catch (error) {
       await this.#repair().catch(() => undefined);
@@ -98,9 +113,23 @@ export class Writer {
       this.#index?.grown();
   }
 
+  get fenced(): MillraceError | undefined {
+    return this.#fenced;
+  }
+
+  /** Rejects when another process owns the files, and remembers it. */
+  async checkOwner(): Promise<void> {
+    try {
+      await this.#options.owner.check();
+    } catch (error) {
+      if (error instanceof MillraceError && error.code === 'fenced') this.#fenced = error;
+      throw error;
+    }
+  }
+
   async #repair(): Promise<void> {
     const segment = this.#segments.last;
-    if (this.#state === 'idle' || !segment) return;
+    if (this.#state === 'idle' || this.#fenced || !segment) return;
     if (this.#state === 'dirty') {
       try {
         await cut(this.#file!, segment.bytes);
@@ -112,7 +141,7 @@ export class Writer {
     }
     await this.#closeFiles();
     this.#closed = true;
-    const fresh = await this.#options.files.open(segment.path, 'update');
+    const fresh = await this.#options.files.open(segment.path, 'existing');
     try {
       await cut(fresh, segment.bytes);
     } finally {
@@ -134,30 +163,19 @@ export class Writer {
 
   async #startSegment(): Promise<Segment> {
     const { files, directory, ids, clock } = this.#options;
+    await this.checkOwner();
     await this.#closeFiles();
     this.#closed = true;
     if (!this.#segments.last) await files.mkdir(directory);
-    const baseOffset = this.#segments.end;
-    // An empty last segment is replaced, so what comes before the new one is what came before the empty one.
-    const replaced = this.#segments.last?.header.baseOffset === baseOffset ? this.#segments.last : undefined;
-    const previous = replaced ? undefined : this.#segments.last;
-    const segment = await createSegment(files, directory, {
-      salt: saltOf(ids.uuidV7(clock.now())),
-      baseOffset,
-      previousBase: replaced?.header.previousBase ?? previous?.header.baseOffset ?? (0 as Offset),
-      previousBytes: replaced?.header.previousBytes ?? previous?.bytes ?? 0,
-      payloadBefore:
-        replaced?.header.payloadBefore ??
-        (previous ? previous.header.payloadBefore + previous.payloadBytes : 0),
-      newestBeforeMs: this.#segments.last?.newestAtMs ?? 0,
-    });
+    const header = headerAfter(this.#segments.last, saltFrom(ids, clock));
+    const segment = await createSegment(files, directory, this.#epoch, header);
     this.#segments.add(segment);
     await this.#open(segment);
     return segment;
   }
 
   async #open(segment: Segment): Promise<void> {
-    this.#file = await this.#options.files.open(segment.path, 'update');
+    this.#file = await this.#options.files.open(segment.path, 'existing');
     this.#index = new IndexFile(this.#options.files, segment);
     this.#lastBlock = undefined;
     this.#closed = false;
@@ -171,7 +189,7 @@ export class Writer {
     this.#lastBlock = undefined;
     const segment = this.#segments.last;
     if (last && segment && (segment.index?.last?.position ?? -1) < last.position) segment.index?.add(last);
-    await index?.close();
+    if (!this.#fenced) await index?.close();
     await file?.close().catch(() => undefined);
   }
 
@@ -185,9 +203,4 @@ export class Writer {
 async function cut(file: OpenFile, bytes: number): Promise<void> {
   await file.truncate(bytes);
   await file.datasync();
-}
-
-/** The last bytes of a UUID version 7 are random. */
-function saltOf(id: Uint8Array): number {
-  return new DataView(id.buffer, id.byteOffset).getUint32(12);
 }

@@ -46,7 +46,7 @@ function recording(files: FileSystem, before: (call: string) => Promise<void> | 
   const recorded: FileSystem = {
     open: async (path, mode) => {
       const file = await files.open(path, mode);
-      return path.endsWith('.log') && mode === 'update' ? wrap(file) : file;
+      return path.endsWith('.log') && mode !== 'read' ? wrap(file) : file;
     },
     mkdir: (path) => files.mkdir(path),
     readdir: (path) => files.readdir(path),

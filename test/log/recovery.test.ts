@@ -11,13 +11,13 @@ import {
   writeFile,
 } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
-import { join } from 'node:path';
+import { basename, join } from 'node:path';
 import { crc32 } from 'node:zlib';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import type { PartitionKey } from '../../src/base/brand.ts';
 import { ManualClock } from '../../src/base/clock.ts';
 import type { MillraceError } from '../../src/base/errors.ts';
-import { type FileSystem, nodeFiles } from '../../src/base/files.ts';
+import { type FileSystem, nodeFiles, replaceFile } from '../../src/base/files.ts';
 import { countingIds } from '../../src/base/ids.ts';
 import { type Log, openFileLog } from '../../src/log/index.ts';
 import { at, KEY, linesFrom, linesOf, records, START_MS } from './support.ts';
@@ -74,18 +74,27 @@ async function forgetIndex(): Promise<void> {
   for (const path of await pathsOf('.idx')) await rm(path);
 }
 
+/** A partition with one segment of these bytes and nothing else, as a process that was killed leaves it. */
+async function leave(path: string, bytes: Uint8Array): Promise<void> {
+  for (const name of await readdir(folder())) await rm(join(folder(), name));
+  await writeFile(path, bytes);
+}
+
+/** What `write` has left in the first segment, and how much of it comes before the last block. */
+async function segmentOf(...groups: string[][]): Promise<{ path: string; bytes: Buffer; whole: number }> {
+  await write(...groups);
+  const [path] = (await pathsOf('.log')) as [string];
+  const bytes = await readFile(path);
+  const last = groups.at(-1)!.join('\n').length + 1;
+  return { path, bytes, whole: bytes.byteLength - last - BLOCK_HEADER_BYTES };
+}
+
 describe('a torn tail', () => {
-  it('is cut wherever it is torn, and the next record takes its place', async () => {
-    await write(['whole']);
-    const [path] = (await pathsOf('.log')) as [string];
-    const whole = (await stat(path)).size;
-    await write(['torn', 'record']);
-    const bytes = await readFile(path);
+  it('does not count wherever it is torn, and the next record takes its place', async () => {
+    const { path, bytes, whole } = await segmentOf(['whole'], ['torn', 'record']);
     for (let size = whole; size < bytes.byteLength; size += 3) {
-      await writeFile(path, bytes.subarray(0, size));
-      await forgetIndex();
+      await leave(path, bytes.subarray(0, size));
       const log = await openLog();
-      expect((await stat(path)).size).toBe(whole);
       expect(await linesFrom(log, 0)).toEqual(['whole']);
       expect(await log.append(KEY, records('next'))).toMatchObject({ baseOffset: 1 });
       await log.close();
@@ -96,16 +105,11 @@ describe('a torn tail', () => {
     expect(damages).toEqual([]);
   });
 
-  it('is cut when any byte of it is not what was written', async () => {
-    await write(['whole']);
-    const [path] = (await pathsOf('.log')) as [string];
-    const whole = (await stat(path)).size;
-    await write(['torn']);
-    const bytes = await readFile(path);
+  it('does not count when any byte of it is not what was written', async () => {
+    const { path, bytes, whole } = await segmentOf(['whole'], ['torn']);
     for (let position = whole; position < bytes.byteLength; position += 3) {
-      await writeFile(path, bytes);
+      await leave(path, bytes);
       await flip(path, position);
-      await forgetIndex();
       const log = await openLog();
       expect(await linesFrom(log, 0)).toEqual(['whole']);
       await log.close();
@@ -113,29 +117,28 @@ describe('a torn tail', () => {
     expect(damages).toEqual([]);
   });
 
-  it('is cut when it is rubbish or zeros, or looks like a block that a sender made up', async () => {
-    await write(['whole']);
-    const [path] = (await pathsOf('.log')) as [string];
-    const whole = (await stat(path)).size;
+  it('does not count when it is rubbish or zeros, or looks like a block that a sender made up', async () => {
+    const { path, bytes } = await segmentOf(['first'], ['whole']);
     const made = Buffer.concat([
       Buffer.alloc(100, 'x'),
-      (await readFile(path)).subarray(SEGMENT_HEADER_BYTES, SEGMENT_HEADER_BYTES + 4),
+      bytes.subarray(SEGMENT_HEADER_BYTES, SEGMENT_HEADER_BYTES + 4),
       Buffer.alloc(100, 1),
     ]);
     for (const rubbish of [Buffer.alloc(10_000), Buffer.alloc(300_000, 'MLB1'), made]) {
-      await appendFile(path, rubbish);
-      await forgetIndex();
-      const log = await openLog();
-      expect(await linesFrom(log, 0)).toEqual(['whole']);
-      expect((await stat(path)).size).toBe(whole);
-      await log.close();
+      await leave(path, Buffer.concat([bytes, rubbish]));
+      for (const more of [[], ['more'], ['more', 'more']]) {
+        const log = await openLog();
+        expect(await linesFrom(log, 0)).toEqual(['first', 'whole', ...more]);
+        await log.append(KEY, records('more'));
+        await log.close();
+      }
     }
     expect(damages).toEqual([]);
   });
 
-  it('that is whole after all is kept, and is made durable before anybody reads it', async () => {
-    await write(['first'], ['second']);
-    await forgetIndex();
+  it('that is whole after all is written again, durably, where nobody else writes, and the rest is left alone', async () => {
+    const { path, bytes, whole } = await segmentOf(['first'], ['second']);
+    await leave(path, bytes);
     const calls: string[] = [];
     const log = await openLog({
       ...nodeFiles,
@@ -143,7 +146,8 @@ describe('a torn tail', () => {
         const file = await nodeFiles.open(path, mode);
         return {
           writev: async (chunks, position) => {
-            calls.push(`write ${chunks.reduce((sum, chunk) => sum + chunk.byteLength, 0)} at ${position}`);
+            const size = chunks.reduce((sum, chunk) => sum + chunk.byteLength, 0);
+            calls.push(`${mode} ${basename(path)}: ${size} at ${position}`);
             await file.writev(chunks, position);
           },
           datasync: async () => {
@@ -156,10 +160,14 @@ describe('a torn tail', () => {
           close: () => file.close(),
         };
       },
+      writeFileAtomic(to, content) {
+        return replaceFile(this, to, content);
+      },
     });
-    const second = SEGMENT_HEADER_BYTES + BLOCK_HEADER_BYTES + 6;
-    expect(calls).toEqual([`write ${BLOCK_HEADER_BYTES + 7} at ${second}`, 'datasync']);
+    const size = SEGMENT_HEADER_BYTES + bytes.byteLength - whole;
+    expect(calls).toEqual([`create 00000000000000000001.log.new: ${size} at 0`, 'datasync']);
     expect(await linesFrom(log, 0)).toEqual(['first', 'second']);
+    expect(await readFile(path)).toEqual(bytes);
     await log.close();
   });
 
@@ -256,7 +264,7 @@ describe('damage', () => {
     }
   });
 
-  it('is a closed segment that is missing, cut, longer, or without its header', async () => {
+  it('is a closed segment that is missing, cut, or without its header; a longer one is read as far as it counts', async () => {
     const log = await openLog(nodeFiles, 200);
     for (let i = 0; i < 5; i += 1) await log.append(KEY, records(`${i} ${'x'.repeat(100)}`));
     await log.close();
@@ -266,7 +274,6 @@ describe('damage', () => {
     const harms: [() => Promise<unknown>, number, RegExp][] = [
       [() => rm(paths[2]!), 1, /00003\.log is damaged at byte 0: the segment with offset 2/],
       [() => truncate(paths[2]!, 100), 2, /00002\.log is damaged at byte 100: it should have/],
-      [() => appendFile(paths[2]!, 'x'), 2, /00002\.log is damaged at byte \d+: it should have/],
       [() => flip(paths[2]!, 20), 1, /00002\.log is damaged at byte 0: it does not begin/],
     ];
     for (const [harm, kept, message] of harms) {
@@ -280,6 +287,7 @@ describe('damage', () => {
       await writeFile(paths[2]!, third);
     }
     damages = [];
+    await appendFile(paths[2]!, third.subarray(SEGMENT_HEADER_BYTES));
     const healed = await openLog();
     expect(damages).toEqual([]);
     expect((await linesFrom(healed, 0)).length).toBe(5);
