@@ -2,5 +2,30 @@ export { type ChdbOptions, openChdb } from './chdb.ts';
 export * from './layout.ts';
 export { countOutcomes, type OutcomeCounts } from './outcomes.ts';
 export type * from './port.ts';
+export {
+  addSums,
+  CHUNK_EVENTS_MAX,
+  type Chunk,
+  cutChunks,
+  differences,
+  type OffsetRanges,
+  type TierSums,
+} from './rollup-fill.ts';
+export {
+  carryOutSwap,
+  copyPartition,
+  type Durable,
+  dropOldTables,
+  dropPartition,
+  dropShadows,
+  dropStrayShadows,
+  makeShadow,
+  prepareSwap,
+  type SwapJournal,
+  type SwapPair,
+  shadowOf,
+  swapSteps,
+  tableUuids,
+} from './shadow.ts';
 export { quoteIdentifier, quoteText } from './sql.ts';
-export { markRow, rollupDelta, rollupMarks, StoreTables } from './tables.ts';
+export { createRollupTable, markRow, rollupDelta, rollupMarks, StoreTables } from './tables.ts';
