@@ -7,8 +7,7 @@ import { DEFAULT_TENANT } from './base/brand.ts';
 import { type Clock, systemClock } from './base/clock.ts';
 import { type FileSystem, nodeFiles } from './base/files.ts';
 import { type Ids, systemIds } from './base/ids.ts';
-import { unowned } from './base/ownership.ts';
-import { openCatalog } from './catalog/index.ts';
+import { type OwnedDirectory, openCatalog, takeOwnership, watchOwnership } from './catalog/index.ts';
 import { createCollect, limitsOf } from './collect/index.ts';
 import type { Settings } from './config.ts';
 import { createIngest, DEDUP_MEMORY_DEFAULT, DedupMemory, engineStore } from './ingest/index.ts';
@@ -36,32 +35,48 @@ export interface Millrace {
   readonly url: string;
   /** Only when the key was generated at this start: it is shown once and kept as a hash. */
   readonly adminKey: string | undefined;
+  /** Aborted with the error `fenced` when another process has taken over the data directory: close, and end with it. */
+  readonly lost: AbortSignal;
   /** Stops taking requests, flushes the log, ends ingest. No accepted event waits in memory afterwards. */
   close(): Promise<void>;
 }
 
 export async function startMillrace(options: StartOptions): Promise<Millrace> {
+  const { MILLRACE_DATA } = options.settings;
+  const directory = isAbsolute(MILLRACE_DATA) ? MILLRACE_DATA : resolve(MILLRACE_DATA);
+  // Before anything in the directory is read or written.
+  const owner = await takeOwnership({ directory, clock: options.clock ?? systemClock });
+  try {
+    return await startOwned(options, directory, owner);
+  } catch (error) {
+    await owner.release();
+    throw error;
+  }
+}
+
+async function startOwned(
+  options: StartOptions,
+  directory: string,
+  owner: OwnedDirectory,
+): Promise<Millrace> {
   const { settings } = options;
   const clock = options.clock ?? systemClock;
   const ids = options.ids ?? systemIds;
   const files = options.files ?? nodeFiles;
   const logger = options.logger ?? pino({ level: settings.MILLRACE_LOG_LEVEL }, pino.destination(2));
-  const directory = isAbsolute(settings.MILLRACE_DATA)
-    ? settings.MILLRACE_DATA
-    : resolve(settings.MILLRACE_DATA);
   await files.mkdir(`${directory}/scratch`);
 
-  // The engine's own lock on its directory keeps a second process out, so it is opened first.
   const engine = openChdb({
     directory: `${directory}/store`,
     querySecondsMax: settings.MILLRACE_QUERY_SECONDS_MAX,
   });
-  const catalog = openCatalog(`${directory}/catalog.sqlite`, clock);
+  const catalog = openCatalog(`${directory}/catalog.sqlite`, clock, owner);
   const log = await openFileLog({
     directory: `${directory}/log`,
     files,
     clock,
     ids,
+    owner,
     lingerMs: settings.MILLRACE_LINGER_MS,
     onDamage: (error) =>
       logger.error(
@@ -80,7 +95,7 @@ export async function startMillrace(options: StartOptions): Promise<Millrace> {
     }),
     files,
     clock,
-    owner: unowned,
+    owner,
     directory,
     onFailure: (error, where) =>
       logger.error({ err: error, ...where }, 'a batch could not be applied; trying again'),
@@ -133,10 +148,13 @@ export async function startMillrace(options: StartOptions): Promise<Millrace> {
     await registry.put(DEFAULT_TENANT, 'rollup', name, document, { author: 'project' });
   }
   const url = await server.listen();
+  const unwatch = watchOwnership(owner, clock);
+  owner.lost.addEventListener('abort', () => logger.fatal({ err: owner.lost.reason }, 'fenced'));
 
   return {
     url,
     adminKey: admin.generated,
+    lost: owner.lost,
     close: async () => {
       await server.close();
       await log.close();
@@ -145,6 +163,8 @@ export async function startMillrace(options: StartOptions): Promise<Millrace> {
       await Promise.all([runs.stop(), ingest.stop()]);
       await engine.close();
       catalog.close();
+      unwatch();
+      await owner.release();
     },
   };
 }

@@ -9,6 +9,7 @@ export {
   sealedTo,
   unseal,
 } from './ledger.ts';
+export { type OwnedDirectory, type OwnershipOptions, takeOwnership, watchOwnership } from './ownership.ts';
 export type { Catalog, Definition, Versioned } from './port.ts';
 export { refuseUnlessVersion } from './precondition.ts';
 export {

@@ -84,6 +84,21 @@ export async function takeOwnership(options: OwnershipOptions): Promise<OwnedDir
   }
 }
 
+const WATCH_MS = 1_000;
+
+/** Checks once a second, so that a process that writes nothing notices too; `lost` tells. Returns the way to stop. */
+export function watchOwnership(owner: OwnedDirectory, clock: Clock): () => void {
+  const ended = new AbortController();
+  const watch = async (): Promise<void> => {
+    while (!ended.signal.aborted && !owner.lost.aborted) {
+      await clock.sleep(WATCH_MS, ended.signal);
+      if (!ended.signal.aborted) await owner.check().catch(() => undefined);
+    }
+  };
+  void watch();
+  return () => ended.abort();
+}
+
 class FileOwnership implements OwnedDirectory {
   readonly epoch: number;
   readonly #directory: string;

@@ -1,9 +1,11 @@
 import Database from 'libsql';
 import type { TenantId } from '../base/brand.ts';
 import type { Clock } from '../base/clock.ts';
+import { type Ownership, unowned } from '../base/ownership.ts';
 import { parseRollup, parseStream, toDocument } from '../define/index.ts';
 import type { RollupDefinition, StreamDefinition } from '../define/model.ts';
 import { ledgerRecords } from './ledger.ts';
+import { fenceCatalog } from './fence.ts';
 import { migrate } from './migrations.ts';
 import type { Catalog, Definition, Versioned } from './port.ts';
 import { refuseUnlessVersion } from './precondition.ts';
@@ -32,12 +34,13 @@ interface Standing {
  * @example
  * const catalog = openCatalog('/var/lib/millrace/catalog.db', systemClock);
  */
-export function openCatalog(path: string, clock: Clock): Catalog {
+export function openCatalog(path: string, clock: Clock, owner: Pick<Ownership, 'epoch'> = unowned): Catalog {
   const database = new Database(path);
   // FULL makes each commit wait for the disk: an acknowledged change survives a power cut.
   database.pragma('journal_mode = WAL');
   database.pragma('synchronous = FULL');
   migrate(database, path);
+  fenceCatalog(database, owner.epoch);
 
   const newest = database.prepare(
     'SELECT name, version, document, updated_at_ms, removed FROM definitions WHERE tenant = ? AND kind = ? AND name = ? ORDER BY version DESC LIMIT 1',

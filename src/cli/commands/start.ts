@@ -2,6 +2,7 @@ import { resolve } from 'node:path';
 import type { Command } from 'commander';
 import { readSettings, SETTING_DEFAULTS, type SettingName } from '../../config.ts';
 import { loadProject } from '../../define/load.ts';
+import type { Millrace } from '../../millrace.ts';
 import { plainCommand } from '../connect.ts';
 import { Failure, type Io } from '../io.ts';
 
@@ -41,39 +42,48 @@ $ MILLRACE_ADMIN_KEY=… millrace start`;
       io.stdout.write(`Millrace is ready at ${server.url}\n`);
       if (key !== undefined) io.stdout.write(`Key (shown only now; keep it): ${key}\n`);
     }
-    await stopped(io, server.close);
+    await stopped(io, server);
   });
 }
 
-/** Resolves when the server has ended after a signal. A second signal, or ten seconds, cut it short. */
-function stopped(io: Io, close: () => Promise<void>): Promise<void> {
+/**
+ * Resolves when the server has ended after a signal. A second signal, or ten seconds, cut it short. Rejects when it has
+ * ended because another process took over its data directory.
+ */
+function stopped(io: Io, { close, lost }: Pick<Millrace, 'close' | 'lost'>): Promise<void> {
   return new Promise((resolve, reject) => {
     let signals = 0;
     const ended = new AbortController();
-    const forget = io.onSignal(() => {
-      signals += 1;
-      const cut = (words: string) => {
-        if (ended.signal.aborted) return;
-        ended.abort();
-        forget();
+    const end = (then: () => void): void => {
+      if (ended.signal.aborted) return;
+      ended.abort();
+      forget();
+      lost.removeEventListener('abort', takenOver);
+      then();
+    };
+    const cut = (words: string) =>
+      end(() =>
         reject(
           new Failure(`${words}; what was accepted is in the log and will be applied at the next start.`),
-        );
-      };
-      if (signals > 1) return cut('stopped at the second signal');
+        ),
+      );
+    const stop = (then: () => void): void => {
       void io.clock.sleep(CLOSE_MS_MAX, ended.signal).then(() => cut('stopping took too long'));
       close().then(
-        () => {
-          ended.abort();
-          forget();
-          resolve();
-        },
-        (error: unknown) => {
-          ended.abort();
-          forget();
-          reject(error);
-        },
+        () => end(then),
+        (error: unknown) => end(() => reject(error)),
       );
+    };
+    const takenOver = (): void => {
+      signals += 1;
+      if (signals === 1) stop(() => reject(lost.reason));
+    };
+    const forget = io.onSignal(() => {
+      signals += 1;
+      if (signals > 1) return cut('stopped at the second signal');
+      stop(resolve);
     });
+    if (lost.aborted) takenOver();
+    else lost.addEventListener('abort', takenOver);
   });
 }
