@@ -67,8 +67,8 @@ export type ForgettingTable = 'events' | 'quarantine' | 'discarded';
 /** What an implementor owes: a write is durable when it returns, and whole. */
 export interface LedgerRecords {
   /**
-   * Changes when the stream's rows are cleared, so that what was found out about a stream that is gone is not
-   * written for the next one of its name.
+   * Changes when the stream's rows are cleared or marked stale: what was found out before is not written any more,
+   * neither for the next stream of this name nor over the mark.
    */
   epoch(tenant: TenantId, stream: string): number;
   /** Writes rows, each in the place of the one that begins at the same moment. False: the epoch has passed. */
@@ -148,7 +148,10 @@ type Raw = Readonly<Record<string, Cell>>;
 
 export function ledgerRecords(database: Database): LedgerRecords {
   const epochs = new Map<string, number>();
-  const epochOf = (tenant: TenantId, stream: string): string => JSON.stringify([tenant, stream]);
+  const epochName = (tenant: TenantId, stream: string): string => JSON.stringify([tenant, stream]);
+  const epochOf = (tenant: TenantId, stream: string): number => epochs.get(epochName(tenant, stream)) ?? 0;
+  const nextEpoch = (tenant: TenantId, stream: string): void =>
+    void epochs.set(epochName(tenant, stream), epochOf(tenant, stream) + 1);
   const put = database.prepare(
     `INSERT OR REPLACE INTO ledger (tenant, stream, partition, start_ms, width_ms, from_offset, to_offset, hash, stored,
        duplicates, quarantined, late_dropped, missing, extra, balanced, acknowledged, stale, checked_at_ms)
@@ -194,10 +197,10 @@ export function ledgerRecords(database: Database): LedgerRecords {
   };
 
   return {
-    epoch: (tenant, stream) => epochs.get(epochOf(tenant, stream)) ?? 0,
+    epoch: epochOf,
 
     record(tenant, stream, written, epoch) {
-      if ((epochs.get(epochOf(tenant, stream)) ?? 0) !== epoch) return false;
+      if (epochOf(tenant, stream) !== epoch) return false;
       if (written.length > 0) {
         database
           .transaction(() => {
@@ -236,6 +239,7 @@ export function ledgerRecords(database: Database): LedgerRecords {
       const { where, values } = conditions(tenant, stream, range);
       const change = as === 'stale' ? 'stale = 1' : 'acknowledged = 1';
       const which = as === 'stale' ? '' : ' AND balanced = 0';
+      nextEpoch(tenant, stream);
       return database.prepare(`UPDATE ledger SET ${change} WHERE ${where}${which}`).run(...values).changes;
     },
 
@@ -268,8 +272,7 @@ export function ledgerRecords(database: Database): LedgerRecords {
     setForgottenBefore: (tenant, stream, table, beforeMs) => void forget.run(tenant, stream, table, beforeMs),
 
     clear(tenant, stream) {
-      const name = epochOf(tenant, stream);
-      epochs.set(name, (epochs.get(name) ?? 0) + 1);
+      nextEpoch(tenant, stream);
       for (const table of ['ledger', 'ledger_forgotten'])
         database.prepare(`DELETE FROM ${table} WHERE tenant = ? AND stream = ?`).run(tenant, stream);
     },
