@@ -67,6 +67,7 @@ const server = await createServer({
   stats: absent<ServeDeps['stats']>('stats'),
   events: absent<ServeDeps['events']>('the listing of events'),
   quarantine: absent<ServeDeps['quarantine']>('the quarantine'),
+  quarantineReplay: absent<ServeDeps['quarantineReplay']>('the quarantine'),
   log,
   ingest,
   engine: { ...absent<ServeDeps['engine']>('the engine'), rows: () => Promise.resolve([]) },

@@ -13,6 +13,7 @@ import type { Settings } from './config.ts';
 import { createIngest, DEDUP_MEMORY_DEFAULT, DedupMemory, engineStore } from './ingest/index.ts';
 import { startRetention } from './ingest/retention.ts';
 import { openFileLog } from './log/index.ts';
+import { createQuarantineReplay } from './quarantine/index.ts';
 import { createRegistry, type ProjectDocuments } from './registry/index.ts';
 import { createRuns } from './runs/index.ts';
 import { createServer } from './serve/index.ts';
@@ -84,13 +85,12 @@ async function startOwned(
         'a partition of the log is damaged; it takes nothing until it is restored',
       ),
   });
+  const area = { engine, files, directory: `${directory}/scratch` };
   const ingest = createIngest({
     catalog,
     log,
     store: engineStore({
-      engine,
-      files,
-      directory: `${directory}/scratch`,
+      ...area,
       memory: new DedupMemory({ bytesMax: DEDUP_MEMORY_DEFAULT }),
     }),
     files,
@@ -102,7 +102,11 @@ async function startOwned(
   });
   const schema = new StoreTables(engine);
   const runs = createRuns({ catalog, clock, ids, logger });
-  const registry = createRegistry({ catalog, schema, ingest, log });
+  const registry = createRegistry({ catalog, schema, ingest, log, runs });
+  const quarantineReplay = createQuarantineReplay({
+    ...{ catalog, log, ingest, area, clock, ids, runs },
+    eventBytesMax: settings.MILLRACE_EVENT_BYTES_MAX,
+  });
   for (const stream of catalog.streams(DEFAULT_TENANT)) {
     await schema.createStream(DEFAULT_TENANT, stream.definition);
     await ingest.begin(DEFAULT_TENANT, stream.definition);
@@ -131,6 +135,7 @@ async function startOwned(
     stats,
     events,
     quarantine,
+    quarantineReplay,
     log,
     ingest,
     engine,

@@ -2,6 +2,7 @@
 import type { PartitionKey } from '../base/brand.ts';
 import type { Clock } from '../base/clock.ts';
 import { MillraceError } from '../base/errors.ts';
+import { formatReceipt } from '../base/receipt.ts';
 import type { Ingest, Outcome } from '../ingest/port.ts';
 import type { Appended, Log, Records } from '../log/port.ts';
 
@@ -69,6 +70,17 @@ export async function storedOutcome(
     'The events are accepted and durable, but not stored yet; they will be. Do not send them again unless they carry ids.',
     { retryAfterSeconds: 5 },
   );
+}
+
+/** Names where the records lie, by which their fate can be asked for later. */
+export function receiptOf(groups: readonly AppendedGroup[]): { readonly batch?: string } {
+  if (groups.length === 0) return {};
+  const parts = groups.map(({ key, appended }) => ({
+    partition: key.partition,
+    from: appended.baseOffset,
+    count: appended.count,
+  }));
+  return { batch: formatReceipt(parts.sort((a, b) => a.partition - b.partition)) };
 }
 
 const NOTHING: Outcome = { stored: 0, duplicates: 0, quarantined: 0, lateDropped: 0, late: 0 };

@@ -5,7 +5,7 @@ import type { Catalog } from '../catalog/port.ts';
 import type { StreamDefinition } from '../define/model.ts';
 import type { Ingest } from '../ingest/port.ts';
 import type { Log } from '../log/port.ts';
-import { appendAll, type Group, storedOutcome } from './append.ts';
+import { appendAll, type Group, receiptOf, storedOutcome } from './append.ts';
 import { type Backlog, refuseWhenAllBehind, refuseWhenBehind } from './backlog.ts';
 import { Deadlines } from './deadlines.ts';
 import { decoderFor } from './decode.ts';
@@ -101,7 +101,8 @@ class Collector implements Collect {
       }
       const appended = await appendAll(this.#parts.log, groups);
       lease.release();
-      if (request.ack === 'durable') return answerOf(framed);
+      const answer = { ...answerOf(framed), ...receiptOf(appended) };
+      if (request.ack === 'durable') return answer;
       const { ingest, clock, limits } = this.#parts;
       const { stored, duplicates, quarantined, late } = await storedOutcome(
         ingest,
@@ -109,7 +110,7 @@ class Collector implements Collect {
         limits.storedTimeoutMs,
         appended,
       );
-      return { ...answerOf(framed), stored, duplicates, quarantined, late };
+      return { ...answer, stored, duplicates, quarantined, late };
     } finally {
       if (!handedOver) lease.release();
     }

@@ -1,6 +1,7 @@
 /** The way in: bodies become records of the log. */
 export { type CollectParts, createCollect } from './collect.ts';
 export { limitsOf } from './limits.ts';
+export { partitionOf } from './partition.ts';
 export type {
   Ack,
   Collect,

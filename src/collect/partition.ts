@@ -45,7 +45,9 @@ function* linesOf(records: Records): Generator<{ source: Buffer; start: number; 
   }
 }
 
-function partitionOf(stream: StreamDefinition, line: string, turn: number): number {
+/** The partition of one line. `turn` is the partition of events without a key. */
+export function partitionOf(stream: StreamDefinition, line: string, turn: number): number {
+  if (stream.partitions <= 1) return 0;
   let event: unknown;
   try {
     event = JSON.parse(line);

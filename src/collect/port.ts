@@ -34,6 +34,8 @@ export interface CollectAnswer {
   readonly duplicates?: number;
   readonly quarantined?: number;
   readonly late?: number;
+  /** A receipt: where the records lie in the log. Absent with `ack=none`, and when nothing was taken. */
+  readonly batch?: string;
 }
 
 export interface CollectLimits {

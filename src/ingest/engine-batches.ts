@@ -14,6 +14,7 @@ import { countRange } from './range.ts';
 import {
   clearStage,
   createStage,
+  dropStage,
   fillStage,
   measureStage,
   readStage,
@@ -96,6 +97,14 @@ export class EngineBatches implements BatchStore<StagedInEngine> {
     });
     const mark = marks.find((one) => Number(one.partition) === key.partition);
     return mark !== undefined && Number(mark.applied) >= to;
+  }
+
+  /** Removes the staging tables. */
+  async close(): Promise<void> {
+    for (const slot of this.#free) {
+      if (slot.table !== undefined) await dropStage(this.#area, slot.table);
+      slot.table = undefined;
+    }
   }
 
   /** What cannot be cleared now is harmless: the table is made anew for the next batch. */

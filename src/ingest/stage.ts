@@ -45,6 +45,10 @@ export function clearStage(area: StageArea, table: string): Promise<void> {
   return area.engine.execute({ text: `TRUNCATE TABLE ${table}` });
 }
 
+export function dropStage(area: StageArea, table: string): Promise<void> {
+  return area.engine.execute({ text: `DROP TABLE IF EXISTS ${table}` });
+}
+
 /** A file for the engine to read; it need not survive anything. */
 async function writeScratch(area: StageArea, path: string, chunks: readonly Uint8Array[]): Promise<void> {
   const file = await area.files.open(path, 'create');

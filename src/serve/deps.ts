@@ -7,6 +7,7 @@ import type { Collect } from '../collect/port.ts';
 import type { Settings } from '../config.ts';
 import type { Ingest } from '../ingest/port.ts';
 import type { Log } from '../log/port.ts';
+import type { QuarantineReplay } from '../quarantine/port.ts';
 import type { Registry } from '../registry/port.ts';
 import type { Runs } from '../runs/port.ts';
 import type { Events, Quarantine, Stats } from '../stats/port.ts';
@@ -21,6 +22,7 @@ export interface ServeDeps {
   readonly stats: Stats;
   readonly events: Events;
   readonly quarantine: Quarantine;
+  readonly quarantineReplay: QuarantineReplay;
   readonly log: Log;
   readonly ingest: Pick<Ingest, 'state' | 'applied'>;
   readonly engine: Pick<Engine, 'rows' | 'query'>;

@@ -80,8 +80,8 @@ function accept(
   last: boolean,
 ): void {
   // Fields in the order of the contract, whatever else the answer carries.
-  const { accepted, rejected, errors, stored, duplicates, quarantined, late } = answer;
-  const body = JSON.stringify({ accepted, rejected, errors, stored, duplicates, quarantined, late });
+  const { accepted, rejected, errors, stored, duplicates, quarantined, late, batch } = answer;
+  const body = JSON.stringify({ accepted, rejected, errors, stored, duplicates, quarantined, late, batch });
   if (last) response.shouldKeepAlive = false;
   response.writeHead(status, {
     'content-type': 'application/json; charset=utf-8',

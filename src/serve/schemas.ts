@@ -204,7 +204,17 @@ export const eventsAnswer = z.object({ events: z.array(document), next_cursor: z
   ],
 });
 
-export const quarantineQuery = z.strictObject({ limit: limit(1_000), cursor, reason: text.optional() });
+export const quarantineQuery = z.strictObject({
+  limit: limit(1_000),
+  cursor,
+  ...fromTo,
+  reason: text.optional().describe('Only those with this reason.'),
+  field: text.optional().describe('Only those where this field is at fault.'),
+  state: z
+    .enum(['waiting', 'replayed', 'all'])
+    .optional()
+    .describe('waiting (default): those that were not replayed.'),
+});
 export const quarantineAnswer = z
   .object({
     quarantined: z.array(document),
@@ -214,7 +224,7 @@ export const quarantineAnswer = z
   .meta({
     examples: [
       {
-        quarantined: [{ _offset: 3, reason: 'wrong-type', field: 'seconds', line: '{"seconds":"x"}' }],
+        quarantined: [{ _offset: 3, reason: 'wrong-type', field: 'seconds', line: '{"seconds":"x"}', replayed: false }],
         reasons: [{ reason: 'wrong-type', count: 1 }],
         next_cursor: null,
       },
@@ -232,10 +242,14 @@ const taken = {
   accepted: whole,
   rejected: whole,
   errors: rejected.describe('The first 100 rejected events.'),
+  batch: z
+    .string()
+    .optional()
+    .describe('A receipt: what became of these events is told by `GET …/ledger?batch=RECEIPT`. Not with ack=none.'),
 };
 export const collectAnswer = z
   .object(taken)
-  .meta({ id: 'Accepted', examples: [{ accepted: 2, rejected: 0, errors: [] }] });
+  .meta({ id: 'Accepted', examples: [{ accepted: 2, rejected: 0, errors: [], batch: '0-1234-2' }] });
 export const storedAnswer = z
   .object({ ...taken, stored: whole, duplicates: whole, quarantined: whole, late: whole })
   .meta({
@@ -316,6 +330,55 @@ export const runAnswer = z
     ],
   });
 export const runsAnswer = z.object({ runs: z.array(runAnswer) });
+
+export const waitQuery = z.strictObject({
+  wait: z.coerce
+    .number()
+    .min(0)
+    .max(60)
+    .default(10)
+    .describe('Seconds to wait for the end of the run: 200 when it has ended, 202 when it goes on.'),
+});
+export const quarantineReplayRequest = z
+  .strictObject({
+    reason: text.optional().describe('Only records with this reason.'),
+    field: text.optional().describe('Only records where this field is at fault.'),
+    from: fromTo.from,
+    to: fromTo.to,
+    fix: text
+      .optional()
+      .describe(
+        "An expression in the dialect of ClickHouse that makes the line to be stored from `line`; also `reason`, `field`, `_id`, `_received`. Absent: the line as it was sent.",
+      ),
+    dry_run: z.boolean().default(false).describe('Only tell what would happen.'),
+  })
+  .meta({
+    examples: [
+      { reason: 'must be a number', dry_run: true },
+      { field: 'currency', fix: `JSONMergePatch(line, '{"currency":"EUR"}')` },
+    ],
+  });
+export const quarantineForecast = z
+  .object({
+    dry_run: z.literal(true),
+    candidates: whole.describe('Records that wait and fit the request.'),
+    examined: whole.describe('How many of them were tried, the oldest first.'),
+    would_store: whole,
+    still_bad: z.array(z.object({ reason: z.string(), field: z.string(), count: whole })),
+    sample: z.array(z.object({ line: z.string(), fixed: z.string(), problem: z.string().nullable() })),
+  })
+  .meta({
+    examples: [
+      {
+        dry_run: true,
+        candidates: 1,
+        examined: 1,
+        would_store: 1,
+        still_bad: [],
+        sample: [{ line: '{"seconds":"1,5"}', fixed: '{"seconds":"1.5"}', problem: null }],
+      },
+    ],
+  });
 
 /** The problems that a route can answer with, for the document. */
 export function problems(...codes: readonly ErrorCode[]): Record<number, typeof problem> {

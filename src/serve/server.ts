@@ -28,6 +28,7 @@ import { definitionRoutes } from './routes/definitions.ts';
 import { liveRoutes } from './routes/live.ts';
 import { numberRoutes } from './routes/numbers.ts';
 import { openRoutes } from './routes/open.ts';
+import { quarantineRoutes } from './routes/quarantine.ts';
 import { runRoutes } from './routes/runs.ts';
 import { sqlRoutes } from './routes/sql.ts';
 import { StreamStates } from './stream-states.ts';
@@ -158,6 +159,7 @@ export async function createServer(deps: ServeDeps): Promise<MillraceServer> {
     const guarded = scope as unknown as App;
     definitionRoutes(guarded, context);
     numberRoutes(guarded, context);
+    quarantineRoutes(guarded, context);
     liveRoutes(guarded, context);
     sqlRoutes(guarded, context);
     runRoutes(guarded, context);

@@ -1,4 +1,5 @@
 export { createEvents, type ListingOptions } from './events.ts';
+export { parseTime } from './parse.ts';
 export type * from './port.ts';
 export { createQuarantine } from './quarantine.ts';
 export { createStats, type StatsOptions } from './stats.ts';

@@ -109,6 +109,8 @@ export interface Events {
 export interface QuarantineRequest extends Page {
   readonly reason?: string;
   readonly field?: string;
+  /** `waiting` (the default): those that were not replayed. */
+  readonly state?: 'waiting' | 'replayed' | 'all';
 }
 
 export interface QuarantinedRecord {
@@ -121,6 +123,8 @@ export interface QuarantinedRecord {
   readonly field: string;
   /** The line as it was sent; bytes that are not UTF-8 are shown as U+FFFD. */
   readonly line: string;
+  /** It was appended to the log again; its copy counts. */
+  readonly replayed: boolean;
 }
 
 export interface QuarantineAnswer {

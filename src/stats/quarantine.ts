@@ -1,6 +1,6 @@
 /** What could not be stored, and why. */
 import type { Issue } from '../base/errors.ts';
-import { quarantineTable } from '../store/index.ts';
+import { quarantineTable, replayedTable } from '../store/index.ts';
 import { behind, encodeCursor } from './cursor.ts';
 import type { ListingOptions } from './events.ts';
 import { parsePage } from './listing.ts';
@@ -19,6 +19,7 @@ interface Row {
   readonly reason: string;
   readonly field: string;
   readonly line: string;
+  readonly replayed: boolean;
 }
 
 export function createQuarantine({ engine, catalog, clock }: ListingOptions): Quarantine {
@@ -38,13 +39,16 @@ export function createQuarantine({ engine, catalog, clock }: ListingOptions): Qu
       if (page.fromMs !== undefined) filters.push(`_received >= ${moment(page.fromMs)}`);
       if (page.toMs !== undefined) filters.push(`_received < ${moment(page.toMs)}`);
       const counted = { ...parameters.values };
+      const replayed = `(_partition, _offset) IN (SELECT _partition, _offset FROM ${replayedTable(tenant, stream.name)})`;
+      const state = request.state ?? 'waiting';
+      if (state !== 'all') filters.push(state === 'waiting' ? `NOT ${replayed}` : replayed);
       const all = whereOf(filters);
       if (page.after) filters.push(behind(page.after, '_received', parameters));
       const limits = signal ? { signal } : {};
       const [rows, reasons] = await Promise.all([
         engine.rows<Row>(
           {
-            text: `SELECT _partition AS partition, toString(_offset) AS offset, toString(toUnixTimestamp64Milli(_received)) AS ms, reason, field, line FROM ${table}${whereOf(filters)} ORDER BY _received DESC, _partition DESC, _offset DESC LIMIT ${parameters.bind('UInt64', page.limit + 1)}`,
+            text: `SELECT _partition AS partition, toString(_offset) AS offset, toString(toUnixTimestamp64Milli(_received)) AS ms, reason, field, line, ${state === 'waiting' ? 'false' : replayed} AS replayed FROM ${table}${whereOf(filters)} ORDER BY _received DESC, _partition DESC, _offset DESC LIMIT ${parameters.bind('UInt64', page.limit + 1)}`,
             params: parameters.values,
           },
           limits,
@@ -60,13 +64,14 @@ export function createQuarantine({ engine, catalog, clock }: ListingOptions): Qu
       const shown = rows.slice(0, page.limit);
       const last = shown.at(-1);
       return {
-        records: shown.map(({ partition, offset, ms, reason, field, line }) => ({
+        records: shown.map(({ partition, offset, ms, reason, field, line, replayed }) => ({
           partition,
           offset: Number(offset),
           received: formatMoment(Number(ms)),
           reason,
           field,
           line,
+          replayed,
         })),
         reasons: reasons.map(({ reason, count }) => ({ reason, count: Number(count) })),
         next:

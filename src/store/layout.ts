@@ -22,10 +22,17 @@
  *     why            Enum8        'duplicate': its id was stored before; 'late': the stream drops late events
  *     line           String       of a late one, the original; '' of a duplicate
  *
+ *   t_TENANT.replayed_STREAM      ORDER BY (_partition, _offset)
+ *     quarantined records that were appended to the log again; they stay in quarantine, and their copy counts
+ *     _partition, _offset           of the quarantined record
+ *     run            String         the run that replayed it
+ *     to_partition UInt16, to_offset UInt64    of its copy
+ *
  *   t_TENANT.rollup_NAME_vVERSION  AggregatingMergeTree, one partition, ORDER BY (_tier, _period, DIMENSION …, _bucket)
  *     _tier    UInt32             width of the bucket in seconds; 0 is the row that carries the applied mark
  *     _period  Int64              floor(_bucket / (_tier * 1440)): keeps neighbours in time together
- *     _bucket  Int64              start of the bucket, epoch seconds (for _tier 0: the log partition)
+ *     _bucket  Int64              start of the bucket, epoch seconds; on a row of _tier 0 the log partition, or
+ *                                 -(1 + n): the n-th chunk of stored events that the table was filled from is in it
  *     DIMENSION …                 the dimensions' columns, typed as in the raw table
  *     _count   SimpleAggregateFunction(sum, UInt64)     events in the bucket
  *     sum.F    SimpleAggregateFunction(sum, T)          T: see sumType
@@ -49,6 +56,8 @@ export const quarantineTable = (tenant: TenantId, stream: string): string =>
   tableOf(tenant, `quarantine_${stream}`);
 export const discardedTable = (tenant: TenantId, stream: string): string =>
   tableOf(tenant, `discarded_${stream}`);
+export const replayedTable = (tenant: TenantId, stream: string): string =>
+  tableOf(tenant, `replayed_${stream}`);
 /** A changed rollup is built beside the one that stands, so its table carries the version. */
 export const rollupTable = (tenant: TenantId, rollup: string, version: number): string =>
   tableOf(tenant, `rollup_${rollup}_v${version}`);

@@ -1,7 +1,7 @@
 /** The tables behind the definitions: made, widened, filled and dropped. The layout is told in `layout.ts`. */
 import type { TenantId } from '../base/brand.ts';
 import type { RollupDefinition, StreamDefinition } from '../define/model.ts';
-import { fieldOf, tiersOf } from '../define/model.ts';
+import { columnOf, fieldOf, tiersOf } from '../define/model.ts';
 import {
   databaseOf,
   discardedTable,
@@ -9,10 +9,26 @@ import {
   fieldColumnType,
   periodSeconds,
   quarantineTable,
+  replayedTable,
   rollupStates,
   rollupTable,
 } from './layout.ts';
 import type { Engine } from './port.ts';
+import {
+  askEvents,
+  askRollup,
+  CHUNK_EVENTS_MAX,
+  type Chunk,
+  chunkMark,
+  chunkSource,
+  cutChunks,
+  type Extent,
+  extentsStatement,
+  type OffsetRanges,
+  rangesSource,
+  SLOW,
+  type TierSums,
+} from './rollup-fill.ts';
 import { quoteIdentifier, quoteText } from './sql.ts';
 
 /** Parts are fsynced before an insert returns; no insert tokens (they can lose a retry). */
@@ -59,6 +75,17 @@ export function createDiscardedTable(tenant: TenantId, stream: StreamDefinition)
   line String CODEC(ZSTD(1)),
   INDEX _offset_range (_partition, _offset) TYPE minmax GRANULARITY 16
 ) ENGINE = MergeTree PARTITION BY toYYYYMMDD(_received) ORDER BY (_received, _partition, _offset)
+SETTINGS ${DURABLE}`;
+}
+
+export function createReplayedTable(tenant: TenantId, stream: StreamDefinition): string {
+  return `CREATE TABLE IF NOT EXISTS ${replayedTable(tenant, stream.name)} (
+  _partition UInt16,
+  _offset UInt64 CODEC(Delta, ZSTD(1)),
+  run LowCardinality(String),
+  to_partition UInt16,
+  to_offset UInt64 CODEC(Delta, ZSTD(1))
+) ENGINE = MergeTree ORDER BY (_partition, _offset)
 SETTINGS ${DURABLE}`;
 }
 
@@ -130,15 +157,20 @@ export function markRow(
   return `SELECT ${['toUInt32(0)', 'toInt64(0)', ...dimensions, `toInt64(${partition})`, ...states, `toUInt64(${applied})`].join(', ')}`;
 }
 
+const dimensionColumns = (stream: StreamDefinition, rollup: RollupDefinition): string[] =>
+  rollup.by.map((name) => columnOf(fieldOf(stream, name)!));
+
 /** The applied mark of each log partition in a rollup's table. */
 export const rollupMarks = (table: string): string =>
-  `SELECT _bucket AS partition, max(_applied) AS applied FROM ${table} WHERE _tier = 0 GROUP BY _bucket`;
+  `SELECT _bucket AS partition, max(_applied) AS applied FROM ${table} WHERE _tier = 0 AND _bucket >= 0 GROUP BY _bucket`;
 
 export class StoreTables {
   readonly #engine: Engine;
+  readonly #chunkEvents: number;
 
-  constructor(engine: Engine) {
+  constructor(engine: Engine, { chunkEvents = CHUNK_EVENTS_MAX }: { readonly chunkEvents?: number } = {}) {
     this.#engine = engine;
+    this.#chunkEvents = chunkEvents;
   }
 
   async createStream(tenant: TenantId, stream: StreamDefinition): Promise<void> {
@@ -146,6 +178,7 @@ export class StoreTables {
     await this.#run(createEventsTable(tenant, stream));
     await this.#run(createQuarantineTable(tenant, stream));
     await this.#run(createDiscardedTable(tenant, stream));
+    await this.#run(createReplayedTable(tenant, stream));
     // A directory of the first version has a quarantine without ids.
     await this.#run(
       `ALTER TABLE ${quarantineTable(tenant, stream.name)} ADD COLUMN IF NOT EXISTS _id String`,
@@ -166,24 +199,120 @@ export class StoreTables {
     await this.#run(`DROP TABLE IF EXISTS ${eventsTable(tenant, stream.name)}`);
     await this.#run(`DROP TABLE IF EXISTS ${quarantineTable(tenant, stream.name)}`);
     await this.#run(`DROP TABLE IF EXISTS ${discardedTable(tenant, stream.name)}`);
+    await this.#run(`DROP TABLE IF EXISTS ${replayedTable(tenant, stream.name)}`);
   }
 
+  /** The rollup's table, empty: what a crash has left under this version is nobody's. */
+  async makeRollup(
+    tenant: TenantId,
+    stream: StreamDefinition,
+    rollup: RollupDefinition,
+    version: number,
+  ): Promise<void> {
+    await this.dropRollup(tenant, rollup.name, version);
+    await this.#run(createRollupTable(tenant, stream, rollup, version));
+  }
+
+  /** Cuts the stored events below these offsets (one for each log partition) into chunks. */
+  async cutRollup(
+    tenant: TenantId,
+    stream: StreamDefinition,
+    offsets: readonly number[],
+  ): Promise<readonly Chunk[]> {
+    const rows = await this.#engine.rows<{ [K in keyof Extent]: string | number }>(
+      extentsStatement(tenant, stream, offsets),
+      SLOW,
+    );
+    return cutChunks(
+      rows.map((row) => ({
+        day: Number(row.day),
+        partition: Number(row.partition),
+        first: Number(row.first),
+        last: Number(row.last),
+        events: Number(row.events),
+      })),
+      this.#chunkEvents,
+    );
+  }
+
+  /** Puts a chunk into the table, whole or not at all. Never while its presence is not known. */
+  fillRollup(
+    tenant: TenantId,
+    stream: StreamDefinition,
+    rollup: RollupDefinition,
+    version: number,
+    number: number,
+    chunk: Chunk,
+  ): Promise<void> {
+    const delta = rollupDelta(stream, rollup, chunkSource(tenant, stream, chunk));
+    const mark = markRow(stream, rollup, chunkMark(number), 1);
+    return this.#run(`INSERT INTO ${rollupTable(tenant, rollup.name, version)} ${delta} UNION ALL ${mark}`);
+  }
+
+  /** Whether a chunk is in the table; asked only while no insert of it is under way. */
+  async holdsChunk(tenant: TenantId, rollup: string, version: number, number: number): Promise<boolean> {
+    const rows = await this.#engine.rows({
+      text: `SELECT 1 AS there FROM ${rollupTable(tenant, rollup, version)} WHERE _tier = 0 AND _bucket = {mark:Int64} LIMIT 1`,
+      params: { mark: chunkMark(number) },
+    });
+    return rows.length > 0;
+  }
+
+  sumsOfChunk(
+    tenant: TenantId,
+    stream: StreamDefinition,
+    rollup: RollupDefinition,
+    chunk: Chunk,
+    signal?: AbortSignal,
+  ): Promise<TierSums> {
+    const source = chunkSource(tenant, stream, chunk);
+    return askEvents(this.#engine, dimensionColumns(stream, rollup), rollup, source, signal);
+  }
+
+  sumsOfRanges(
+    tenant: TenantId,
+    stream: StreamDefinition,
+    rollup: RollupDefinition,
+    ranges: OffsetRanges,
+    signal?: AbortSignal,
+  ): Promise<TierSums> {
+    const source = rangesSource(tenant, stream, ranges);
+    return askEvents(this.#engine, dimensionColumns(stream, rollup), rollup, source, signal);
+  }
+
+  sumsOfTable(
+    tenant: TenantId,
+    stream: StreamDefinition,
+    rollup: RollupDefinition,
+    version: number,
+  ): Promise<TierSums> {
+    return askRollup(this.#engine, dimensionColumns(stream, rollup), tenant, rollup.name, version);
+  }
+
+  /** Marks the table as complete up to these offsets, one for each log partition. */
+  async markRollup(
+    tenant: TenantId,
+    stream: StreamDefinition,
+    rollup: RollupDefinition,
+    version: number,
+    offsets: readonly number[],
+  ): Promise<void> {
+    const marks = offsets.map((offset, partition) => markRow(stream, rollup, partition, offset));
+    await this.#run(`INSERT INTO ${rollupTable(tenant, rollup.name, version)} ${marks.join(' UNION ALL ')}`);
+  }
+
+  /** Makes and fills a rollup at once, from every stored event. Nothing may be ingested meanwhile. */
   async buildRollup(
     tenant: TenantId,
     stream: StreamDefinition,
     rollup: RollupDefinition,
     version: number,
   ): Promise<void> {
-    const table = rollupTable(tenant, rollup.name, version);
-    // A crash during the fill leaves a table that nobody reads: it is made anew, from nothing.
-    await this.#run(`DROP TABLE IF EXISTS ${table}`);
-    await this.#run(createRollupTable(tenant, stream, rollup, version));
-    const days = await this.#engine.rows<{ day: number }>({
-      text: `SELECT DISTINCT toYYYYMMDD(_received) AS day FROM ${eventsTable(tenant, stream.name)} ORDER BY day`,
-    });
-    for (const { day } of days) {
-      const source = `${eventsTable(tenant, stream.name)} WHERE toYYYYMMDD(_received) = ${Number(day)}`;
-      await this.#run(`INSERT INTO ${table} ${rollupDelta(stream, rollup, source)}`);
+    await this.makeRollup(tenant, stream, rollup, version);
+    const everything = Array.from({ length: stream.partitions }, () => Number.MAX_SAFE_INTEGER);
+    const chunks = await this.cutRollup(tenant, stream, everything);
+    for (const [number, chunk] of chunks.entries()) {
+      await this.fillRollup(tenant, stream, rollup, version, number, chunk);
     }
   }
 

@@ -1,7 +1,7 @@
 import { existsSync } from 'node:fs';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
-import { checkText, ownRelations } from '../../src/serve/sql/guard.ts';
+import { checkText, ownRelations } from '../../src/sql/index.ts';
 import { type Parts, startParts, startServer, VISITS } from './support.ts';
 
 let parts: Parts;

@@ -9,11 +9,13 @@ import { DEFAULT_TENANT } from '../../src/base/brand.ts';
 import { systemClock } from '../../src/base/clock.ts';
 import { nodeFiles } from '../../src/base/files.ts';
 import { systemIds } from '../../src/base/ids.ts';
+import { unowned } from '../../src/base/ownership.ts';
 import { openCatalog } from '../../src/catalog/index.ts';
 import { createCollect } from '../../src/collect/index.ts';
 import { readSettings } from '../../src/config.ts';
-import { createIngest } from '../../src/ingest/index.ts';
+import { createIngest, DedupMemory, engineStore } from '../../src/ingest/index.ts';
 import { openFileLog } from '../../src/log/index.ts';
+import { createQuarantineReplay } from '../../src/quarantine/index.ts';
 import { createRegistry } from '../../src/registry/index.ts';
 import { createRuns } from '../../src/runs/index.ts';
 import { createServer, type ServeDeps } from '../../src/serve/index.ts';
@@ -36,9 +38,14 @@ export async function startParts() {
   const files = nodeFiles;
   const catalog = openCatalog(`${directory}/catalog.sqlite`, clock);
   const log = await openFileLog({ directory: `${directory}/log`, files, clock, ids, lingerMs: 1 });
-  const ingest = createIngest({ catalog, log, engine, files, clock, directory, onFailure: () => undefined });
-  const registry = createRegistry({ catalog, schema: new StoreTables(engine), ingest, log });
+  const area = { engine, files, directory };
+  const ingest = createIngest({
+    ...{ catalog, log, files, clock, directory, owner: unowned },
+    store: engineStore({ ...area, memory: new DedupMemory({ bytesMax: 2 ** 28 }) }),
+    onFailure: () => undefined,
+  });
   const runs = createRuns({ catalog, clock, ids, logger: pino({ level: 'silent' }) });
+  const registry = createRegistry({ catalog, schema: new StoreTables(engine), ingest, log, runs });
   const settings = readSettings({ MILLRACE_PORT: '0' });
   const collect = createCollect({
     catalog,
@@ -63,6 +70,10 @@ export async function startParts() {
     stats: createStats({ engine, catalog, log, ingest, clock }),
     events: createEvents({ engine, catalog, clock }),
     quarantine: createQuarantine({ engine, catalog, clock }),
+    quarantineReplay: createQuarantineReplay({
+      ...{ catalog, log, ingest, area, clock, ids, runs },
+      eventBytesMax: 2 ** 16,
+    }),
     log,
     ingest,
     engine,

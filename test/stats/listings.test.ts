@@ -30,7 +30,7 @@ beforeAll(async () => {
     }),
   ]);
   await world.engine.execute({
-    text: `INSERT INTO ${quarantineTable(world.tenant, 'visits')} SELECT 0, number, toDateTime64('2024-01-01 00:00:00', 3, 'UTC') + intDiv(number, 4), if(number % 3 = 0, 'wrong type', 'missing'), if(number % 2 = 0, 'size', 'city'), concat('{"n":', toString(number), '}', char(255)) FROM numbers(30)`,
+    text: `INSERT INTO ${quarantineTable(world.tenant, 'visits')} (_partition, _offset, _received, reason, field, line) SELECT 0, number, toDateTime64('2024-01-01 00:00:00', 3, 'UTC') + intDiv(number, 4), if(number % 3 = 0, 'wrong type', 'missing'), if(number % 2 = 0, 'size', 'city'), concat('{"n":', toString(number), '}', char(255)) FROM numbers(30)`,
   });
 });
 

@@ -1,18 +1,9 @@
-/** Numbers and events out: `/stats`, the listings of events and of quarantine. */
-import {
-  eventsAnswer,
-  eventsQuery,
-  problems,
-  quarantineAnswer,
-  quarantineQuery,
-  statsAnswer,
-  statsQuery,
-  streamParams,
-} from '../schemas.ts';
+/** Numbers and events out: `/stats`, the listing of events. */
+import { eventsAnswer, eventsQuery, problems, statsAnswer, statsQuery, streamParams } from '../schemas.ts';
 import { type App, goneSignal, present, type RouteContext, sendJsonText } from './context.ts';
 
 export function numberRoutes(app: App, context: RouteContext): void {
-  const { stats, events, quarantine, tenantOf } = context;
+  const { stats, events, tenantOf } = context;
   const mistakes = problems('bad-request', 'unauthorized', 'unknown-stream', 'too-busy', 'query-timeout');
 
   app.get(
@@ -60,29 +51,6 @@ export function numberRoutes(app: App, context: RouteContext): void {
       const { stream } = request.params;
       const page = await events.list(tenant, stream, present(request.query), goneSignal(reply));
       return sendJsonText(reply, `{"events":${page.eventsJson},"next_cursor":${JSON.stringify(page.next)}}`);
-    },
-  );
-
-  app.get(
-    '/v1/streams/:stream/quarantine',
-    {
-      schema: {
-        operationId: 'listQuarantine',
-        summary: 'Lines that could not be stored, and why',
-        tags: ['Events'],
-        params: streamParams,
-        querystring: quarantineQuery,
-        response: { 200: quarantineAnswer, ...mistakes },
-      },
-    },
-    async (request, reply) => {
-      const tenant = tenantOf(request);
-      const { stream } = request.params;
-      const page = await quarantine.list(tenant, stream, present(request.query), goneSignal(reply));
-      return sendJsonText(
-        reply,
-        `{"quarantined":${JSON.stringify(page.records)},"reasons":${JSON.stringify(page.reasons)},"next_cursor":${JSON.stringify(page.next)}}`,
-      );
     },
   );
 }

@@ -3,7 +3,7 @@ import type { TenantId } from '../../base/brand.ts';
 import { MillraceError } from '../../base/errors.ts';
 import type { Catalog } from '../../catalog/port.ts';
 import { type Engine, quoteIdentifier, type StatementParam } from '../../store/index.ts';
-import { checkNodes, checkText, ownRelations } from './guard.ts';
+import { checkNodes, checkText, ownRelations } from '../../sql/index.ts';
 import { relationSql } from './relations.ts';
 
 export type SqlFormat = 'json' | 'ndjson' | 'csv';

@@ -33,7 +33,7 @@ const SCALARS = words(`
   arrayconcat arrayslice arrayjoin arraystringconcat arrayreverse arrayuniq arrayenumerate arraycompact arrayflatten
   map mapkeys mapvalues mapcontains
   jsonextract jsonextractstring jsonextractint jsonextractuint jsonextractfloat jsonextractbool jsonextractraw jsonextractkeys jsonhas jsonlength jsontype isvalidjson
-  simplejsonextractstring simplejsonextractint simplejsonextractfloat
+  simplejsonextractstring simplejsonextractint simplejsonextractfloat jsonmergepatch tojsonstring
   domain protocol path cutquerystring extracturlparameter
   row_number rownumber rank dense_rank percent_rank ntile lag lead laginframe leadinframe first_value last_value nth_value
   geodistance greatcircledistance widthbucket transform bar
@@ -49,6 +49,12 @@ const AGGREGATES = words(`
 
 const scalars = new Set(SCALARS);
 const aggregates = new Set(AGGREGATES);
+
+/** What makes of one row more or fewer: not for an expression over a single row. */
+export function changesRows(name: string): boolean {
+  const lower = name.toLowerCase();
+  return lower === 'arrayjoin' || (!scalars.has(lower) && isAllowedFunction(lower)) || aggregates.has(lower);
+}
 
 /** Aggregates may carry a combinator that changes only which rows they see. */
 export function isAllowedFunction(name: string): boolean {

@@ -1,0 +1,3 @@
+/** What may be asked of the engine in words of its own: decided from the engine's reading of the text, never from the text alone. */
+export { guardExpression } from './expression.ts';
+export { checkNodes, checkText, ownRelations, type Verdict } from './guard.ts';
