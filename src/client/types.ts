@@ -25,6 +25,8 @@ export interface Accepted {
   readonly duplicates?: number;
   readonly quarantined?: number;
   readonly late?: number;
+  /** A receipt for `ledger(stream, { batch })`; only of what went in one request. */
+  readonly batch?: string;
 }
 
 export interface SendOptions {

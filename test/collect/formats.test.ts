@@ -56,6 +56,7 @@ describe('application/json', () => {
     expect(answer).toEqual({
       accepted: 2,
       rejected: 5,
+      batch: '0-0-2',
       errors: [
         { index: 1, field: '', reason: 'is not a JSON object' },
         { index: 2, field: 'id', reason: 'is missing' },
@@ -147,6 +148,7 @@ describe('text/csv', () => {
     await expect(setUp(stream).send('a,n\nx,1\ny\nz,2,3\nw,1.5\n,2\n', csv)).resolves.toEqual({
       accepted: 2,
       rejected: 3,
+      batch: '0-0-2',
       errors: [
         { index: 1, field: '', reason: 'has 1 cells, but the header names 2' },
         { index: 2, field: '', reason: 'has 3 cells, but the header names 2' },

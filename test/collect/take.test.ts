@@ -57,6 +57,7 @@ describe('taking events', () => {
     expect(answer).toEqual({
       accepted: 2,
       rejected: 3,
+      batch: '0-0-2',
       errors: [
         { index: 1, field: '', reason: 'is not a JSON object' },
         { index: 2, field: '', reason: 'is longer than 30 bytes' },
@@ -129,7 +130,7 @@ describe('acknowledging', () => {
     };
     const answer = await send('{"id":1}\n'.repeat(5), { ack: 'stored' });
     expect(answer).toEqual({
-      ...{ accepted: 5, rejected: 0, errors: [] },
+      ...{ accepted: 5, rejected: 0, errors: [], batch: '0-0-5' },
       ...{ stored: 2, duplicates: 1, quarantined: 1, late: 2 },
     });
   });

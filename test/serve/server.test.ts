@@ -114,7 +114,10 @@ describe('definitions over HTTP', () => {
 describe('events in', () => {
   it('are taken with 202, and with ack=stored are in the next answer', async () => {
     const taken = await server.call('POST', '/v1/streams/visits/events', { page: '/a', seconds: 1 });
-    expect([taken.status, taken.json]).toEqual([202, { accepted: 1, rejected: 0, errors: [] }]);
+    expect([taken.status, taken.json]).toEqual([
+      202,
+      { accepted: 1, rejected: 0, errors: [], batch: '0-0-1' },
+    ]);
     const stored = await server.call('POST', '/v1/streams/visits/events?ack=stored', [
       { page: '/a', seconds: 1 },
       { page: '/b', seconds: 2, big: 7 },
