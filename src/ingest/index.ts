@@ -1,6 +1,11 @@
+export { BATCH_BYTES_MAX, type Batch, cutBatch } from './batch.ts';
+export { owes, type StagedBatch, type Target } from './batch-store.ts';
+export { type Decision, decideRows } from './decide.ts';
+export { DedupIndex } from './dedup-index.ts';
 export { DEDUP_MEMORY_DEFAULT, DedupMemory } from './dedup-memory.ts';
 export { EngineBatches } from './engine-batches.ts';
 export { createIngest, type IngestOptions, type RunningIngest } from './ingest.ts';
 export { engineStore, type IngestStore } from './ingest-store.ts';
 export type * from './port.ts';
+export { countRange } from './range.ts';
 export type { StageArea } from './stage.ts';

@@ -1,6 +1,6 @@
 import type { PartitionKey, StreamName, TenantId } from '../base/brand.ts';
 import type { Clock } from '../base/clock.ts';
-import { MillraceError } from '../base/errors.ts';
+import { invariant, MillraceError } from '../base/errors.ts';
 import type { FileSystem } from '../base/files.ts';
 import type { Ownership } from '../base/ownership.ts';
 import { type Catalog, setEventsCompleteSince } from '../catalog/port.ts';
@@ -10,7 +10,7 @@ import { Gate } from './gate.ts';
 import type { IngestStore } from './ingest-store.ts';
 import { Progress, START } from './manifest.ts';
 import { PartitionProgress } from './partition-progress.ts';
-import type { Ingest, IngestState, Outcome } from './port.ts';
+import type { IngestState, Outcome, RestatingIngest } from './port.ts';
 import { StreamWorker, type WorkerDeps } from './stream-worker.ts';
 
 export interface IngestOptions {
@@ -26,7 +26,7 @@ export interface IngestOptions {
 }
 
 /** Ingest with the reins in hand: streams are begun and ended as definitions come and go. */
-export interface RunningIngest extends Ingest {
+export interface RunningIngest extends RestatingIngest {
   /** Begins to apply a stream; what is already begun goes on. */
   begin(tenant: TenantId, stream: StreamDefinition): Promise<void>;
   end(tenant: TenantId, stream: StreamName): Promise<void>;
@@ -103,6 +103,15 @@ export function createIngest(options: IngestOptions): RunningIngest {
       const one = find(tenant, stream);
       return one ? one.worker.exclusively(work) : work();
     },
+    restate: async (key, applied, restated) => {
+      const partition = partitionOf(key);
+      const progress = new Progress(options.files, progressDirectory(options.directory, key));
+      const position = partition?.position ?? (await progress.load()).position;
+      invariant(position.applied === applied, `${key.stream}/${key.partition} is applied to ${applied}`);
+      if (partition) await partition.restate(restated);
+      else await progress.savePosition({ ...position, ...restated });
+    },
+    forgetIds: async (tenant, stream) => find(tenant, stream)?.worker.forgetIds(),
     stop: async () => {
       const all = [...begun.values()].flatMap((ofTenant) => [...ofTenant.values()]);
       begun.clear();

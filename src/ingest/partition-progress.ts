@@ -4,7 +4,7 @@ import type { Offset, PartitionKey } from '../base/brand.ts';
 import { MillraceError } from '../base/errors.ts';
 import type { Manifest, Position, Progress } from './manifest.ts';
 import { type BatchOutcome, RecentOutcomes } from './outcomes.ts';
-import type { Outcome } from './port.ts';
+import type { Outcome, Restated } from './port.ts';
 
 interface Waiter {
   readonly from: number;
@@ -46,6 +46,13 @@ export class PartitionProgress {
     const done = this.#waiters.filter((waiter) => waiter.to <= position.applied);
     this.#waiters = this.#waiters.filter((waiter) => waiter.to > position.applied);
     for (const waiter of done) waiter.resolve(this.recent.between(waiter.from, waiter.to));
+  }
+
+  /** Makes what was found out anew about the applied records durable; how far they are applied stays. */
+  async restate(restated: Restated): Promise<void> {
+    const position = { ...this.#position, ...restated };
+    await this.#progress.savePosition(position);
+    this.#position = position;
   }
 
   /** Resolves once [from, to) is applied; undefined when its outcome is no longer remembered. */

@@ -38,3 +38,17 @@ export interface Ingest {
    */
   exclusively<T>(tenant: TenantId, stream: StreamName, work: () => Promise<T>): Promise<T>;
 }
+
+/** What a piece of work that has changed a stream's events says of a partition's applied records as they are now. */
+export type Restated = Pick<IngestState, 'totals' | 'watermarkMs'>;
+
+/** For work that puts other tables into the place of a stream's own. */
+export interface RestatingIngest extends Ingest {
+  /**
+   * Durable when it resolves; may be repeated. Call it within `exclusively`, or while the stream has not begun.
+   * Rejects when the partition is applied to another offset than `applied`.
+   */
+  restate(key: PartitionKey, applied: Offset, restated: Restated): Promise<void>;
+  /** The ids that the stream remembers are read from the store again. Call it within `exclusively`. */
+  forgetIds(tenant: TenantId, stream: StreamName): Promise<void>;
+}

@@ -22,6 +22,26 @@ export class StagedRows {
     this.count = bytes.byteLength / this.#rowBytes;
   }
 
+  /** The rows of the offsets [from, to). */
+  between(from: number, to: number): StagedRows {
+    const [first, end] = [this.#rowAt(from), this.#rowAt(to)];
+    const at = this.#view.byteOffset + first * this.#rowBytes;
+    const bytes = new Uint8Array(this.#view.buffer, at, (end - first) * this.#rowBytes);
+    return new StagedRows(bytes, this.#rowBytes === WITH_TIME_BYTES);
+  }
+
+  /** The first row at or behind an offset. */
+  #rowAt(offset: number): number {
+    let low = 0;
+    let high = this.count;
+    while (low < high) {
+      const middle = (low + high) >>> 1;
+      if (this.offset(middle) < offset) low = middle + 1;
+      else high = middle;
+    }
+    return low;
+  }
+
   offset(row: number): number {
     const at = row * this.#rowBytes;
     return this.#view.getUint32(at, true) + this.#view.getUint32(at + 4, true) * U32;
