@@ -10,7 +10,11 @@ describe('a receipt', () => {
       count: fc.integer({ min: 1, max: 2 ** 52 }),
     });
     const parts = fc.uniqueArray(part, { selector: (one) => one.partition, minLength: 1, maxLength: 64 });
-    fc.assert(fc.property(parts, (some) => expect(parseReceipt(formatReceipt(some))).toEqual(some)));
+    fc.assert(
+      fc.property(parts, (some) => {
+        expect(parseReceipt(formatReceipt(some))).toEqual(some);
+      }),
+    );
   });
 
   it('is refused when it is none', () => {
