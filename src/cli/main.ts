@@ -6,6 +6,7 @@ import { MillraceRequestError } from '../client/index.ts';
 import { doctorCommand } from './commands/doctor.ts';
 import { initCommand } from './commands/init.ts';
 import { applyCommand, planCommand } from './commands/plan.ts';
+import { quarantineCommand } from './commands/quarantine.ts';
 import { runsCommand } from './commands/runs.ts';
 import { sendCommand } from './commands/send.ts';
 import { sqlCommand } from './commands/sql.ts';
@@ -27,6 +28,7 @@ const COMMANDS = [
   sqlCommand,
   tailCommand,
   streamsCommand,
+  quarantineCommand,
   runsCommand,
   doctorCommand,
 ];

@@ -20,6 +20,10 @@ import type {
   LiveMessage,
   ManyOptions,
   Project,
+  QuarantineForecast,
+  QuarantinePage,
+  QuarantineQuestion,
+  QuarantineReplayRequest,
   RowOf,
   RunInfo,
   SendOptions,
@@ -227,6 +231,43 @@ export class MillraceClient {
       path: pathOf('runs', id),
       repeatable: 'safe',
     })) as RunInfo;
+  }
+
+  /** Lines that could not be stored, newest arrival first. */
+  async quarantine(stream: string, question: QuarantineQuestion = {}): Promise<QuarantinePage> {
+    const query = new URLSearchParams();
+    for (const [name, value] of Object.entries(question))
+      if (value !== undefined) query.set(name, String(value));
+    const path = pathOf('streams', stream, 'quarantine');
+    return (await this.#get(path + (query.size === 0 ? '' : `?${query}`))) as QuarantinePage;
+  }
+
+  /** What `replayQuarantine` would do; changes nothing. */
+  async forecastQuarantine(
+    stream: string,
+    request: QuarantineReplayRequest = {},
+  ): Promise<QuarantineForecast> {
+    return (await this.#start(pathOf('streams', stream, 'quarantine', 'replay'), {
+      ...request,
+      dry_run: true,
+    })) as QuarantineForecast;
+  }
+
+  /** Takes quarantined lines in again. Resolves with the run, ended or still going after ten seconds. */
+  async replayQuarantine(stream: string, request: QuarantineReplayRequest = {}): Promise<RunInfo> {
+    return (await this.#start(pathOf('streams', stream, 'quarantine', 'replay'), request)) as RunInfo;
+  }
+
+  /** Starts work on the server; it may be repeated, for what is done is not done twice. */
+  #start(path: string, body: object): Promise<unknown> {
+    return this.#transport.json({
+      method: 'POST',
+      path,
+      body: JSON.stringify(body),
+      headers: { 'content-type': 'application/json' },
+      repeatable: 'refused',
+      timeoutMs: 120_000,
+    });
   }
 
   /** The answer of `POST /v1/sql` as text, in the format that was asked for. */

@@ -184,6 +184,54 @@ export interface RunInfo {
   readonly ended_at: string | null;
 }
 
+/** Which quarantined records to list. */
+export interface QuarantineQuestion {
+  readonly reason?: string | undefined;
+  readonly field?: string | undefined;
+  readonly state?: 'waiting' | 'replayed' | 'all' | undefined;
+  readonly from?: string | undefined;
+  readonly to?: string | undefined;
+  readonly limit?: number | undefined;
+  readonly cursor?: string | undefined;
+}
+
+export interface QuarantinePage {
+  readonly quarantined: readonly {
+    readonly partition: number;
+    readonly offset: number;
+    readonly received: string;
+    readonly reason: string;
+    readonly field: string;
+    readonly line: string;
+    readonly replayed: boolean;
+  }[];
+  readonly reasons: readonly { readonly reason: string; readonly count: number }[];
+  readonly next_cursor: string | null;
+}
+
+/** Which quarantined records to take in again, and how to make them right. */
+export interface QuarantineReplayRequest {
+  readonly reason?: string | undefined;
+  readonly field?: string | undefined;
+  readonly from?: string | undefined;
+  readonly to?: string | undefined;
+  /** An expression in the dialect of ClickHouse that makes the line to be stored from `line`. */
+  readonly fix?: string | undefined;
+}
+
+/** What a replay would do. */
+export interface QuarantineForecast {
+  readonly candidates: number;
+  readonly examined: number;
+  readonly would_store: number;
+  readonly still_bad: readonly { readonly reason: string; readonly field: string; readonly count: number }[];
+  readonly sample: readonly {
+    readonly line: string;
+    readonly fixed: string;
+    readonly problem: string | null;
+  }[];
+}
+
 /** The documents of a project, by name. */
 export interface Project {
   readonly streams: Readonly<Record<string, unknown>>;

@@ -54,6 +54,7 @@ describe('the OpenAPI document', () => {
         "POST /v1/plan",
         "POST /v1/sql",
         "POST /v1/streams/{stream}/events",
+        "POST /v1/streams/{stream}/quarantine/replay",
         "PUT /v1/rollups/{name}",
         "PUT /v1/streams/{name}",
       ]
