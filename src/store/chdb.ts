@@ -5,8 +5,11 @@
  * other. Settings that decide correctness are set on every writing session: one insert is one block is one
  * part, written before the call returns (defaults differ between versions).
  */
+import { resolve } from 'node:path';
 import { drainPending, Session } from 'chdb';
 import { MillraceError } from '../base/errors.ts';
+import { type FileSystem, nodeFiles } from '../base/files.ts';
+import { DurableNames } from './durable-names.ts';
 import type { Engine, QueryLimits, Statement, StatementParam } from './port.ts';
 import { SessionPool } from './session-pool.ts';
 
@@ -18,6 +21,8 @@ export interface ChdbOptions {
   /** Bytes that the engine may use in all. */
   readonly memoryBytesMax?: number;
   readonly querySecondsMax?: number;
+  /** Syncs the directories that the engine leaves to the file system. */
+  readonly files?: Pick<FileSystem, 'readdir' | 'syncDirectory'>;
 }
 
 /** One block per insert whatever its size; no asynchronous inserts; no insert tokens. */
@@ -60,6 +65,7 @@ class ChdbEngine implements Engine {
   readonly #readers: SessionPool;
   /** Only for KILL QUERY: it must not queue behind what it ends. */
   readonly #control: Session;
+  readonly #names: DurableNames;
   readonly #querySecondsMax: number;
   readonly #queryMemoryMax: number;
   #nextQuery = 0;
@@ -68,6 +74,11 @@ class ChdbEngine implements Engine {
     const memory = options.memoryBytesMax ?? DEFAULT_MEMORY_BYTES;
     this.#querySecondsMax = options.querySecondsMax ?? DEFAULT_QUERY_SECONDS;
     this.#queryMemoryMax = Math.floor(memory / 2);
+    this.#names = new DurableNames({
+      files: options.files ?? nodeFiles,
+      directory: resolve(options.directory),
+      ask: (statement) => this.#ask(statement),
+    });
     const open = (settings: string): Session => {
       const session = new Session(options.directory);
       session.query(`SET ${settings}`);
@@ -87,12 +98,19 @@ class ChdbEngine implements Engine {
   }
 
   async execute(statement: Statement): Promise<void> {
-    await this.#writers.use(async (session) => {
-      await run(session, statement, 'Null');
-    });
+    await this.#names.around(statement.text, () =>
+      this.#writers.use(async (session) => {
+        await run(session, statement, 'Null');
+      }),
+    );
   }
 
   async query(statement: Statement, format = 'JSONCompact', limits: QueryLimits = {}): Promise<Uint8Array> {
+    await this.#names.settle();
+    return this.#read(statement, format, limits);
+  }
+
+  async #read(statement: Statement, format: string, limits: QueryLimits): Promise<Uint8Array> {
     return this.#readers.use(async (session) => {
       const stopWatching = this.#limit(session, limits);
       try {
@@ -104,6 +122,7 @@ class ChdbEngine implements Engine {
   }
 
   async *stream(statement: Statement, format: string, limits: QueryLimits = {}): AsyncIterable<Uint8Array> {
+    await this.#names.settle();
     const session = await this.#readers.take();
     const stopWatching = this.#limit(session, limits);
     try {
@@ -118,11 +137,16 @@ class ChdbEngine implements Engine {
   }
 
   async rows<Row>(statement: Statement, limits: QueryLimits = {}): Promise<Row[]> {
+    await this.#names.settle();
+    return this.#ask(statement, limits);
+  }
+
+  async #ask<Row>(statement: Statement, limits: QueryLimits = {}): Promise<Row[]> {
     const quoted = {
       ...statement,
       text: `${statement.text} SETTINGS output_format_json_quote_64bit_integers=1`,
     };
-    const bytes = await this.query(quoted, 'JSONEachRow', limits);
+    const bytes = await this.#read(quoted, 'JSONEachRow', limits);
     const text = Buffer.from(bytes).toString('utf8').trim();
     return text === '' ? [] : text.split('\n').map((line) => JSON.parse(line) as Row);
   }
