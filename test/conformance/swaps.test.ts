@@ -4,7 +4,7 @@ import { afterAll, beforeAll, describe, expect } from 'vitest';
 import { killMoments, Writer } from './process.ts';
 import { assumption, Scratch, weakness } from './support.ts';
 
-const SWAP = 'docs/engine.md: what is built anew comes into use by a swap';
+const SWAP = 'src/store/shadow.ts: what is built beside a live table comes into use by a swap';
 const KILLS = 12;
 const KILLS_UNTIL_SEEN = 100;
 
@@ -51,6 +51,23 @@ describe('tables that change places', () => {
     },
   );
 
+  assumption(
+    'CREATE TABLE … AS takes over columns, codecs, keys, indexes and settings',
+    'src/store/shadow.ts: a shadow promises what its live table promises',
+    () => {
+      scratch.ask(`CREATE TABLE a.model (x UInt64 CODEC(Delta, ZSTD(1)), p UInt8, s LowCardinality(Nullable(String)), INDEX i (x) TYPE minmax GRANULARITY 16)
+        ENGINE = MergeTree PARTITION BY p ORDER BY (x, s) SETTINGS allow_nullable_key = 1, fsync_after_insert = 1, fsync_part_directory = 1, non_replicated_deduplication_window = 0`);
+      scratch.ask('ALTER TABLE a.model ADD COLUMN late Nullable(Int64)');
+      scratch.ask('CREATE TABLE a.shadow AS a.model');
+      const definition = (name: string): string =>
+        scratch
+          .ask(`SELECT create_table_query FROM system.tables WHERE database = 'a' AND name = '${name}'`)
+          .replace(`a.${name} `, 'a.NAME ');
+      expect(definition('shadow')).toBe(definition('model'));
+      expect(definition('shadow')).toMatch(/fsync_part_directory = 1/);
+    },
+  );
+
   assumption('a database is Atomic by default, which EXCHANGE needs', 'src/store/tables.ts', () => {
     expect(scratch.ask("SELECT engine FROM system.databases WHERE name = 'a'")).toBe('Atomic');
   });
@@ -83,7 +100,7 @@ describe('tables that change places', () => {
 describe('partitions that are given to another table', () => {
   assumption(
     'ATTACH PARTITION FROM adds hard links to the parts, and the source keeps them',
-    'docs/engine.md: rows can be put beside others without being copied',
+    'src/store/shadow.ts: partitions are taken over without copying them',
     () => {
       const [source, target] = [table(10), table(100)];
       scratch.ask(`ALTER TABLE a.${target} ATTACH PARTITION 0 FROM a.${source}`);
@@ -138,7 +155,7 @@ describe('partitions that are given to another table', () => {
 
   weakness(
     'REPLACE PARTITION that is killed can leave the old rows beside the new; never fewer than the old or the new, and repeating it sets it right',
-    'docs/engine.md: a swap of tables is preferred, and a replacement is repeated after an unknown outcome',
+    'src/store/shadow.ts: only shadows are replaced, and a replacement of unknown outcome is repeated',
     async () => {
       const [OLD, NEW] = [100, 6_000];
       for (const [name, rows, inserts] of [
