@@ -18,7 +18,7 @@ import { createRegistry, type ProjectDocuments } from './registry/index.ts';
 import { createRuns } from './runs/index.ts';
 import { createServer } from './serve/index.ts';
 import { createEvents, createQuarantine, createStats } from './stats/index.ts';
-import { openChdb, StoreTables } from './store/index.ts';
+import { type Engine, openChdb, StoreTables } from './store/index.ts';
 
 export interface StartOptions {
   readonly settings: Settings;
@@ -29,6 +29,8 @@ export interface StartOptions {
   readonly clock?: Clock;
   readonly ids?: Ids;
   readonly files?: FileSystem;
+  /** Put around the engine by those who want its statements to fail. */
+  readonly aroundEngine?: (engine: Engine) => Engine;
 }
 
 export interface Millrace {
@@ -67,10 +69,11 @@ async function startOwned(
   const logger = options.logger ?? pino({ level: settings.MILLRACE_LOG_LEVEL }, pino.destination(2));
   await files.mkdir(`${directory}/scratch`);
 
-  const engine = openChdb({
+  const opened = openChdb({
     directory: `${directory}/store`,
     querySecondsMax: settings.MILLRACE_QUERY_SECONDS_MAX,
   });
+  const engine = options.aroundEngine?.(opened) ?? opened;
   const catalog = openCatalog(`${directory}/catalog.sqlite`, clock, owner);
   const log = await openFileLog({
     directory: `${directory}/log`,

@@ -5,6 +5,7 @@ import { parseRollup, parseStream } from '../../src/define/index.ts';
 import type { RollupDefinition, StreamDefinition } from '../../src/define/model.ts';
 import { tiersOf } from '../../src/define/model.ts';
 import {
+  discardedTable,
   type Engine,
   eventsTable,
   openChdb,
@@ -68,10 +69,22 @@ export async function checkStore(directory: string, checked: Checked, history: H
       [...history.badAcknowledged].filter((marker) => !bad.has(marker)),
       'acknowledged but not in quarantine',
     ).toEqual([]);
+    await expectEachOffsetOnce(engine, stream);
     await expectRollupEqualsRaw(engine, stream, rollup);
   } finally {
     await engine.close();
   }
+}
+
+/** Events, quarantine and discarded records together are the offsets of each partition from 0 on, each once. */
+async function expectEachOffsetOnce(engine: Engine, stream: StreamDefinition): Promise<void> {
+  const tables = [eventsTable, quarantineTable, discardedTable].map(
+    (table) => `SELECT _partition, _offset FROM ${table(DEFAULT_TENANT, stream.name)}`,
+  );
+  const wrong = await engine.rows({
+    text: `SELECT _partition, count() AS records, uniqExact(_offset) AS offsets, max(_offset) + 1 AS until FROM (${tables.join(' UNION ALL ')}) GROUP BY _partition HAVING records != offsets OR offsets != until`,
+  });
+  expect(wrong, 'offsets that are in no table, or in two').toEqual([]);
 }
 
 /** Every bucket of every tier, finalised, from the table and from the events: no row may differ. */

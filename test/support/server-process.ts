@@ -12,6 +12,8 @@ export interface ServerProcess {
   readonly pid: number;
   /** Sends a signal to this process only, and resolves when it has ended, with its exit code (null after a kill). */
   end(signal: 'SIGKILL' | 'SIGTERM'): Promise<number | null>;
+  /** Resolves with its exit code when it has ended, for whatever reason; null when a signal ended it. */
+  readonly ended: Promise<number | null>;
   /** What it wrote to stderr so far. */
   errors(): string;
 }
@@ -28,10 +30,12 @@ export async function startServer(
     readonly env?: Record<string, string>;
     readonly cwd?: string;
     readonly command?: readonly string[];
+    /** Another program than the one that users start. */
+    readonly program?: readonly string[];
   } = {},
 ): Promise<ServerProcess> {
   const [command, ...prefix] = options.command ?? [process.execPath];
-  const child: ChildProcess = spawn(command!, [...prefix, PROGRAM, 'start'], {
+  const child: ChildProcess = spawn(command!, [...prefix, ...(options.program ?? [PROGRAM, 'start'])], {
     cwd: options.cwd ?? data,
     env: {
       PATH: process.env.PATH,
@@ -66,6 +70,7 @@ export async function startServer(
       child.kill(signal);
       return ended;
     },
+    ended,
     errors: () => errors,
   };
 }

@@ -1,130 +1,102 @@
+import { resolve } from 'node:path';
 import { describe, expect, it } from 'vitest';
-import { type Checked, checkStore, History } from '../support/check-store.ts';
+import { checkStore, History } from '../support/check-store.ts';
+import { define, LINES_PER_REQUEST, MONEY, PRODUCERS, Producer } from '../support/producers.ts';
 import { seeded } from '../support/seeded.ts';
-import {
-  call,
-  type ServerProcess,
-  settled,
-  startServer,
-  temporaryDirectory,
-} from '../support/server-process.ts';
+import { type ServerProcess, settled, startServer, temporaryDirectory } from '../support/server-process.ts';
 
-const KILLS = 30;
-const PRODUCERS = 4;
-const LINES_PER_REQUEST = 40;
+/** Kills at random, and how often each labelled step is died at. More of both where there is time. */
+const KILLS = Number(process.env.MILLRACE_TEST_KILLS ?? 30);
+const ROUNDS = Number(process.env.MILLRACE_TEST_KILL_ROUNDS ?? 1);
+const DYING = resolve(import.meta.dirname, '../support/dying-server.mjs');
 
-const STREAM = {
-  fields: {
-    id: 'uint64',
-    at: 'timestamp',
-    kind: { type: 'enum', values: ['a', 'b', 'c'] },
-    amount: 'int64',
-  },
-  eventId: 'id',
-  eventTime: 'at',
-  dedupe: { within: '1h' },
-};
-const ROLLUP = {
-  from: 'money',
-  by: ['kind'],
-  every: '10s',
-  measures: { n: 'count()', total: 'sum(amount)', typical: 'quantile(amount)', who: 'unique(id)' },
-};
-
-const MONEY: Checked = {
-  stream: 'money',
-  streamDocument: STREAM,
-  rollup: 'money_by_kind',
-  rollupDocument: ROLLUP,
-};
-
-/** Sends until the server dies; every request without an answer is kept and sent again, with the same ids, to the next server. */
-class Producer {
-  readonly #number: number;
-  readonly #random: () => number;
-  readonly #history: History;
-  #next = 0;
-  #unanswered: { readonly body: string; readonly ids: number[]; readonly bad: string[] } | undefined;
-
-  constructor(number: number, history: History) {
-    this.#number = number;
-    this.#random = seeded(1_000 + number);
-    this.#history = history;
-  }
-
-  async sendWhile(server: ServerProcess, alive: () => boolean): Promise<void> {
-    while (alive()) {
-      this.#unanswered ??= this.#make();
-      const { body, ids, bad } = this.#unanswered;
-      for (const id of ids) this.#history.offered.add(id);
-      for (const marker of bad) this.#history.badOffered.add(marker);
-      try {
-        const reply = await call(server, 'POST', '/v1/streams/money/events', body, {
-          'content-type': 'application/x-ndjson',
-        });
-        if (reply.status === 429 || reply.status === 503) continue;
-        expect(reply.status, reply.text).toBe(202);
-        for (const id of ids) this.#history.acknowledged.add(id);
-        for (const marker of bad) this.#history.badAcknowledged.add(marker);
-        this.#unanswered = undefined;
-      } catch (error) {
-        if (error instanceof TypeError) return;
-        throw error;
-      }
-    }
-  }
-
-  #make(): { body: string; ids: number[]; bad: string[] } {
-    const ids: number[] = [];
-    const bad: string[] = [];
-    let body = '';
-    for (let i = 0; i < LINES_PER_REQUEST; i += 1) {
-      // A tenth of the events were sent before, by this producer; out of order, some of them years late.
-      const again = this.#next > 0 && this.#random() < 0.1;
-      const id = (again ? Math.floor(this.#random() * this.#next) : this.#next++) * PRODUCERS + this.#number;
-      const at =
-        this.#random() < 0.01
-          ? '1999-12-31T23:59:59.999Z'
-          : new Date(Date.UTC(2024, 0, 1) + (id % 86_400) * 250).toISOString();
-      body += `{"id":${id},"at":"${at}","kind":"${'abc'[id % 3]}","amount":${(id % 1_000) - 300}}\n`;
-      ids.push(id);
-    }
-    if (this.#random() < 0.3) {
-      const marker = `bad-${this.#number}-${this.#next}`;
-      body += `{"id":"${marker}","at":0}\n`;
-      bad.push(marker);
-    }
-    return { body, ids, bad };
-  }
-}
+/** Every step of the write path at which the process may die, as `dying-server.mjs` knows them. */
+const STEPS = [
+  ...['before write', 'torn write', 'written', 'synced'].map((at) => `log: ${at}`),
+  ...['before write', 'written'].map((at) => `scratch: ${at}`),
+  ...['stage', 'events', 'quarantine', 'discarded', 'rollup'].flatMap((table) =>
+    ['before', 'during', 'after'].map((at) => `${table}: ${at}`),
+  ),
+  ...['manifest', 'position'].flatMap((file) =>
+    ['before write', 'torn write', 'written', 'synced', 'before rename', 'renamed', 'durable'].map(
+      (at) => `${file}: ${at}`,
+    ),
+  ),
+  'clear: before',
+  'clear: after',
+];
 
 describe('the real process', () => {
   it(`loses nothing accepted and counts nothing twice through ${KILLS} kills at random`, async () => {
-    const directory = await temporaryDirectory();
     const random = seeded(20_240_101);
-    const history = new History();
-    const producers = Array.from({ length: PRODUCERS }, (_, number) => new Producer(number, history));
-    try {
-      let server = await startServer(directory.path);
-      expect((await call(server, 'PUT', '/v1/streams/money', STREAM)).status).toBe(201);
-      expect((await call(server, 'PUT', '/v1/rollups/money_by_kind', ROLLUP)).status).toBe(201);
-      for (let kill = 0; kill < KILLS; kill += 1) {
-        let alive = true;
-        const sending = producers.map((producer) => producer.sendWhile(server, () => alive));
-        await new Promise((done) => setTimeout(done, 30 + random() * 700));
+    await through(KILLS, {}, async (server) => {
+      await new Promise((done) => setTimeout(done, 30 + random() * 700));
+      await server.end('SIGKILL');
+    });
+  }, 1_800_000);
+
+  it(`the same when it dies at each of ${STEPS.length} steps of the write path, ${ROUNDS} times`, async () => {
+    const random = seeded(20_240_102);
+    const deaths = Array.from({ length: ROUNDS }, () => STEPS).flat();
+    let next = 0;
+    const missed: string[] = [];
+    await through(
+      deaths.length,
+      {
+        program: [DYING],
+        env: () => {
+          const step = deaths[next % deaths.length]!;
+          next += 1;
+          return {
+            DIE_AT: `${step}#${1 + Math.floor(random() * 4)}`,
+            DIE_AFTER_MS: String(Math.floor(random() * 15)),
+          };
+        },
+      },
+      async (server) => {
+        const patience = new Promise<'alive'>((done) => setTimeout(() => done('alive'), 8_000).unref());
+        if ((await Promise.race([server.ended, patience])) !== 'alive') return;
+        missed.push(deaths[(next - 1) % deaths.length]!);
         await server.end('SIGKILL');
-        alive = false;
-        await Promise.all(sending);
-        server = await startServer(directory.path);
-      }
-      const state = await settled(server, 'money');
-      expect(state.accepted).toBe(state.stored + state.duplicates + state.quarantined + state.late_dropped);
-      expect(state.stored).toBeGreaterThan(KILLS * LINES_PER_REQUEST);
-      expect(state.duplicates).toBeGreaterThan(0);
-      expect(await server.end('SIGTERM')).toBe(0);
-      await checkStore(directory.path, MONEY, history);
-    } finally {
-      await directory.remove();
-    }
-  }, 300_000);
+      },
+    );
+    expect(missed, 'steps that were never reached').toEqual([]);
+  }, 1_800_000);
 });
+
+/** Producers send to one server after another, each of which dies; then to one that lives, and the store is checked. */
+async function through(
+  deaths: number,
+  dying: { readonly program?: readonly string[]; readonly env?: () => Record<string, string> },
+  die: (server: ServerProcess) => Promise<void>,
+): Promise<void> {
+  const directory = await temporaryDirectory();
+  const history = new History();
+  const producers = Array.from({ length: PRODUCERS }, (_, number) => new Producer(number, history));
+  try {
+    let server = await startServer(directory.path);
+    await define(server);
+    await server.end('SIGTERM');
+    for (let death = 0; death < deaths; death += 1) {
+      const { program, env } = dying;
+      server = await startServer(directory.path, {
+        ...(program ? { program } : {}),
+        ...(env ? { env: env() } : {}),
+      });
+      let alive = true;
+      const sending = producers.map((producer) => producer.sendWhile(server, () => alive));
+      await die(server);
+      alive = false;
+      await Promise.all(sending);
+    }
+    server = await startServer(directory.path);
+    const state = await settled(server, 'money');
+    expect(state.accepted).toBe(state.stored + state.duplicates + state.quarantined + state.late_dropped);
+    expect(state.stored).toBeGreaterThan(deaths * LINES_PER_REQUEST);
+    expect(state.duplicates).toBeGreaterThan(0);
+    expect(await server.end('SIGTERM')).toBe(0);
+    await checkStore(directory.path, MONEY, history);
+  } finally {
+    await directory.remove();
+  }
+}
