@@ -119,6 +119,7 @@ export const streamDocument = strict({
     log: duration('1m', '50y', 'How long the log is kept.').optional(),
     hot: duration('1m', '50y', 'How long events stay in the store.').optional(),
     cold: duration('1m', '50y', 'How long events stay in the lake.').optional(),
+    quarantine: duration('1m', '50y', 'How long quarantined records stay. Default: as hot.').optional(),
   }).optional(),
 }).describe('A stream: what its events look like and how they are treated.');
 export type StreamDocument = z.infer<typeof streamDocument>;

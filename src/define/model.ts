@@ -51,6 +51,8 @@ export interface StreamDefinition {
     readonly logMs: number | undefined;
     readonly hotMs: number | undefined;
     readonly coldMs: number | undefined;
+    /** Of quarantined records; absent: as the hot events. */
+    readonly quarantineMs?: number | undefined;
   };
 }
 

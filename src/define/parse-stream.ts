@@ -84,7 +84,12 @@ export function parseStream(name: string, document: unknown): StreamDefinition {
     dedupeWithinMs,
     lateness: lateness && { allowedMs: ms(lateness.allowed)!, then: lateness.then ?? 'count' },
     futureAllowedMs: ms(future) ?? DAY_MS,
-    retention: { logMs: ms(retention?.log), hotMs, coldMs: ms(retention?.cold) },
+    retention: {
+      logMs: ms(retention?.log),
+      hotMs,
+      coldMs: ms(retention?.cold),
+      quarantineMs: ms(retention?.quarantine),
+    },
   } satisfies StreamDefinition);
 }
 

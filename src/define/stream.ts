@@ -36,7 +36,13 @@ export interface StreamSpec<F extends FieldSpecs> {
   readonly lateness?: { readonly allowed: Duration; readonly then?: LatePolicy };
   /** How far ahead of its arrival an event's time may lie; default 1 d. */
   readonly future?: Duration;
-  readonly retention?: { readonly log?: Duration; readonly hot?: Duration; readonly cold?: Duration };
+  /** How long things are kept; absent: for ever. Quarantined records go with the hot events unless they have their own. */
+  readonly retention?: {
+    readonly log?: Duration;
+    readonly hot?: Duration;
+    readonly cold?: Duration;
+    readonly quarantine?: Duration;
+  };
 }
 
 declare const specs: unique symbol;

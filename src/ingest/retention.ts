@@ -1,14 +1,17 @@
 /**
- * Forgets what a stream no longer wants to keep: log segments, but only behind what the store has applied, and
- * days of raw events. A stream that names a cold retention keeps its hot events until a cold copy exists.
+ * Forgets what a stream no longer wants to keep: log segments, and whole days of events, of what was discarded, and
+ * of quarantined records. Only what is applied and stands sealed in the ledger, balanced or acknowledged, is
+ * forgotten: what the numbers of a minute were can then still be told. A stream that names a cold retention keeps
+ * its hot events until a cold copy exists.
  */
 
-import type { PartitionKey, TenantId } from '../base/brand.ts';
+import type { Offset, PartitionKey, TenantId } from '../base/brand.ts';
 import type { Clock } from '../base/clock.ts';
+import { type ForgettingTable, sealedTo } from '../catalog/index.ts';
 import { type Catalog, eventsCompleteSince, setEventsCompleteSince } from '../catalog/port.ts';
 import type { StreamDefinition } from '../define/model.ts';
 import type { Log } from '../log/index.ts';
-import { type Engine, eventsTable, quarantineTable } from '../store/index.ts';
+import { discardedTable, type Engine, eventsTable, quarantineTable } from '../store/index.ts';
 import type { Ingest } from './port.ts';
 
 export interface RetentionDeps {
@@ -50,41 +53,65 @@ export async function retainStream(
   stream: StreamDefinition,
 ): Promise<void> {
   const now = deps.clock.now();
-  if (stream.retention.logMs !== undefined) {
-    for (let partition = 0; partition < stream.partitions; partition += 1) {
-      const key: PartitionKey = { tenant: deps.tenant, stream: stream.name, partition };
-      await deps.log.retain(key, {
-        beforeMs: now - stream.retention.logMs,
-        appliedTo: deps.ingest.state(key).applied,
-      });
+  const { logMs, hotMs, coldMs, quarantineMs } = stream.retention;
+  if (logMs !== undefined) {
+    for (const key of keysOf(deps.tenant, stream)) {
+      const appliedTo = Math.min(deps.ingest.state(key).applied, sealedTo(deps.catalog, key)) as Offset;
+      await deps.log.retain(key, { beforeMs: now - logMs, appliedTo });
     }
   }
-  if (stream.retention.hotMs !== undefined && stream.retention.coldMs === undefined) {
-    await forgetDays(deps, stream, now - stream.retention.hotMs);
+  const eventsMs = coldMs === undefined ? hotMs : undefined;
+  if (eventsMs !== undefined) {
+    await forgetDays(deps, stream, 'events', now - eventsMs);
+    await forgetDays(deps, stream, 'discarded', now - eventsMs);
   }
+  const ownMs = quarantineMs ?? eventsMs;
+  if (ownMs !== undefined) await forgetDays(deps, stream, 'quarantine', now - ownMs);
 }
 
-/** A table's partition is a day of arrival, so whole days go at once. */
+const TABLES: Readonly<Record<ForgettingTable, (tenant: TenantId, stream: string) => string>> = {
+  events: eventsTable,
+  quarantine: quarantineTable,
+  discarded: discardedTable,
+};
+
+/** A table's partition is a day of arrival, so whole days go at once, the oldest first. */
 async function forgetDays(
   deps: Omit<RetentionDeps, 'logger'>,
   stream: StreamDefinition,
+  what: ForgettingTable,
   beforeMs: number,
 ): Promise<void> {
-  const firstKept = Number(
-    new Date(Math.floor(beforeMs / DAY_MS) * DAY_MS).toISOString().slice(0, 10).replaceAll('-', ''),
-  );
-  const events = eventsTable(deps.tenant, stream.name);
-  for (const table of [events, quarantineTable(deps.tenant, stream.name)]) {
-    const days = await deps.engine.rows<{ day: number }>({
-      text: `SELECT DISTINCT toYYYYMMDD(_received) AS day FROM ${table} WHERE toYYYYMMDD(_received) < {first:UInt32}`,
-      params: { first: firstKept },
-    });
-    for (const { day } of days) {
-      if (table === events) await rememberForgotten(deps, stream, events, Number(day));
-      await deps.engine.execute({ text: `ALTER TABLE ${table} DROP PARTITION ${Number(day)}` });
-    }
+  const { catalog, engine, tenant } = deps;
+  const table = TABLES[what](tenant, stream.name);
+  const days = await engine.rows<{ day: number; start: string }>({
+    text: `SELECT DISTINCT toYYYYMMDD(_received) AS day, toUnixTimestamp64Milli(toDateTime64(toStartOfDay(_received), 3, 'UTC')) AS start FROM ${table} WHERE _received < fromUnixTimestamp64Milli({before:Int64}, 'UTC') ORDER BY day`,
+    params: { before: Math.floor(beforeMs / DAY_MS) * DAY_MS },
+  });
+  for (const { day, start } of days) {
+    const endMs = Number(start) + DAY_MS;
+    if (!(await isSealedBefore(deps, stream, endMs))) return;
+    if (what === 'events') await rememberForgotten(deps, stream, table, Number(day));
+    // Noted first: a table that lacks a day which it is said to have would be taken for a loss.
+    catalog.ledger.setForgottenBefore(tenant, stream.name, what, endMs);
+    await engine.execute({ text: `ALTER TABLE ${table} DROP PARTITION ${Number(day)}` });
   }
 }
+
+/** Is everything that arrived before the moment sealed? */
+async function isSealedBefore(
+  { catalog, log, tenant }: Omit<RetentionDeps, 'logger'>,
+  stream: StreamDefinition,
+  endMs: number,
+): Promise<boolean> {
+  for (const key of keysOf(tenant, stream)) {
+    if ((await log.offsetAt(key, endMs)) > sealedTo(catalog, key)) return false;
+  }
+  return true;
+}
+
+const keysOf = (tenant: TenantId, stream: StreamDefinition): readonly PartitionKey[] =>
+  Array.from({ length: stream.partitions }, (_, partition) => ({ tenant, stream: stream.name, partition }));
 
 /** Before a day goes: its latest event time, so that no question is answered from events that are not all there. */
 async function rememberForgotten(

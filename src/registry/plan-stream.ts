@@ -110,12 +110,12 @@ function planPolicies(previous: StreamDefinition, next: StreamDefinition, effect
     ['dedupe', duration(previous.dedupeWithinMs, 'off'), duration(next.dedupeWithinMs, 'off')],
     ['lateness', lateness(previous), lateness(next)],
     ['future', duration(previous.futureAllowedMs, 'none'), duration(next.futureAllowedMs, 'none')],
-    ...(['logMs', 'hotMs', 'coldMs'] as const).map(
+    ...(['logMs', 'hotMs', 'coldMs', 'quarantineMs'] as const).map(
       (key) =>
         [
           `retention.${key.slice(0, -2)}`,
-          duration(previous.retention[key], 'for ever'),
-          duration(next.retention[key], 'for ever'),
+          duration(previous.retention[key], key === 'quarantineMs' ? 'as hot' : 'for ever'),
+          duration(next.retention[key], key === 'quarantineMs' ? 'as hot' : 'for ever'),
         ] as const,
     ),
   ];

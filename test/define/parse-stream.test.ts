@@ -83,7 +83,7 @@ describe('parseStream', () => {
         "name: must start with a lower-case letter and hold at most 63 lower-case letters, digits and _",
         "partitionBy: there is no field "B1"; did you mean "b"?",
         "partitions: Too big: expected number to be <=64",
-        "retention.warm: is not known here; use one of log, hot, cold",
+        "retention.warm: is not known here; use one of log, hot, cold, quarantine",
       ]
     `);
   });
