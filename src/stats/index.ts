@@ -1,3 +1,4 @@
+export { createDuplicates } from './duplicates.ts';
 export { createEvents, type ListingOptions } from './events.ts';
 export { parseTime } from './parse.ts';
 export type * from './port.ts';

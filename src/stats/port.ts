@@ -134,6 +134,35 @@ export interface QuarantineAnswer {
   readonly next: string | null;
 }
 
+/** Where and when a record arrived. */
+export interface Arrival {
+  readonly partition: number;
+  readonly offset: number;
+  /** RFC 3339. */
+  readonly received: string;
+}
+
+export interface DuplicateRecord extends Arrival {
+  /** Its event time, RFC 3339. */
+  readonly time: string;
+  readonly id: string;
+  /** The stored event of the same id; null when it was not found, and then `firstUnknown` says why. */
+  readonly first: Arrival | null;
+  readonly firstUnknown?: string;
+}
+
+export interface DuplicatesAnswer {
+  /** Of the whole range, over all pages. */
+  readonly count: number;
+  readonly records: readonly DuplicateRecord[];
+  readonly next: string | null;
+}
+
+export interface Duplicates {
+  /** By time of arrival, newest first. Fails with `unknown-stream` or `bad-question`. */
+  list(tenant: TenantId, stream: string, request?: Page, signal?: AbortSignal): Promise<DuplicatesAnswer>;
+}
+
 export interface Quarantine {
   /** Newest arrival first. Fails with `unknown-stream` or `bad-question`. */
   list(
