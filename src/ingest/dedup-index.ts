@@ -1,109 +1,86 @@
 /**
- * The ids of the last `horizonMs`, as 128-bit hashes in typed arrays outside the JavaScript heap.
+ * The ids of the last `horizonMs`, exactly, as 128-bit hashes outside the JavaScript heap, within a budget of memory.
  *
  * Ids lie in buckets of arrival time that are dropped whole. Bucket borders are multiples of the bucket's width,
  * so what is still remembered depends on the records alone, never on when the process ran: an id is found again
  * for at least the horizon and at most one bucket (an eighth of it) longer.
  *
- * Memory: 16 bytes a slot, at most 60 % full: about 27 to 54 bytes an id while a table grows by doubling.
+ *   table ──over budget──▶ run with filter ──▶ merged run ──filters over budget──▶ run without filter
+ *   29 bytes an id         2.03 bytes an id in memory, 16 on disk                  0.03 bytes an id in memory
+ *
+ * What left memory is only asked by `prepare`, for a whole batch at once; `has` answers from what it found. An answer
+ * is never a guess: an id that passes a filter is looked up in its file, and when the file cannot be read the batch
+ * fails and is tried again. A file that stays unreadable makes the index `broken`: the store has the ids still.
  */
+import { invariant } from '../base/errors.ts';
+import { batchBytesFor, PreparedIds } from './dedup-batch.ts';
+import { DedupBuckets, type DedupPlace } from './dedup-buckets.ts';
+import { TABLE_BYTES_PER_ID, tableBytesFor } from './dedup-table.ts';
+import { firstWord, stir } from './dedup-words.ts';
 
-import type { FileSystem } from '../base/files.ts';
-import type { DedupMemory } from './dedup-memory.ts';
+export type { DedupPlace } from './dedup-buckets.ts';
 
 const BUCKETS_PER_HORIZON = 8;
 const BUCKET_MS_MIN = 1_000;
-const FIRST_SLOTS = 1_024;
-const FULL = 0.6;
 
-class HashTable {
-  #words = new Uint32Array(FIRST_SLOTS * 4);
-  #slots = FIRST_SLOTS;
-  #count = 0;
+/** Width of the buckets of a horizon. */
+export const bucketMsOf = (horizonMs: number): number =>
+  Math.max(BUCKET_MS_MIN, Math.ceil(horizonMs / BUCKETS_PER_HORIZON));
 
-  get bytes(): number {
-    return this.#words.byteLength;
-  }
-
-  has(a: number, b: number, c: number, d: number): boolean {
-    const words = this.#words;
-    for (let slot = a & (this.#slots - 1); ; slot = (slot + 1) & (this.#slots - 1)) {
-      const at = slot * 4;
-      if (words[at] === a && words[at + 1] === b && words[at + 2] === c && words[at + 3] === d) return true;
-      if (words[at] === 0 && words[at + 1] === 0 && words[at + 2] === 0 && words[at + 3] === 0) return false;
-    }
-  }
-
-  add(a: number, b: number, c: number, d: number): void {
-    if (this.has(a, b, c, d)) return;
-    if (this.#count + 1 > this.#slots * FULL) this.#grow();
-    this.#place(a, b, c, d);
-    this.#count += 1;
-  }
-
-  #place(a: number, b: number, c: number, d: number): void {
-    const words = this.#words;
-    let slot = a & (this.#slots - 1);
-    while (
-      words[slot * 4] !== 0 ||
-      words[slot * 4 + 1] !== 0 ||
-      words[slot * 4 + 2] !== 0 ||
-      words[slot * 4 + 3] !== 0
-    ) {
-      slot = (slot + 1) & (this.#slots - 1);
-    }
-    words[slot * 4] = a;
-    words[slot * 4 + 1] = b;
-    words[slot * 4 + 2] = c;
-    words[slot * 4 + 3] = d;
-  }
-
-  #grow(): void {
-    const old = this.#words;
-    this.#slots *= 2;
-    this.#words = new Uint32Array(this.#slots * 4);
-    for (let at = 0; at < old.length; at += 4) {
-      const [a, b, c, d] = [old[at]!, old[at + 1]!, old[at + 2]!, old[at + 3]!];
-      if (a !== 0 || b !== 0 || c !== 0 || d !== 0) this.#place(a, b, c, d);
-    }
-  }
-}
-
-/** Where ids go that do not fit into memory. */
-export interface DedupPlace {
-  readonly memory: DedupMemory;
-  readonly files: FileSystem;
-  /** Absolute path of a directory of the index's own; it is emptied at the start and removed at the end. */
-  readonly directory: string;
+export interface DedupState {
+  readonly ids: number;
+  readonly idsOnDisk: number;
+  readonly bytes: number;
+  readonly bytesOnDisk: number;
+  readonly runs: number;
+  readonly runsWithoutFilter: number;
 }
 
 export class DedupIndex {
+  readonly bucketMs: number;
   readonly #horizonMs: number;
-  readonly #bucketMs: number;
-  readonly #buckets = new Map<number, HashTable>();
-  #lastBucket = Number.NEGATIVE_INFINITY;
-  #lastTable: HashTable | undefined;
+  readonly #place: DedupPlace | undefined;
+  readonly #buckets: DedupBuckets;
+  readonly #secret: number;
+  readonly #stirredSecret: number;
+  #prepared: PreparedIds | undefined;
 
   /** Without a place the index stays in memory, however large it becomes. */
-  constructor(horizonMs: number, _place?: DedupPlace) {
+  constructor(horizonMs: number, place?: DedupPlace) {
     this.#horizonMs = horizonMs;
-    this.#bucketMs = Math.max(BUCKET_MS_MIN, Math.ceil(horizonMs / BUCKETS_PER_HORIZON));
+    this.bucketMs = bucketMsOf(horizonMs);
+    this.#place = place;
+    this.#buckets = new DedupBuckets(place);
+    this.#secret = place?.memory.secret ?? 0;
+    this.#stirredSecret = stir(this.#secret);
   }
 
+  /** Bytes in memory. */
   get bytes(): number {
-    let bytes = 0;
-    for (const table of this.#buckets.values()) bytes += table.bytes;
-    return bytes;
+    return this.#buckets.bytes;
   }
 
-  /** Arrivals before this can no longer matter to a record that arrives at `atMs`. */
-  remembersSince(atMs: number): number {
-    return Math.floor((atMs - this.#horizonMs) / this.#bucketMs) * this.#bucketMs;
+  get state(): DedupState {
+    const buckets = [...this.#buckets.all];
+    const runs = buckets.flatMap((bucket) => bucket.runs);
+    return {
+      ids: buckets.reduce((sum, bucket) => sum + bucket.ids, 0),
+      idsOnDisk: runs.reduce((sum, run) => sum + run.count, 0),
+      bytes: this.bytes,
+      bytesOnDisk: runs.reduce((sum, run) => sum + run.bytesOnDisk, 0),
+      runs: runs.length,
+      runsWithoutFilter: runs.filter((run) => !run.filter).length,
+    };
   }
 
   /** A file of the index cannot be read any more: it must be made anew from the store. */
   get broken(): boolean {
-    return false;
+    return this.#buckets.broken;
+  }
+
+  /** Arrivals before this can no longer matter to a record that arrives at `atMs`. */
+  remembersSince(atMs: number): number {
+    return this.#oldestFor(atMs) * this.bucketMs;
   }
 
   /**
@@ -111,48 +88,111 @@ export class DedupIndex {
    * Called before the records of the batch are gone through. It may be repeated (for the same or another batch).
    *
    * @param words four 32-bit words of each id of the batch, one after the other; ids may come twice, zero ids are ignored
-   * @param fromMs the earliest arrival in the batch: `has` must not be asked for an earlier one
    * Rejects when a file cannot be read or there is room neither in memory nor on disk; nothing has changed then.
    */
-  async prepare(_words: Uint32Array, _fromMs: number): Promise<void> {}
-
-  /** Called after the records of a batch were gone through: `has` cannot be asked until the next `prepare`. */
-  async settle(): Promise<void> {}
-
-  /** Gives memory and files back. */
-  async close(): Promise<void> {
-    this.#buckets.clear();
-    this.#lastTable = undefined;
+  async prepare(words: Uint32Array, _fromMs?: number): Promise<void> {
+    this.#prepared = undefined;
+    if (this.broken)
+      throw new Error('remembered ids are unreadable on disk; they are rebuilt from the store');
+    await this.#place?.memory.reserve(this.#buckets, batchBytesFor(words.length / 4));
+    await this.#buckets.catchUp();
+    const prepared = new PreparedIds(words, this.#secret);
+    await this.#buckets.mark(prepared);
+    this.#prepared = prepared;
   }
 
-  /** Was this id seen within the horizon before `atMs`? The hash is four 32-bit words, not all zero. */
+  /**
+   * Was this id seen within the horizon before `atMs`? The hash is four 32-bit words, not all zero. Once ids have
+   * left memory it must be one of the prepared batch.
+   */
   has(a: number, b: number, c: number, d: number, atMs: number): boolean {
-    const oldest = Math.floor((atMs - this.#horizonMs) / this.#bucketMs);
-    for (const [bucket, table] of this.#buckets) {
-      if (bucket >= oldest && table.has(a, b, c, d)) return true;
+    const first = firstWord(a, b, this.#secret, this.#stirredSecret);
+    const oldest = this.#oldestFor(atMs);
+    const prepared = this.#prepared;
+    if (prepared) {
+      const one = prepared.find(first, b | 0, c | 0, d | 0);
+      if (one >= 0) return prepared.marks[one]! >= oldest;
     }
-    return false;
+    return this.#hasInMemory(first, b | 0, c | 0, d | 0, oldest);
   }
 
   add(a: number, b: number, c: number, d: number, atMs: number): void {
-    const bucket = Math.floor(atMs / this.#bucketMs);
-    if (bucket !== this.#lastBucket || this.#lastTable === undefined) {
-      let table = this.#buckets.get(bucket);
-      if (!table) {
-        table = new HashTable();
-        this.#buckets.set(bucket, table);
-      }
-      this.#lastBucket = bucket;
-      this.#lastTable = table;
+    const first = firstWord(a, b, this.#secret, this.#stirredSecret);
+    const bucket = Math.floor(atMs / this.bucketMs);
+    this.#buckets.at(bucket).active.add(first, b | 0, c | 0, d | 0);
+    const prepared = this.#prepared;
+    if (!prepared) return;
+    const one = prepared.find(first, b | 0, c | 0, d | 0);
+    if (one >= 0 && prepared.marks[one]! < bucket) prepared.marks[one] = bucket;
+  }
+
+  /** Removes what an earlier process left behind. Called before the first id is loaded. */
+  begin(): Promise<void> {
+    return this.#buckets.clearDirectory();
+  }
+
+  /**
+   * Adds ids that arrived in the bucket of `atMs`, as many as come at once, and keeps the budget. For rebuilding;
+   * rejects like `prepare`.
+   */
+  async load(words: Uint32Array, atMs: number): Promise<void> {
+    await this.#place?.memory.reserve(this.#buckets, tableBytesFor(words.length / 4));
+    await this.#buckets.catchUp();
+    const table = this.#buckets.at(Math.floor(atMs / this.bucketMs)).active;
+    for (let at = 0; at + 3 < words.length; at += 4) {
+      const b = words[at + 1]!;
+      const first = firstWord(words[at]!, b, this.#secret, this.#stirredSecret);
+      table.add(first, b | 0, words[at + 2]! | 0, words[at + 3]! | 0);
     }
-    this.#lastTable.add(a, b, c, d);
+  }
+
+  /** So many ids of the bucket of `atMs` will be loaded: makes a table of the right size, when it fits. */
+  expect(ids: number, atMs: number): void {
+    const bytes = ids * TABLE_BYTES_PER_ID;
+    if (this.#place && !this.#place.memory.tryReserve(this.#buckets, bytes)) return;
+    this.#buckets.at(Math.floor(atMs / this.bucketMs)).begin(ids);
+    this.#place?.memory.release(this.#buckets);
   }
 
   /** Drops the buckets that no record arriving at or after `atMs` can ask for. */
   forget(atMs: number): void {
-    const oldest = Math.floor((atMs - this.#horizonMs) / this.#bucketMs);
-    for (const bucket of this.#buckets.keys()) {
-      if (bucket < oldest) this.#buckets.delete(bucket);
+    this.#buckets.forgetBefore(this.#oldestFor(atMs));
+  }
+
+  /**
+   * Called after the records of a batch were gone through: `has` cannot be asked until the next `prepare`. Begins to
+   * tidy up in the background; it never rejects, as nothing needs to be undone when the disk refuses.
+   */
+  async settle(): Promise<void> {
+    this.#prepared = undefined;
+    if (!this.#place) return;
+    this.#place.memory.release(this.#buckets);
+    this.#place.memory.tend();
+    this.#buckets.tend();
+  }
+
+  /** Resolves when nothing is under way in the background. */
+  async idle(): Promise<void> {
+    await this.#place?.memory.idle();
+    await this.#buckets.idle();
+  }
+
+  /** Gives memory and files back. */
+  async close(): Promise<void> {
+    this.#prepared = undefined;
+    await this.#buckets.close();
+  }
+
+  #oldestFor(atMs: number): number {
+    return Math.floor((atMs - this.#horizonMs) / this.bucketMs);
+  }
+
+  #hasInMemory(a: number, b: number, c: number, d: number, oldest: number): boolean {
+    for (const bucket of this.#buckets.all) {
+      if (bucket.number < oldest) continue;
+      invariant(bucket.runs.length === 0, 'an id is asked for that was not prepared, and some are on disk');
+      for (const table of bucket.tables) if (table.has(a, b, c, d)) return true;
     }
+    return false;
   }
 }

@@ -1,70 +1,62 @@
-/** The ids that one stream remembers: the index in memory, rebuilt from the store whenever it is not there. */
+/** The ids that one stream remembers: the index, made anew from the store whenever it is not there. */
 import type { StreamName, TenantId } from '../base/brand.ts';
 import type { FileSystem } from '../base/files.ts';
 import type { StreamDefinition } from '../define/model.ts';
-import { type Engine, eventsTable } from '../store/index.ts';
+import type { Engine } from '../store/index.ts';
 import { DedupIndex, type DedupPlace } from './dedup-index.ts';
 import type { DedupMemory } from './dedup-memory.ts';
-
-/** One row of the answer: hash u128, arrival i64. */
-const ROW_BYTES = 24;
+import { idsInEngine, type StoredIds } from './stored-ids.ts';
 
 export interface RememberedIdsOptions {
-  readonly engine: Engine;
+  /** Where the ids are stored: an engine, or what stands for one in a simulation. */
+  readonly engine: Engine | StoredIds;
   readonly tenant: TenantId;
   readonly stream: StreamName;
+  /** The budget that all streams of the process share. */
   readonly memory: DedupMemory;
   readonly files: FileSystem;
-  /** Absolute path of the scratch directory; files lie in `dedup/TENANT/STREAM` below it. */
+  /** Absolute path of the scratch directory; files lie in `dedup/TENANT/STREAM` below it and mean nothing to a later process. */
   readonly directory: string;
 }
 
 /**
  * @example
- * const ids = new RememberedIds({ ...area, memory, tenant, stream });
- * // when ids.isStale(definition): wait for the batch under way, then go on
- * const index = await ids.of(definition, newestMs, committing);
- * await index?.prepare(words, earliestArrivalMs); // may reject: nothing has changed, try again
+ * const ids = new RememberedIds({ engine, files, directory, memory, tenant, stream });
+ * const index = await ids.of(definition, newestMs, underWay);
+ * await index?.settle(); // the batch before is gone through
+ * await index?.prepare(words); // may reject: nothing has changed, try again from `ids.of` on
  * // for each record in order, without waiting: index.has(…) or else index.add(…)
- * index?.forget(leastArrivalOverAllPartitionsMs);
- * await index?.settle();
+ * index?.forget(leastArrivalMs); // the least arrival that may still come, over all partitions
  * await ids.close(); // when the worker ends
  */
 export class RememberedIds {
-  readonly #engine: Engine;
-  readonly #tenant: TenantId;
-  readonly #place: DedupPlace | undefined;
+  readonly #stored: StoredIds;
+  readonly #place: DedupPlace;
   #current: { readonly withinMs: number; readonly index: DedupIndex } | undefined;
 
-  constructor(options: RememberedIdsOptions);
-  /** Without a budget: everything stays in memory. */
-  constructor(engine: Engine, tenant: TenantId);
-  constructor(first: RememberedIdsOptions | Engine, tenant?: TenantId) {
-    if ('engine' in first) {
-      const { memory, files, directory, stream } = first;
-      this.#engine = first.engine;
-      this.#tenant = first.tenant;
-      this.#place = { memory, files, directory: `${directory}/dedup/${first.tenant}/${stream}` };
-    } else {
-      this.#engine = first;
-      this.#tenant = tenant!;
-      this.#place = undefined;
-    }
+  constructor(options: RememberedIdsOptions) {
+    const { engine, tenant, stream, memory, files, directory } = options;
+    this.#stored = 'between' in engine ? engine : idsInEngine(engine, tenant, stream);
+    this.#place = { memory, files, directory: `${directory}/dedup/${tenant}/${stream}` };
   }
 
-  /**
-   * The horizon has changed, or a file of the index cannot be read: the next call of `of` rebuilds the index from the store, so what is under way must be
-   * there first.
-   */
+  /** The horizon has changed, or a file of the index cannot be read: the next call of `of` makes the index anew. */
   isStale(stream: StreamDefinition | undefined): boolean {
     if (this.#current === undefined) return false;
     return this.#current.index.broken || stream?.dedupeWithinMs !== this.#current.withinMs;
   }
 
+  /** What the index holds now; undefined while there is none. */
+  get index(): DedupIndex | undefined {
+    return this.#current?.index;
+  }
+
   /**
-   * The index for the stream's horizon; undefined when it does not deduplicate. `newestMs` is the arrival up to which
-   * every partition is applied; undefined before the first event. `underWay` resolves when the batches that were
-   * decided are in the store: it is awaited before the index is rebuilt from there.
+   * The index for the stream's horizon; undefined when it does not deduplicate. It is made from the store when there is
+   * none, the horizon has changed or a file of it is unreadable.
+   *
+   * @param newestMs arrival up to which every partition is applied; undefined before the first event
+   * @param underWay resolves when every batch that was decided is in the store; awaited before the store is read
    */
   async of(
     stream: StreamDefinition,
@@ -77,7 +69,13 @@ export class RememberedIds {
     await this.close();
     if (stream.dedupeWithinMs === 0) return undefined;
     const index = new DedupIndex(stream.dedupeWithinMs, this.#place);
-    if (newestMs !== undefined) await this.#rebuild(stream, index, index.remembersSince(newestMs));
+    try {
+      // Nothing applied when we were asked: what is stored now was under way, and there is little of it.
+      await this.#load(index, newestMs === undefined ? 0 : Math.max(0, index.remembersSince(newestMs)));
+    } catch (error) {
+      await index.close();
+      throw error;
+    }
     this.#current = { withinMs: stream.dedupeWithinMs, index };
     return index;
   }
@@ -89,30 +87,34 @@ export class RememberedIds {
     await index?.close();
   }
 
-  async #rebuild(stream: StreamDefinition, index: DedupIndex, sinceMs: number): Promise<void> {
-    const chunks = this.#engine.stream(
-      {
-        text: `SELECT _id_hash, toUnixTimestamp64Milli(_received) FROM ${eventsTable(this.#tenant, stream.name)} WHERE _id_hash != 0 AND _received >= fromUnixTimestamp64Milli({since:Int64}, 'UTC')`,
-        params: { since: BigInt(sinceMs) },
-      },
-      'RowBinary',
-      { timeoutSeconds: 3_600 },
-    );
-    let rest: Uint8Array = new Uint8Array(0);
-    for await (const chunk of chunks) {
-      const bytes = rest.byteLength === 0 ? chunk : Buffer.concat([rest, chunk]);
-      const view = new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength);
-      let at = 0;
-      for (; at + ROW_BYTES <= bytes.byteLength; at += ROW_BYTES) {
-        index.add(
-          view.getUint32(at, true),
-          view.getUint32(at + 4, true),
-          view.getUint32(at + 8, true),
-          view.getUint32(at + 12, true),
-          Number(view.getBigInt64(at + 16, true)),
-        );
-      }
-      rest = bytes.slice(at);
+  /** Bucket by bucket from the oldest, so that what has to leave memory leaves it whole and once. */
+  async #load(index: DedupIndex, sinceMs: number): Promise<void> {
+    await index.begin();
+    for (const { span, ids } of await this.#stored.counts(sinceMs, index.bucketMs)) {
+      const fromMs = span * index.bucketMs;
+      index.expect(ids, fromMs);
+      const chunks = this.#stored.between(Math.max(fromMs, sinceMs), fromMs + index.bucketMs);
+      for await (const words of oneAhead(chunks)) await index.load(words, fromMs);
     }
+    await index.settle();
+  }
+}
+
+/** Asks for the next while the one before is worked on: the engine reads while we add. */
+async function* oneAhead<T>(source: AsyncIterable<T>): AsyncIterable<T> {
+  const iterator = source[Symbol.asyncIterator]();
+  let next = iterator.next();
+  try {
+    for (;;) {
+      const { value, done } = await next;
+      if (done) return;
+      next = iterator.next();
+      // Awaited above; until then a failure is nobody's.
+      next.catch(() => undefined);
+      yield value;
+    }
+  } finally {
+    await next.catch(() => undefined);
+    await iterator.return?.();
   }
 }
