@@ -54,8 +54,10 @@ describe.each(Object.entries(kinds))('%s', (_, make) => {
   it('are emptied, kept or missed as the mode says', async () => {
     const path = `${directory}/a`;
     await expect(files.open(path, 'read')).rejects.toMatchObject({ code: 'ENOENT' });
+    await expect(files.open(path, 'existing')).rejects.toMatchObject({ code: 'ENOENT' });
     await put(files, path, 'old');
     await (await files.open(path, 'update')).close();
+    await (await files.open(path, 'existing')).close();
     expect(text(await files.readFile(path))).toBe('old');
     await (await files.open(path, 'create')).close();
     expect(text(await files.readFile(path))).toBe('');
