@@ -55,16 +55,17 @@ describe('the engine that was measured', () => {
   );
 
   assumption(
-    'a MergeTree table remembers no insert tokens and syncs no inserts unless it is told to',
-    'src/store/tables.ts (DURABLE) names all three settings',
+    'a MergeTree table remembers no insert tokens and syncs neither inserts nor merges unless it is told to',
+    'src/store/tables.ts (DURABLE) names all four settings',
     () => {
       const found = scratch.lines(
-        "SELECT name, value FROM system.merge_tree_settings WHERE name IN ('non_replicated_deduplication_window', 'fsync_after_insert', 'fsync_part_directory')",
+        "SELECT name, value FROM system.merge_tree_settings WHERE name IN ('non_replicated_deduplication_window', 'fsync_after_insert', 'fsync_part_directory', 'min_rows_to_fsync_after_merge')",
       );
       expect(Object.fromEntries(found)).toEqual({
         non_replicated_deduplication_window: '0',
         fsync_after_insert: '0',
         fsync_part_directory: '0',
+        min_rows_to_fsync_after_merge: '0',
       });
     },
   );
