@@ -62,7 +62,7 @@ export class Writer {
     this.#epoch = epoch;
   }
 
-  /** Resolves when the group is durable. After a rejection nothing of it will be read. */
+  /** Resolves when the group is durable. After a rejection other than `fenced` nothing of it will be read. */
   async commit(group: Group): Promise<Committed> {
     if (this.#fenced) throw this.#fenced;
     await this.#repair();
