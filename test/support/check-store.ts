@@ -30,6 +30,8 @@ export interface Checked {
   readonly streamDocument: unknown;
   readonly rollup: string;
   readonly rollupDocument: unknown;
+  /** More rollups over the same stream, by name. */
+  readonly alsoRollups?: Readonly<Record<string, unknown>>;
 }
 
 /** Lines that cannot be typed carry a marker of this form, so that they are known again in quarantine. */
@@ -42,7 +44,7 @@ const MARKER = /bad-\d+-\d+/;
  */
 export async function checkStore(directory: string, checked: Checked, history: History): Promise<void> {
   const stream = parseStream(checked.stream, checked.streamDocument);
-  const rollup = parseRollup(checked.rollup, checked.rollupDocument, () => stream);
+  const rollups = { [checked.rollup]: checked.rollupDocument, ...checked.alsoRollups };
   const engine = openChdb({ directory: `${directory}/store` });
   try {
     const events = eventsTable(DEFAULT_TENANT, stream.name);
@@ -70,7 +72,12 @@ export async function checkStore(directory: string, checked: Checked, history: H
       'acknowledged but not in quarantine',
     ).toEqual([]);
     await expectEachOffsetOnce(engine, stream);
-    await expectRollupEqualsRaw(engine, stream, rollup);
+    for (const [name, document] of Object.entries(rollups))
+      await expectRollupEqualsRaw(
+        engine,
+        stream,
+        parseRollup(name, document, () => stream),
+      );
   } finally {
     await engine.close();
   }
