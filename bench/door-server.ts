@@ -68,6 +68,11 @@ const server = await createServer({
   events: absent<ServeDeps['events']>('the listing of events'),
   quarantine: absent<ServeDeps['quarantine']>('the quarantine'),
   quarantineReplay: absent<ServeDeps['quarantineReplay']>('the quarantine'),
+  duplicates: absent<ServeDeps['duplicates']>('the duplicates'),
+  ledger: {
+    ...absent<ServeDeps['ledger']>('the ledger'),
+    health: () => ({ balanced: true, checkedToMs: undefined, mismatchedMinutes: 0, checked: 0 }),
+  },
   log,
   ingest,
   engine: { ...absent<ServeDeps['engine']>('the engine'), rows: () => Promise.resolve([]) },

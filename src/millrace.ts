@@ -12,12 +12,13 @@ import { createCollect, limitsOf } from './collect/index.ts';
 import type { Settings } from './config.ts';
 import { createIngest, DEDUP_MEMORY_DEFAULT, DedupMemory, engineStore } from './ingest/index.ts';
 import { startRetention } from './ingest/retention.ts';
+import { createLedger } from './ledger/index.ts';
 import { openFileLog } from './log/index.ts';
 import { createQuarantineReplay } from './quarantine/index.ts';
 import { createRegistry, type ProjectDocuments } from './registry/index.ts';
 import { createRuns } from './runs/index.ts';
 import { createServer } from './serve/index.ts';
-import { createEvents, createQuarantine, createStats } from './stats/index.ts';
+import { createDuplicates, createEvents, createQuarantine, createStats } from './stats/index.ts';
 import { type Engine, openChdb, StoreTables } from './store/index.ts';
 
 export interface StartOptions {
@@ -116,6 +117,8 @@ async function startOwned(
   }
   await registry.recover();
   runs.resume();
+  const ledger = createLedger({ catalog, log, ingest, engine, clock, tenant: DEFAULT_TENANT, logger });
+  ledger.start();
   const retention = startRetention({ catalog, log, ingest, engine, clock, tenant: DEFAULT_TENANT, logger });
 
   const collect = createCollect({
@@ -139,6 +142,8 @@ async function startOwned(
     events,
     quarantine,
     quarantineReplay,
+    duplicates: createDuplicates({ engine, catalog, clock }),
+    ledger,
     log,
     ingest,
     engine,
@@ -168,7 +173,7 @@ async function startOwned(
       await log.close();
       retention.stop();
       // Together: a run that waits for its turn between two batches gets it when ingest ends.
-      await Promise.all([runs.stop(), ingest.stop()]);
+      await Promise.all([runs.stop(), ledger.stop(), ingest.stop()]);
       await engine.close();
       catalog.close();
       unwatch();

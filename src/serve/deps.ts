@@ -6,11 +6,12 @@ import type { Catalog } from '../catalog/port.ts';
 import type { Collect } from '../collect/port.ts';
 import type { Settings } from '../config.ts';
 import type { Ingest } from '../ingest/port.ts';
+import type { Ledger } from '../ledger/port.ts';
 import type { Log } from '../log/port.ts';
 import type { QuarantineReplay } from '../quarantine/port.ts';
 import type { Registry } from '../registry/port.ts';
 import type { Runs } from '../runs/port.ts';
-import type { Events, Quarantine, Stats } from '../stats/port.ts';
+import type { Duplicates, Events, Quarantine, Stats } from '../stats/port.ts';
 import type { Engine } from '../store/port.ts';
 
 export interface ServeDeps {
@@ -23,6 +24,8 @@ export interface ServeDeps {
   readonly events: Events;
   readonly quarantine: Quarantine;
   readonly quarantineReplay: QuarantineReplay;
+  readonly duplicates: Duplicates;
+  readonly ledger: Ledger;
   readonly log: Log;
   readonly ingest: Pick<Ingest, 'state' | 'applied'>;
   readonly engine: Pick<Engine, 'rows' | 'query'>;

@@ -2,6 +2,7 @@
 import { Counter, collectDefaultMetrics, Gauge, Histogram, Registry } from 'prom-client';
 import type { TenantId } from '../base/brand.ts';
 import type { Catalog } from '../catalog/port.ts';
+import type { Ledger } from '../ledger/port.ts';
 import type { StreamStates } from './stream-states.ts';
 
 export interface HttpMetrics {
@@ -77,6 +78,37 @@ export class Metrics implements HttpMetrics {
       collect() {
         this.reset();
         for (const { kind, state, count } of read()) this.set({ kind, state }, count);
+      },
+    });
+  }
+
+  /** A mismatch of the ledger is a number that can be watched, never silence. */
+  watchLedger(tenant: TenantId, catalog: Catalog, ledger: Pick<Ledger, 'health'>): void {
+    const labelNames = ['tenant', 'stream'] as const;
+    const registers = [this.registry];
+    const healths = () =>
+      catalog
+        .streams(tenant)
+        .map(({ definition: { name } }) => ({ name, health: ledger.health(tenant, name) }));
+    new Gauge({
+      name: 'millrace_ledger_mismatched_minutes',
+      help: 'Minutes of arrival (by partition) in which log and store do not balance',
+      labelNames,
+      registers,
+      collect() {
+        this.reset();
+        for (const { name, health } of healths())
+          this.set({ tenant, stream: name }, health.mismatchedMinutes);
+      },
+    });
+    new Counter({
+      name: 'millrace_ledger_checked_total',
+      help: 'Checks of minutes of arrival since the process began',
+      labelNames,
+      registers,
+      collect() {
+        this.reset();
+        for (const { name, health } of healths()) this.inc({ tenant, stream: name }, health.checked);
       },
     });
   }

@@ -2,6 +2,7 @@
 import { z } from 'zod';
 import { ERROR_CATALOGUE, type ErrorCode } from '../base/errors.ts';
 import { RUN_KINDS, RUN_STATES } from '../catalog/index.ts';
+import { ledgerHealth } from './ledger-schemas.ts';
 
 const moment = z.iso.datetime({ offset: true });
 const whole = z.int().min(0);
@@ -48,6 +49,7 @@ const stateExample = {
   first_event_time: '2024-04-30T00:00:00.000Z',
   last_event_time: '2024-05-01T11:59:58.000Z',
   log_bytes: 240_000,
+  ledger: { balanced: true, checked_to: '2024-05-01T11:59:00.000Z', mismatched_minutes: 0 },
 };
 
 export const streamState = z
@@ -72,6 +74,7 @@ export const streamState = z
     first_event_time: moment.nullable(),
     last_event_time: moment.nullable(),
     log_bytes: whole,
+    ledger: ledgerHealth,
   })
   .meta({ id: 'StreamState', examples: [stateExample] });
 export type StreamStateAnswer = z.infer<typeof streamState>;
@@ -224,7 +227,9 @@ export const quarantineAnswer = z
   .meta({
     examples: [
       {
-        quarantined: [{ _offset: 3, reason: 'wrong-type', field: 'seconds', line: '{"seconds":"x"}', replayed: false }],
+        quarantined: [
+          { _offset: 3, reason: 'wrong-type', field: 'seconds', line: '{"seconds":"x"}', replayed: false },
+        ],
         reasons: [{ reason: 'wrong-type', count: 1 }],
         next_cursor: null,
       },
@@ -245,7 +250,9 @@ const taken = {
   batch: z
     .string()
     .optional()
-    .describe('A receipt: what became of these events is told by `GET …/ledger?batch=RECEIPT`. Not with ack=none.'),
+    .describe(
+      'A receipt: what became of these events is told by `GET …/ledger?batch=RECEIPT`. Not with ack=none.',
+    ),
 };
 export const collectAnswer = z
   .object(taken)
@@ -348,7 +355,7 @@ export const quarantineReplayRequest = z
     fix: text
       .optional()
       .describe(
-        "An expression in the dialect of ClickHouse that makes the line to be stored from `line`; also `reason`, `field`, `_id`, `_received`. Absent: the line as it was sent.",
+        'An expression in the dialect of ClickHouse that makes the line to be stored from `line`; also `reason`, `field`, `_id`, `_received`. Absent: the line as it was sent.',
       ),
     dry_run: z.boolean().default(false).describe('Only tell what would happen.'),
   })

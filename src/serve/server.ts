@@ -25,6 +25,7 @@ import { createRequestIds } from './request-ids.ts';
 import { collectRoutes } from './routes/collect.ts';
 import type { App, RouteContext } from './routes/context.ts';
 import { definitionRoutes } from './routes/definitions.ts';
+import { ledgerRoutes } from './routes/ledger.ts';
 import { liveRoutes } from './routes/live.ts';
 import { numberRoutes } from './routes/numbers.ts';
 import { openRoutes } from './routes/open.ts';
@@ -160,6 +161,7 @@ export async function createServer(deps: ServeDeps): Promise<MillraceServer> {
     definitionRoutes(guarded, context);
     numberRoutes(guarded, context);
     quarantineRoutes(guarded, context);
+    ledgerRoutes(guarded, context);
     liveRoutes(guarded, context);
     sqlRoutes(guarded, context);
     runRoutes(guarded, context);
@@ -167,6 +169,7 @@ export async function createServer(deps: ServeDeps): Promise<MillraceServer> {
   openRoutes(app, context, { metrics, readiness, metricsAreOpen: isLoopback(settings.MILLRACE_HOST) });
   await dashboard(app, deps.webDirectory);
   metrics.watchStreams(DEFAULT_TENANT, deps.catalog, states);
+  metrics.watchLedger(DEFAULT_TENANT, deps.catalog, deps.ledger);
   metrics.watchRuns(() => deps.runs.counts(DEFAULT_TENANT));
   metrics.gauge('millrace_live_followers', 'Connections that follow a stream', () => hub.followers);
   await app.ready();

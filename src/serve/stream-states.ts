@@ -3,6 +3,7 @@ import type { Offset, PartitionKey, TenantId } from '../base/brand.ts';
 import type { Clock } from '../base/clock.ts';
 import type { StreamDefinition } from '../define/model.ts';
 import type { IngestState } from '../ingest/port.ts';
+import type { LedgerHealth } from '../ledger/port.ts';
 import type { PartitionState } from '../log/port.ts';
 import type { ServeDeps } from './deps.ts';
 import type { Freshness } from './freshness.ts';
@@ -36,7 +37,7 @@ interface PartitionView {
   readonly ingest: IngestState;
 }
 
-type Deps = Pick<ServeDeps, 'log' | 'ingest' | 'engine'> & {
+type Deps = Pick<ServeDeps, 'log' | 'ingest' | 'engine' | 'ledger'> & {
   readonly freshness: Freshness;
   readonly clock: Clock;
 };
@@ -72,6 +73,7 @@ export class StreamStates {
       first_event_time: range === undefined ? null : iso(range.firstMs),
       last_event_time: range === undefined ? null : iso(range.lastMs),
       log_bytes: views.reduce((sum, view) => sum + view.log.bytes, 0),
+      ledger: ledgerOf(this.#deps.ledger.health(tenant, stream.name)),
     };
   }
 
@@ -113,6 +115,12 @@ export class StreamStates {
     return known.range;
   }
 }
+
+const ledgerOf = ({ balanced, checkedToMs, mismatchedMinutes }: LedgerHealth) => ({
+  balanced,
+  checked_to: checkedToMs === undefined ? null : iso(checkedToMs),
+  mismatched_minutes: mismatchedMinutes,
+});
 
 const isBehind = (view: PartitionView): boolean => view.log.end > view.ingest.applied;
 

@@ -1,5 +1,6 @@
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import type { z } from 'zod';
+import * as ledgerSchemas from '../../src/serve/ledger-schemas.ts';
 import * as schemas from '../../src/serve/schemas.ts';
 import { type Parts, startParts, startServer, VISITS } from './support.ts';
 
@@ -47,7 +48,9 @@ describe('the OpenAPI document', () => {
         "GET /v1/runs/{id}",
         "GET /v1/streams",
         "GET /v1/streams/{name}",
+        "GET /v1/streams/{stream}/duplicates",
         "GET /v1/streams/{stream}/events",
+        "GET /v1/streams/{stream}/ledger",
         "GET /v1/streams/{stream}/live",
         "GET /v1/streams/{stream}/quarantine",
         "GET /v1/streams/{stream}/stats",
@@ -123,7 +126,7 @@ describe('the OpenAPI document', () => {
 
   it('its examples fit their schemas', () => {
     let checked = 0;
-    for (const [name, schema] of Object.entries(schemas)) {
+    for (const [name, schema] of Object.entries({ ...schemas, ...ledgerSchemas })) {
       if (typeof schema === 'function') continue;
       for (const example of ((schema as z.ZodType).meta()?.examples ?? []) as unknown[]) {
         const result = (schema as z.ZodType).safeParse(example);
@@ -147,6 +150,9 @@ describe('the OpenAPI document', () => {
       ['/v1/streams/visits/stats?every=1d&by=page', schemas.statsAnswer],
       ['/v1/streams/visits/events', schemas.eventsAnswer],
       ['/v1/streams/visits/quarantine', schemas.quarantineAnswer],
+      ['/v1/streams/visits/ledger', ledgerSchemas.ledgerAnswer],
+      ['/v1/streams/visits/ledger?batch=0-0-1', ledgerSchemas.batchAnswer],
+      ['/v1/streams/visits/duplicates', ledgerSchemas.duplicatesAnswer],
       ['/v1/nothing', schemas.problem],
     ];
     for (const [path, schema] of shapes) {

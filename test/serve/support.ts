@@ -14,12 +14,13 @@ import { openCatalog } from '../../src/catalog/index.ts';
 import { createCollect } from '../../src/collect/index.ts';
 import { readSettings } from '../../src/config.ts';
 import { createIngest, DedupMemory, engineStore } from '../../src/ingest/index.ts';
+import { createLedger } from '../../src/ledger/index.ts';
 import { openFileLog } from '../../src/log/index.ts';
 import { createQuarantineReplay } from '../../src/quarantine/index.ts';
 import { createRegistry } from '../../src/registry/index.ts';
 import { createRuns } from '../../src/runs/index.ts';
 import { createServer, type ServeDeps } from '../../src/serve/index.ts';
-import { createEvents, createQuarantine, createStats } from '../../src/stats/index.ts';
+import { createDuplicates, createEvents, createQuarantine, createStats } from '../../src/stats/index.ts';
 import { openChdb, StoreTables } from '../../src/store/index.ts';
 
 export const KEY = 'a-key-for-the-tests';
@@ -61,6 +62,9 @@ export async function startParts() {
       storedTimeoutMs: 30_000,
     },
   });
+  // Kept by hand: `await ledger.round()`.
+  const logger = pino({ level: 'silent' });
+  const ledger = createLedger({ catalog, log, ingest, engine, clock, tenant: DEFAULT_TENANT, logger });
   const deps: ServeDeps = {
     settings,
     catalog,
@@ -79,12 +83,15 @@ export async function startParts() {
     engine,
     clock,
     ids,
-    logger: pino({ level: 'silent' }),
+    logger,
+    duplicates: createDuplicates({ engine, catalog, clock }),
+    ledger,
     adminKeyHash: createHash('sha256').update(KEY).digest('hex'),
     webDirectory: join(directory, 'no-dashboard'),
   };
   return {
     deps,
+    ledger,
     directory,
     tenant: DEFAULT_TENANT,
     close: async () => {
