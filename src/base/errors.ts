@@ -46,6 +46,7 @@ export const ERROR_CATALOGUE = {
     title: 'Another process uses the data directory',
   },
   fenced: { status: 503, fault: 'external', retry: false, title: 'Another process has taken over' },
+  'build-failed': { status: 500, fault: 'internal', retry: false, title: 'A rollup could not be built' },
   stopping: { status: 503, fault: 'external', retry: true, title: 'The server is stopping' },
   'query-timeout': { status: 504, fault: 'user', retry: false, title: 'The question took too long' },
 } as const satisfies Record<

@@ -1,3 +1,4 @@
+export type { Build, BuildKey, BuildRecords, BuildState } from './builds.ts';
 export {
   acknowledge,
   type ForgettingTable,
@@ -10,7 +11,7 @@ export {
   unseal,
 } from './ledger.ts';
 export { type OwnedDirectory, type OwnershipOptions, takeOwnership, watchOwnership } from './ownership.ts';
-export type { Catalog, Definition, Versioned } from './port.ts';
+export { type Catalog, type Definition, rollupsToApply, type Versioned } from './port.ts';
 export { refuseUnlessVersion } from './precondition.ts';
 export {
   ENDED_RUNS_MAX,

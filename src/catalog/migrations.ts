@@ -1,4 +1,5 @@
 import type { Database } from 'libsql';
+import { BUILDS_TABLE } from './builds.ts';
 import { LEDGER_TABLES } from './ledger.ts';
 import { RUNS_TABLE } from './runs.ts';
 
@@ -9,6 +10,7 @@ import { RUNS_TABLE } from './runs.ts';
  *              A removal is a version too (removed = 1), so that a name made again goes on counting.
  * settings     small durable values by name.
  * runs         long pieces of work: what was asked for, how far it came, how it ended.
+ * builds       rollups that are being built; see builds.ts.
  * ledger       what the ledger has sealed, a row for each partition and minute of arrival; see ledger.ts.
  */
 const STEPS: readonly string[] = [
@@ -29,6 +31,7 @@ const STEPS: readonly string[] = [
    ) WITHOUT ROWID;`,
   RUNS_TABLE,
   LEDGER_TABLES,
+  BUILDS_TABLE,
 ];
 
 /** Brings the file forward, each step whole or not at all. Refuses a file that a newer version has written. */

@@ -1,6 +1,7 @@
 /** The catalog: definitions and settings of each tenant, with compare-and-set. */
 import type { TenantId } from '../base/brand.ts';
 import type { RollupDefinition, StreamDefinition } from '../define/model.ts';
+import type { BuildKey, BuildRecords } from './builds.ts';
 import type { LedgerRecords } from './ledger.ts';
 import type { RunRecords } from './runs.ts';
 
@@ -43,11 +44,36 @@ export interface Catalog {
   /** A small durable setting, for example the hash of the admin key. */
   setting(name: string): string | undefined;
   setSetting(name: string, value: string): void;
+  /** Rollups that are being built. */
+  readonly builds: BuildRecords;
+  /** Those of them whose tables are there: they get every batch and answer nothing yet. */
+  building(tenant: TenantId): readonly Versioned<RollupDefinition>[];
+  /**
+   * Lets built rollups stand, each under the version of its build, together with the next definition of their stream
+   * if one is given: all or nothing. Fails with `conflict` when a build has ended or another version stands than the
+   * one that it replaces.
+   */
+  commitBuilds(
+    tenant: TenantId,
+    builds: readonly BuildKey[],
+    options?: { readonly stream?: StreamDefinition; readonly author?: string },
+  ): void;
   /** Long pieces of work, as `src/runs` moves them. */
   readonly runs: RunRecords;
   /** What the ledger has sealed, as `src/ledger` seals it. */
   readonly ledger: LedgerRecords;
   close(): void;
+}
+
+/** The rollups that every batch of the stream goes to: those that answer, and those that are being built. */
+export function rollupsToApply(
+  catalog: Pick<Catalog, 'rollups' | 'building'>,
+  tenant: TenantId,
+  stream: string,
+): readonly Versioned<RollupDefinition>[] {
+  return [...catalog.rollups(tenant), ...catalog.building(tenant)].filter(
+    ({ definition }) => definition.from === stream,
+  );
 }
 
 const eventsCompleteSinceSetting = (tenant: TenantId, stream: string): string =>

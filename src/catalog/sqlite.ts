@@ -1,11 +1,13 @@
 import Database from 'libsql';
 import type { TenantId } from '../base/brand.ts';
 import type { Clock } from '../base/clock.ts';
+import { MillraceError } from '../base/errors.ts';
 import { type Ownership, unowned } from '../base/ownership.ts';
 import { parseRollup, parseStream, toDocument } from '../define/index.ts';
 import type { RollupDefinition, StreamDefinition } from '../define/model.ts';
-import { ledgerRecords } from './ledger.ts';
+import { buildRecords } from './builds.ts';
 import { fenceCatalog } from './fence.ts';
+import { ledgerRecords } from './ledger.ts';
 import { migrate } from './migrations.ts';
 import type { Catalog, Definition, Versioned } from './port.ts';
 import { refuseUnlessVersion } from './precondition.ts';
@@ -23,6 +25,7 @@ interface Row {
 interface Standing {
   readonly streams: ReadonlyMap<string, Versioned<StreamDefinition>>;
   readonly rollups: ReadonlyMap<string, Versioned<RollupDefinition>>;
+  readonly building: readonly Versioned<RollupDefinition>[];
   /** Earlier versions that were asked for: `[name][version]`. */
   readonly earlier: Map<string, Map<number, StreamDefinition>>;
 }
@@ -63,6 +66,7 @@ export function openCatalog(path: string, clock: Clock, owner: Pick<Ownership, '
 
   const ledger = ledgerRecords(database);
   const cache = new Map<TenantId, Standing>();
+  const builds = buildRecords(database, (tenant) => void cache.delete(tenant));
   const standingOf = (tenant: TenantId): Standing => {
     let standing = cache.get(tenant);
     if (!standing) {
@@ -81,7 +85,14 @@ export function openCatalog(path: string, clock: Clock, owner: Pick<Ownership, '
           versioned(row, parseRollup(row.name, JSON.parse(row.document), find)),
         ]),
       );
-      standing = { streams, rollups, earlier: new Map() };
+      const building = builds
+        .open(tenant)
+        .filter((build) => build.state === 'building' && streams.has(build.stream))
+        .map(({ rollup, version, document }) => {
+          const row = { name: rollup, version, document: '', updated_at_ms: clock.now(), removed: 0 };
+          return versioned(row, parseRollup(rollup, document, find));
+        });
+      standing = { streams, rollups, building, earlier: new Map() };
       cache.set(tenant, standing);
     }
     return standing;
@@ -90,6 +101,9 @@ export function openCatalog(path: string, clock: Clock, owner: Pick<Ownership, '
     newest.get(tenant, kind, name) as Row | undefined;
   const lookUp = (tenant: TenantId, kind: Definition['kind'], name: string): Versioned | undefined =>
     (kind === 'stream' ? standingOf(tenant).streams : standingOf(tenant).rollups).get(name);
+
+  const streamAfter = (tenant: TenantId, next: StreamDefinition | undefined) => (name: string) =>
+    next?.name === name ? next : standingOf(tenant).streams.get(name)?.definition;
 
   const append = (
     tenant: TenantId,
@@ -123,7 +137,12 @@ export function openCatalog(path: string, clock: Clock, owner: Pick<Ownership, '
       return definition;
     },
 
-    nextVersion: (tenant, kind, name) => (newestRow(tenant, kind, name)?.version ?? 0) + 1,
+    nextVersion: (tenant, kind, name) =>
+      1 +
+      Math.max(
+        newestRow(tenant, kind, name)?.version ?? 0,
+        kind === 'rollup' ? builds.lastVersion(tenant, name) : 0,
+      ),
 
     put(tenant, definition, { ifVersion, author } = {}) {
       const { kind, name } = definition;
@@ -154,6 +173,38 @@ export function openCatalog(path: string, clock: Clock, owner: Pick<Ownership, '
 
     setting: (name) => (readSetting.get(name) as { value: string } | undefined)?.value,
     setSetting: (name, value) => void writeSetting.run(name, value),
+    builds,
+    building: (tenant) => standingOf(tenant).building,
+    commitBuilds(tenant, keys, { stream, author } = {}) {
+      const commit = database.transaction(() => {
+        const row = stream && newestRow(tenant, 'stream', stream.name);
+        if (stream) {
+          const document = JSON.stringify(toDocument(stream));
+          if (row?.document !== document)
+            append(tenant, 'stream', stream.name, (row?.version ?? 0) + 1, document, author, false);
+        }
+        for (const key of keys) {
+          const build = builds.get(key);
+          const standing = newestRow(tenant, 'rollup', key.rollup);
+          const version = standing?.removed === 0 ? standing.version : undefined;
+          if (build?.state !== 'building' || build.replaces !== version) {
+            throw new MillraceError(
+              'conflict',
+              `the rollup "${key.rollup}" was changed while it was being built; put it again`,
+            );
+          }
+          const document = toDocument(parseRollup(key.rollup, build.document, streamAfter(tenant, stream)));
+          append(tenant, 'rollup', key.rollup, key.version, JSON.stringify(document), author, false);
+          builds.change(key, { state: 'swapped' });
+        }
+      });
+      try {
+        commit.immediate();
+      } finally {
+        // What was read inside a transaction that failed never was.
+        cache.delete(tenant);
+      }
+    },
     runs: runRecords(database),
     ledger,
     close: () => void database.close(),

@@ -27,6 +27,12 @@ export interface Field {
   readonly name: string;
   readonly type: FieldType;
   readonly optional: boolean;
+  /** Earlier names, under which senders and questions may still know it. */
+  readonly aliases?: readonly string[];
+  /** The column that holds it, when that is not its name: a field that was renamed stays where it is. */
+  readonly column?: string;
+  /** No longer taken from events; what is stored stays. */
+  readonly retired?: true;
 }
 
 export type LatePolicy = 'count' | 'quarantine' | 'drop';
@@ -85,6 +91,13 @@ export function tiersOf(everySeconds: number): readonly number[] {
   ];
 }
 
-export function fieldOf(stream: StreamDefinition, name: string): Field | undefined {
-  return stream.fields.find((field) => field.name === name);
+/** The field of this name, or the one that had it before. */
+export function fieldOf(stream: Pick<StreamDefinition, 'fields'>, name: string): Field | undefined {
+  return (
+    stream.fields.find((field) => field.name === name) ??
+    stream.fields.find((field) => field.aliases?.includes(name))
+  );
 }
+
+/** The column of the events table that holds the field. */
+export const columnOf = (field: Field): string => field.column ?? field.name;

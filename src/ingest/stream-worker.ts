@@ -9,7 +9,7 @@ import type { StreamName, TenantId } from '../base/brand.ts';
 import type { Clock } from '../base/clock.ts';
 import { MillraceError } from '../base/errors.ts';
 import type { Ownership } from '../base/ownership.ts';
-import type { Catalog } from '../catalog/port.ts';
+import { type Catalog, rollupsToApply } from '../catalog/index.ts';
 import type { Log } from '../log/index.ts';
 import { BATCH_BYTES_MAX } from './batch.ts';
 import { type BatchStore, liveTargets, owes, type StoredFacts } from './batch-store.ts';
@@ -197,9 +197,7 @@ export class StreamWorker {
     begin: (tables: readonly string[]) => BatchState,
   ): Promise<void> {
     const { staged, decision, stream } = underWay;
-    const rollups = this.#deps.catalog
-      .rollups(this.#tenant)
-      .filter((rollup) => rollup.definition.from === this.#stream);
+    const rollups = rollupsToApply(this.#deps.catalog, this.#tenant, this.#stream);
     const targets = new Map(
       liveTargets(this.#tenant, stream, rollups)
         .filter((target) => owes(decision, target))

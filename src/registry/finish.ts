@@ -4,6 +4,7 @@ import { parseStream } from '../define/index.ts';
 import type { StreamDefinition } from '../define/model.ts';
 import type { Ingest } from '../ingest/port.ts';
 import type { Log } from '../log/port.ts';
+import type { Runs } from '../runs/port.ts';
 import type { UnderWay } from './journal.ts';
 import type { SchemaStore } from './port.ts';
 
@@ -12,7 +13,8 @@ export interface RegistryParts {
   readonly catalog: Catalog;
   readonly schema: SchemaStore;
   readonly log: Pick<Log, 'remove' | 'partitions'>;
-  readonly ingest: Pick<Ingest, 'exclusively'> & {
+  readonly runs: Pick<Runs, 'register' | 'start' | 'get' | 'wait' | 'cancel'>;
+  readonly ingest: Pick<Ingest, 'exclusively' | 'state'> & {
     /** Begins to apply a stream; what is already begun goes on. */
     begin(tenant: TenantId, stream: StreamDefinition): Promise<void>;
     /** Ends it and forgets how far it was applied. */

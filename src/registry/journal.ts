@@ -1,8 +1,9 @@
 /**
  * What is being changed right now. A change touches the store, the log and the catalog, which cannot commit
- * together; so it is written down first, and what a crash or a failure has left half done is found here.
+ * together; so it is written down first, and what a crash or a failure has left half done is found here. Rollups that
+ * are built have a journal of their own: the catalog's builds.
  *
- *   (nothing) ─keep─▶ one change under way ─work done─▶ (nothing)
+ *   (nothing) ─keep─▶ under way ─work done─▶ (nothing)
  *                        └─crash, failure─▶ recover ─▶ (nothing)
  */
 import type { TenantId } from '../base/brand.ts';
@@ -17,19 +18,18 @@ export type UnderWay =
       readonly document: unknown;
     }
   | {
-      readonly work: 'build-rollup';
-      readonly tenant: TenantId;
-      readonly name: string;
-      /** Version of the table that is being built. */
-      readonly version: number;
-      /** Version of the table that it replaces. */
-      readonly replaces: number | undefined;
-    }
-  | {
       readonly work: 'remove-rollup';
       readonly tenant: TenantId;
       readonly name: string;
       readonly version: number;
+    }
+  /** Written by the first version, which let ingest wait while it built. */
+  | {
+      readonly work: 'build-rollup';
+      readonly tenant: TenantId;
+      readonly name: string;
+      readonly version: number;
+      readonly replaces: number | undefined;
     };
 
 const SETTING = 'registry_under_way';
@@ -43,16 +43,40 @@ export class Journal {
 
   /** Writes the change down, does the work, and forgets it. A failure leaves it written. */
   async keep(change: UnderWay, work: () => Promise<void>): Promise<void> {
-    this.#catalog.setSetting(SETTING, JSON.stringify(change));
+    this.#write([...this.#others(change), change]);
     await work();
-    this.#catalog.setSetting(SETTING, '');
+    this.#write(this.#others(change));
   }
 
-  /** Lets `finish` bring what a crash or a failure left to its end. */
-  async recover(finish: (change: UnderWay) => Promise<void>): Promise<void> {
+  /** Lets `finish` bring what a crash or a failure left to its end; only what `concerns` the caller. */
+  async recover(
+    concerns: (change: UnderWay) => boolean,
+    finish: (change: UnderWay) => Promise<void>,
+  ): Promise<void> {
+    for (const change of this.#read().filter(concerns)) {
+      await finish(change);
+      this.#write(this.#others(change));
+    }
+  }
+
+  #read(): readonly UnderWay[] {
     const text = this.#catalog.setting(SETTING);
-    if (text === undefined || text === '') return;
-    await finish(JSON.parse(text) as UnderWay);
-    this.#catalog.setSetting(SETTING, '');
+    if (text === undefined || text === '') return [];
+    const written = JSON.parse(text) as UnderWay | readonly UnderWay[];
+    return 'work' in written ? [written] : written;
+  }
+
+  #others(change: UnderWay): readonly UnderWay[] {
+    const kind = kindOf(change);
+    return this.#read().filter(
+      (one) => one.tenant !== change.tenant || one.name !== change.name || kindOf(one) !== kind,
+    );
+  }
+
+  #write(changes: readonly UnderWay[]): void {
+    this.#catalog.setSetting(SETTING, changes.length === 0 ? '' : JSON.stringify(changes));
   }
 }
+
+export const kindOf = ({ work }: UnderWay): 'stream' | 'rollup' =>
+  work.endsWith('stream') ? 'stream' : 'rollup';

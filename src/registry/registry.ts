@@ -1,157 +1,221 @@
 import type { TenantId } from '../base/brand.ts';
 import { MillraceError } from '../base/errors.ts';
-import { refuseUnlessVersion, type Versioned } from '../catalog/index.ts';
+import { refuseUnlessVersion } from '../catalog/index.ts';
 import { parseRollup, parseStream, toDocument } from '../define/index.ts';
-import { fieldOf, type RollupDefinition, type StreamDefinition } from '../define/model.ts';
+import type { StreamDefinition } from '../define/model.ts';
+import type { Run } from '../runs/port.ts';
+import { abandon, rollupBuilder, tidy } from './build-run.ts';
+import { Builds } from './builds.ts';
 import { finish, forgetLog, type RegistryParts } from './finish.ts';
-import { Journal, type UnderWay } from './journal.ts';
-import { Mutex } from './mutex.ts';
+import { Journal, kindOf, type UnderWay } from './journal.ts';
+import { Locks, lockOf } from './locks.ts';
 import { planProject } from './plan-project.ts';
 import { planRollup } from './plan-rollup.ts';
 import { planStream } from './plan-stream.ts';
-import type { Change, Registry } from './port.ts';
+import type { Change, PutResult, Registry } from './port.ts';
 
 export interface RunningRegistry extends Registry {
   /**
-   * Finishes or takes back the change that a crash interrupted. Call it at start, after the streams of the
-   * catalog have begun; every later change does it too if need be.
+   * Finishes or takes back the changes that a crash interrupted. Call it at start, after the streams of the catalog
+   * have begun and before the runs are resumed.
    */
   recover(): Promise<void>;
 }
 
 type PutOptions = Parameters<Registry['put']>[4];
-type PutResult = Awaited<ReturnType<Registry['put']>>;
+
+/** How long a `put` waits for a build before it answers that it goes on. */
+const BUILD_WAIT_MS = 10_000;
 
 /**
- * Changes go one at a time. Each makes its tables first and enters the catalog last, so that whoever reads
- * the catalog finds tables behind what he reads; removals go the other way. The journal remembers the change
- * under way, so that a crash leaves nothing behind.
+ * Changes of one stream, and of the rollups of one stream, go one at a time; those of different streams side by side.
+ * Each makes its tables first and enters the catalog last, so that whoever reads the catalog finds tables behind what
+ * he reads; removals go the other way. Rollups are built by a run (build-run.ts); the journal remembers every other
+ * change under way, so that a crash leaves nothing behind.
  */
-export function createRegistry(options: RegistryParts): RunningRegistry {
-  const { catalog, schema, ingest } = options;
-  const mutex = new Mutex();
+export function createRegistry(parts: RegistryParts): RunningRegistry {
+  const { catalog, schema, ingest, runs } = parts;
+  const locks = new Locks();
   const journal = new Journal(catalog);
+  const builds = new Builds(parts);
+  const { execute, giveUp } = rollupBuilder(parts);
+  runs.register('build-rollup', execute, { giveUp });
 
-  const putStream = async (
+  /** One at a time for each thing; what a failure left of it is brought to its end first. */
+  const locked = <T>(
+    tenant: TenantId,
+    things: readonly (readonly ['stream' | 'rollup', string])[],
+    work: () => Promise<T>,
+  ): Promise<T> =>
+    locks.run(
+      things.map(([kind, name]) => lockOf(kind, tenant, name)),
+      async () => {
+        const concerns = (change: UnderWay) =>
+          change.tenant === tenant &&
+          things.some(([kind, name]) => kindOf(change) === kind && change.name === name);
+        await journal.recover(concerns, (change) => finish(parts, change));
+        return work();
+      },
+    );
+
+  const lockedRollup = <T>(
     tenant: TenantId,
     name: string,
-    document: unknown,
-    putOptions: PutOptions,
-  ): Promise<PutResult> => {
-    const next = parseStream(name, document);
-    const current = catalog.stream(tenant, name);
-    refuseUnlessVersion('stream', name, current?.version ?? 0, putOptions?.ifVersion);
-    const change = planStream(current?.definition, next);
-    throwIfRefused(change);
-    if (!current) {
-      await createStream(tenant, next, putOptions);
-    } else if (next.fields.some((field) => !fieldOf(current.definition, field.name))) {
-      const widening: UnderWay = { work: 'widen-stream', tenant, name, document: toDocument(next) };
-      await journal.keep(widening, () => finish(options, widening, putOptions?.author));
-    } else if (change.action === 'change') {
-      catalog.put(tenant, next, putOptions);
-    }
-    return { result: catalog.stream(tenant, name)!, created: !current };
+    from: readonly string[],
+    work: () => Promise<T>,
+  ): Promise<T> => {
+    const standsOn = () => catalog.rollup(tenant, name)?.definition.from;
+    const standing = standsOn();
+    const streams = [...from, ...(standing === undefined ? [] : [standing])];
+    return locked(tenant, [['rollup', name], ...streams.map((one) => ['stream', one] as const)], work);
   };
 
-  const createStream = async (tenant: TenantId, stream: StreamDefinition, putOptions: PutOptions) => {
+  const putStream = (tenant: TenantId, name: string, document: unknown, options: PutOptions) =>
+    locked(tenant, [['stream', name]], async (): Promise<PutResult> => {
+      const parsed = parseStream(name, document);
+      const current = catalog.stream(tenant, name);
+      refuseUnlessVersion('stream', name, current?.version ?? 0, options?.ifVersion);
+      const change = planStream(current?.definition, parsed);
+      throwIfRefused(change);
+      if (!current) await createStream(tenant, parsed, options);
+      else if (change.action === 'change') await changeStream(tenant, current.definition, parsed, options);
+      return { result: catalog.stream(tenant, name)!, created: !current };
+    });
+
+  const createStream = async (tenant: TenantId, stream: StreamDefinition, options: PutOptions) => {
     const { name } = stream;
     // A sender that was on its way while a stream of this name was removed may have left records.
-    if (catalog.nextVersion(tenant, 'stream', name) > 1) await forgetLog(options, tenant, name);
+    if (catalog.nextVersion(tenant, 'stream', name) > 1) await forgetLog(parts, tenant, name);
     await journal.keep({ work: 'create-stream', tenant, name, document: toDocument(stream) }, async () => {
       await schema.createStream(tenant, stream);
-      catalog.put(tenant, stream, putOptions);
+      catalog.put(tenant, stream, options);
       await ingest.begin(tenant, stream);
     });
   };
 
-  const putRollup = async (
+  const changeStream = async (
     tenant: TenantId,
-    name: string,
-    document: unknown,
-    putOptions: PutOptions,
-  ): Promise<PutResult> => {
-    const next = parseRollup(name, document, (stream) => catalog.stream(tenant, stream)?.definition);
-    const stream = catalog.stream(tenant, next.from)!.definition;
-    const current = catalog.rollup(tenant, name);
-    refuseUnlessVersion('rollup', name, current?.version ?? 0, putOptions?.ifVersion);
-    const change = planRollup(current?.definition, next, stream);
-    throwIfRefused(change);
-    if (change.action !== 'none') await buildRollup(tenant, stream, next, current, putOptions);
-    return { result: catalog.rollup(tenant, name)!, created: !current };
+    _previous: StreamDefinition,
+    next: StreamDefinition,
+    options: PutOptions,
+  ) => {
+    const widening: UnderWay = { work: 'widen-stream', tenant, name: next.name, document: toDocument(next) };
+    await journal.keep(widening, () => finish(parts, widening, options?.author));
   };
 
-  const buildRollup = async (
-    tenant: TenantId,
-    stream: StreamDefinition,
-    next: RollupDefinition,
-    current: Versioned<RollupDefinition> | undefined,
-    putOptions: PutOptions,
-  ) => {
-    const version = catalog.nextVersion(tenant, 'rollup', next.name);
-    const change: UnderWay = {
-      work: 'build-rollup',
-      tenant,
-      name: next.name,
-      version,
-      replaces: current?.version,
-    };
-    const build = async () => {
-      await schema.buildRollup(tenant, stream, next, version);
-      catalog.put(tenant, next, putOptions);
-    };
-    const onStream = () => ingest.exclusively(tenant, next.from, build);
-    // A rollup that moves to another stream leaves the old one between two batches of that one, too.
-    const from = current?.definition.from;
-    const moves = from !== undefined && from !== next.from;
-    await journal.keep(change, async () => {
-      await (moves ? ingest.exclusively(tenant, from, onStream) : onStream());
-      await finish(options, change);
+  const putRollup = async (tenant: TenantId, name: string, document: unknown, options: PutOptions) => {
+    const parse = () => parseRollup(name, document, (stream) => catalog.stream(tenant, stream)?.definition);
+    const started = await lockedRollup(tenant, name, [parse().from], async () => {
+      const next = parse();
+      const current = catalog.rollup(tenant, name);
+      const open = builds.openOf(tenant, name);
+      const versions = [current?.version ?? 0, ...open.map((build) => build.version)];
+      if (options?.ifVersion !== undefined && !versions.includes(options.ifVersion)) {
+        refuseUnlessVersion('rollup', name, open.at(-1)?.version ?? versions[0]!, options.ifVersion);
+      }
+      const created = current === undefined;
+      const same = open.find((build) => sameDocument(build.document, toDocument(next)));
+      if (same?.run !== undefined) return { created, run: runs.get(tenant, same.run) };
+      await builds.cancel(tenant, open);
+      const change = planRollup(
+        catalog.rollup(tenant, name)?.definition,
+        next,
+        catalog.stream(tenant, next.from)!.definition,
+      );
+      throwIfRefused(change);
+      if (change.action === 'none') return { created, run: undefined };
+      return { created, run: builds.start(tenant, next.from, [next], options) };
     });
+    return outcome(tenant, name, started.created, started.run);
+  };
+
+  /** Waits a little for the build; then says what stands, or what will. */
+  const outcome = async (
+    tenant: TenantId,
+    name: string,
+    created: boolean,
+    run: Run | undefined,
+  ): Promise<PutResult> => {
+    const ended = run && (await runs.wait(tenant, run.id, BUILD_WAIT_MS));
+    if (ended?.state === 'failed') {
+      throw new MillraceError('build-failed', `the rollup "${name}" could not be built: ${ended.error}`);
+    }
+    if (ended?.state === 'cancelled') {
+      throw new MillraceError('conflict', `the build of the rollup "${name}" was cancelled`);
+    }
+    const going = ended?.endedAtMs === undefined ? builds.underConstruction(tenant, name) : undefined;
+    const result = going?.rollup ?? catalog.rollup(tenant, name);
+    if (result) return { result, created, ...(ended ? { run: ended } : {}) };
+    throw new MillraceError('conflict', `the rollup "${name}" was removed while it was being built`);
   };
 
   const remove: Registry['remove'] = async (tenant, kind, name, { ifVersion } = {}) => {
     const current = kind === 'stream' ? catalog.stream(tenant, name) : catalog.rollup(tenant, name);
-    refuseUnlessVersion(kind, name, current?.version ?? 0, ifVersion);
-    if (!current) throw new MillraceError(`unknown-${kind}`, `there is no ${kind} "${name}"`);
-    if (kind === 'stream') {
-      const readers = catalog.rollups(tenant).filter(({ definition }) => definition.from === name);
-      if (readers.length > 0) {
-        const names = readers.map(({ definition }) => `"${definition.name}"`).join(', ');
-        throw new MillraceError(
-          'conflict',
-          `the stream "${name}" feeds the rollups ${names}; remove them first`,
-        );
-      }
-    }
+    const open = kind === 'stream' ? builds.openOn(tenant, name) : builds.openOf(tenant, name);
+    const version = current?.version ?? (kind === 'rollup' ? open.at(-1)?.version : undefined);
+    refuseUnlessVersion(kind, name, version ?? 0, ifVersion);
+    if (version === undefined) throw new MillraceError(`unknown-${kind}`, `there is no ${kind} "${name}"`);
+    if (kind === 'stream') refuseWhileRead(tenant, name);
+    await builds.cancel(tenant, open);
+    // A build that was past its point of no return stands now.
+    if (kind === 'stream') refuseWhileRead(tenant, name);
+    const standing = kind === 'stream' ? catalog.stream(tenant, name) : catalog.rollup(tenant, name);
+    if (!standing) return;
     const change: UnderWay =
       kind === 'stream'
-        ? { work: 'remove-stream', tenant, name, document: current.document }
-        : { work: 'remove-rollup', tenant, name, version: current.version };
-    await journal.keep(change, () => finish(options, change));
+        ? { work: 'remove-stream', tenant, name, document: standing.document }
+        : { work: 'remove-rollup', tenant, name, version: standing.version };
+    await journal.keep(change, () => finish(parts, change));
   };
 
-  const recover = () => journal.recover((change) => finish(options, change));
+  const refuseWhileRead = (tenant: TenantId, stream: string): void => {
+    const readers = catalog.rollups(tenant).filter(({ definition }) => definition.from === stream);
+    if (readers.length === 0) return;
+    const names = readers.map(({ definition }) => `"${definition.name}"`).join(', ');
+    throw new MillraceError(
+      'conflict',
+      `the stream "${stream}" feeds the rollups ${names}; remove them first`,
+    );
+  };
 
-  const oneAtATime = <T>(work: () => Promise<T>): Promise<T> =>
-    mutex.run(async () => {
-      await recover();
-      return work();
-    });
+  const recover = async (): Promise<void> => {
+    await journal.recover(
+      () => true,
+      (change) => finish(parts, change),
+    );
+    for (const build of catalog.builds.open()) {
+      const run = build.run === undefined ? undefined : runs.get(build.tenant, build.run);
+      // What a run goes on with is its own to bring to an end.
+      if (run && run.endedAtMs === undefined) continue;
+      if (build.state === 'swapped') await tidy(parts, build);
+      else await abandon(parts, build);
+    }
+  };
 
   return {
     plan: (tenant, project) => planProject(catalog, tenant, project),
-    put: (tenant, kind, name, document, putOptions) =>
-      oneAtATime(() =>
-        kind === 'stream'
-          ? putStream(tenant, name, document, putOptions)
-          : putRollup(tenant, name, document, putOptions),
-      ),
-    remove: (tenant, kind, name, removeOptions) =>
-      oneAtATime(() => remove(tenant, kind, name, removeOptions)),
-    recover: () => mutex.run(recover),
+    put: (tenant, kind, name, document, options) =>
+      kind === 'stream'
+        ? putStream(tenant, name, document, options)
+        : putRollup(tenant, name, document, options),
+    remove: (tenant, kind, name, options) =>
+      kind === 'stream'
+        ? locked(tenant, [['stream', name]], () => remove(tenant, kind, name, options))
+        : lockedRollup(tenant, name, [], () => remove(tenant, kind, name, options)),
+    rebuildRollup: (tenant, name) =>
+      lockedRollup(tenant, name, [], async () => {
+        const current = catalog.rollup(tenant, name);
+        if (!current) throw new MillraceError('unknown-rollup', `there is no rollup "${name}"`);
+        await builds.cancel(tenant, builds.openOf(tenant, name));
+        return builds.start(tenant, current.definition.from, [current.definition], undefined);
+      }),
+    underConstruction: (tenant, name) => builds.underConstruction(tenant, name),
+    newRollups: (tenant) => builds.newRollups(tenant),
+    recover,
   };
 }
+
+const sameDocument = (a: unknown, b: unknown): boolean => JSON.stringify(a) === JSON.stringify(b);
 
 function throwIfRefused(change: Change): void {
   if (change.action !== 'refused') return;

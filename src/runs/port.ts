@@ -34,7 +34,7 @@ export interface RunContext {
 export type Execute = (run: Run, context: RunContext) => Promise<unknown>;
 
 export interface RunOptions {
-  /** Takes back what a run that failed for good has left. May be called again. */
+  /** Takes back what a run that failed for good, or was cancelled, has left. May be called again. */
   readonly giveUp?: (run: Run) => Promise<void>;
 }
 
@@ -51,7 +51,7 @@ export interface RunRequest {
  * One run at a time on a stream, two over all; the others wait in the order they came, in state `running`.
  */
 export interface Runs {
-  /** Says how runs of this kind are done; once for each kind, before `resume`. */
+  /** Says how runs of this kind are done; once for each kind. */
   register(kind: RunKind, execute: Execute, options?: RunOptions): void;
   /** Enters a run, durable when it returns. Fails with `too-busy` when too many wait, `stopping` at the end. */
   start(request: RunRequest): Run;

@@ -50,6 +50,7 @@ export function createRuns(options: RunsOptions): Runs {
   const live = new Map<string, Live>();
   const driving = new Set<Promise<void>>();
   let stopped = false;
+  const halt = new AbortController();
 
   const update = (one: Live, change: Partial<Run>, durable: boolean): void => {
     one.run = { ...one.run, ...change, updatedAtMs: clock.now() };
@@ -136,30 +137,32 @@ export function createRuns(options: RunsOptions): Runs {
       } catch (error) {
         one.committed = false;
         if (stopped) return;
-        if (error instanceof RunEnding && context.cancelled) return finish(one, { state: 'cancelled' });
-        if (context.cancelled && !mayPass(error)) {
-          return finish(one, { state: 'cancelled', error: failureWords(error, 1) });
+        if (context.cancelled && (error instanceof RunEnding || !mayPass(error))) {
+          return await giveUpAndEnd(one, giveUp, { state: 'cancelled' });
         }
         tries += 1;
-        if (!mayPass(error) || tries >= TRIES_MAX) return await fail(one, giveUp, failureWords(error, tries));
+        if (!mayPass(error) || tries >= TRIES_MAX) {
+          return await giveUpAndEnd(one, giveUp, { state: 'failed', error: failureWords(error, tries) });
+        }
         const { id, kind, stream } = one.run;
         options.logger.error({ err: error, run: id, kind, stream, tries }, 'a run failed; trying again');
       }
       const wait = Math.min(RETRY_MS_MAX, RETRY_MS_MIN * 2 ** (tries - 1));
-      await clock.sleep(wait, context.cancelled ? undefined : one.abort.signal);
+      await clock.sleep(wait, context.cancelled ? halt.signal : one.abort.signal);
       if (stopped) return;
     }
   };
 
-  const fail = async (one: Live, giveUp: RunOptions['giveUp'], error: string): Promise<void> => {
+  const giveUpAndEnd = async (
+    one: Live,
+    giveUp: RunOptions['giveUp'],
+    change: Partial<Run>,
+  ): Promise<void> => {
     update(one, { progress: { ...one.run.progress, step: 'giving up' } }, false);
     await giveUp?.(one.run).catch((problem: unknown) =>
-      options.logger.error(
-        { err: problem, run: one.run.id },
-        'what a failed run left could not be taken back',
-      ),
+      options.logger.error({ err: problem, run: one.run.id }, 'what a run left could not be taken back'),
     );
-    finish(one, { state: 'failed', error });
+    finish(one, change);
   };
 
   const find = (tenant: TenantId, id: string): Run => {
@@ -178,6 +181,7 @@ export function createRuns(options: RunsOptions): Runs {
   return {
     register(kind, execute, { giveUp } = {}) {
       kinds.set(kind, { execute, giveUp });
+      schedule();
     },
 
     start({ tenant, kind, stream, subject, request }) {
@@ -249,6 +253,7 @@ export function createRuns(options: RunsOptions): Runs {
 
     async stop() {
       stopped = true;
+      halt.abort();
       for (const one of live.values()) one.abort.abort();
       await Promise.all(driving);
       for (const one of live.values()) one.end();

@@ -4,11 +4,15 @@ export { countOutcomes, type OutcomeCounts } from './outcomes.ts';
 export type * from './port.ts';
 export {
   addSums,
+  askEvents,
   CHUNK_EVENTS_MAX,
   type Chunk,
+  chunkCondition,
+  chunkMark,
   cutChunks,
   differences,
   type OffsetRanges,
+  sumsOfRollup,
   type TierSums,
 } from './rollup-fill.ts';
 export {
