@@ -5,6 +5,7 @@ import { MillraceError } from '../base/errors.ts';
 import { MillraceRequestError } from '../client/index.ts';
 import { doctorCommand } from './commands/doctor.ts';
 import { initCommand } from './commands/init.ts';
+import { ledgerCommand } from './commands/ledger.ts';
 import { applyCommand, planCommand } from './commands/plan.ts';
 import { quarantineCommand } from './commands/quarantine.ts';
 import { runsCommand } from './commands/runs.ts';
@@ -28,6 +29,7 @@ const COMMANDS = [
   sqlCommand,
   tailCommand,
   streamsCommand,
+  ledgerCommand,
   quarantineCommand,
   runsCommand,
   doctorCommand,

@@ -3,6 +3,14 @@ import { type Ids, systemIds } from '../base/ids.ts';
 import type { EventOf, StreamDefinition } from '../define/index.ts';
 import type { Batch } from './batch.ts';
 import { parseJson } from './json.ts';
+import {
+  type DuplicatesPage,
+  type LedgerOfBatch,
+  type LedgerPage,
+  type LedgerQuestion,
+  ledgerQuery,
+  type PageQuestion,
+} from './ledger.ts';
 import { follow, type LiveOptions } from './live.ts';
 import { pathOf, queryOf } from './query.ts';
 import type { RetryPolicy } from './retry.ts';
@@ -156,6 +164,32 @@ export class MillraceClient {
       pathOf('streams', stream, 'events') + queryOf(question),
       question.signal,
     )) as EventsPage;
+  }
+
+  /**
+   * What was accepted and what became of it, by time of arrival; with `batch`, the receipt of an answer, what became
+   * of exactly those records.
+   *
+   * @example
+   * (await client.ledger('orders', { every: '1h', from: '-1d' })).balanced; // true
+   */
+  ledger(
+    stream: string,
+    question: { readonly batch: string; readonly signal?: AbortSignal | undefined },
+  ): Promise<LedgerOfBatch>;
+  ledger(stream: string, question?: LedgerQuestion): Promise<LedgerPage>;
+  async ledger(
+    stream: string,
+    question: LedgerQuestion & { readonly batch?: string } = {},
+  ): Promise<LedgerOfBatch | LedgerPage> {
+    const path = pathOf('streams', stream, 'ledger') + ledgerQuery(question);
+    return (await this.#get(path, question.signal)) as LedgerOfBatch | LedgerPage;
+  }
+
+  /** Arrivals that were not counted because their id was stored before, newest first, a page at a time. */
+  async duplicates(stream: string, question: PageQuestion = {}): Promise<DuplicatesPage> {
+    const path = pathOf('streams', stream, 'duplicates') + ledgerQuery(question);
+    return (await this.#get(path, question.signal)) as DuplicatesPage;
   }
 
   /** What the server sends as it happens. Comes back after a broken connection and goes on where it was. */

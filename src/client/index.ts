@@ -9,6 +9,15 @@ export {
 } from './client.ts';
 export { MillraceRequestError } from './errors.ts';
 export { parseJson, toJson } from './json.ts';
+export type {
+  DuplicatesPage,
+  LedgerCounts,
+  LedgerOfBatch,
+  LedgerPage,
+  LedgerQuestion,
+  LedgerRow,
+  PageQuestion,
+} from './ledger.ts';
 export type { LiveOptions } from './live.ts';
 export type { RetryPolicy } from './retry.ts';
 export type * from './types.ts';

@@ -1,6 +1,6 @@
 import type { CountQuestion, EventsQuestion, Moment, StatsQuestion } from './types.ts';
 
-const momentText = (moment: Moment): string =>
+export const momentText = (moment: Moment): string =>
   moment instanceof Date ? moment.toISOString() : String(moment);
 
 const many = (value: string | readonly string[] | undefined): readonly string[] =>

@@ -42,6 +42,7 @@ const COMMANDS = [
   'sql',
   'tail',
   'streams',
+  'ledger',
   'runs',
   'doctor',
 ];

@@ -100,7 +100,6 @@ describe('the ledger over HTTP', () => {
   });
 
   it('is never silent about a mismatch: the answer, the state and the metrics tell it', async () => {
-    await parts.deps.engine.rows({ text: 'SELECT 1' });
     const before = await server.call('GET', '/metrics');
     expect(before.text).toContain('millrace_ledger_mismatched_minutes{tenant="default",stream="orders"} 0');
     const last = { stored: 3, duplicates: 1, quarantined: 1, lateDropped: 1 };
@@ -140,11 +139,8 @@ describe('the ledger over HTTP', () => {
     expect(answer.json).toMatchObject({ balanced: false, rows: [{ missing: 1, balanced: false }] });
   });
 
-  async function removeOne(): Promise<void> {
-    const table = eventsTable(parts.tenant, 'orders');
-    const { engine } = parts.deps as unknown as { engine: { execute(of: { text: string }): Promise<void> } };
-    await engine.execute({
-      text: `DELETE FROM ${table} WHERE _offset = 1 SETTINGS lightweight_deletes_sync = 2`,
-    });
-  }
+  const removeOne = () =>
+    parts.execute(
+      `DELETE FROM ${eventsTable(parts.tenant, 'orders')} WHERE _offset = 1 SETTINGS lightweight_deletes_sync = 2`,
+    );
 });

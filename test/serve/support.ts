@@ -92,6 +92,7 @@ export async function startParts() {
   return {
     deps,
     ledger,
+    execute: (text: string) => engine.execute({ text }),
     directory,
     tenant: DEFAULT_TENANT,
     close: async () => {
