@@ -1,0 +1,72 @@
+/**
+ * The server, built as it is, on a machine that fails it: `AILMENT` is `slow-sync` (each fsync of the log takes its
+ * time), `jumping-clock` (the clock jumps to and fro by up to 20 minutes), or `little-memory` (for some seconds after
+ * the first insert the engine has too little memory for inserts).
+ */
+import { systemClock } from '../../dist/src/base/clock.js';
+import { nodeFiles } from '../../dist/src/base/files.js';
+import { readEnvironment, readSettings } from '../../dist/src/config.js';
+import { startMillrace } from '../../dist/src/millrace.js';
+
+const ailment = process.env.AILMENT;
+const SLOW_MS = 150;
+const JUMP_MS = 20 * 60_000;
+const HUNGRY_MS = 3_000;
+
+const slowFiles = {
+  ...nodeFiles,
+  open: async (path, mode) => {
+    const file = await nodeFiles.open(path, mode);
+    if (!path.endsWith('.log')) return file;
+    return {
+      writev: (chunks, position) => file.writev(chunks, position),
+      read: (into, position) => file.read(into, position),
+      datasync: async () => {
+        await systemClock.sleep(SLOW_MS);
+        await file.datasync();
+      },
+      truncate: (size) => file.truncate(size),
+      size: () => file.size(),
+      close: () => file.close(),
+    };
+  },
+};
+
+let asked = 0;
+const jumpingClock = {
+  now: () => {
+    asked += 1;
+    // Not at random: the same question gets the same jump in every run.
+    return systemClock.now() + Math.round(JUMP_MS * Math.sin(asked / 7));
+  },
+  monotonicMs: () => systemClock.monotonicMs(),
+  sleep: (ms, signal) => systemClock.sleep(ms, signal),
+};
+
+let hungryUntilMs;
+const hungry = (engine) => ({
+  execute: (statement) => {
+    if (!/^INSERT INTO [^.]+\.`?(events|rollup|discarded|quarantine)_/.test(statement.text))
+      return engine.execute(statement);
+    hungryUntilMs ??= systemClock.monotonicMs() + HUNGRY_MS;
+    if (systemClock.monotonicMs() > hungryUntilMs) return engine.execute(statement);
+    return engine.execute({ ...statement, text: `${statement.text} SETTINGS max_memory_usage = 20000` });
+  },
+  query: engine.query.bind(engine),
+  rows: engine.rows.bind(engine),
+  stream: engine.stream.bind(engine),
+  close: engine.close.bind(engine),
+});
+
+const millrace = await startMillrace({
+  settings: readSettings(readEnvironment()),
+  documents: { streams: {}, rollups: {} },
+  ...(ailment === 'slow-sync' ? { files: slowFiles } : {}),
+  ...(ailment === 'jumping-clock' ? { clock: jumpingClock } : {}),
+  ...(ailment === 'little-memory' ? { aroundEngine: hungry } : {}),
+});
+process.stdout.write(`ready at ${millrace.url}\n`);
+process.once('SIGTERM', async () => {
+  await millrace.close();
+  process.exit(0);
+});
