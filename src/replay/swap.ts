@@ -1,0 +1,76 @@
+/** The end of a replay: the shadows take the places of the live tables, whatever happens in between. */
+import type { Offset, TenantId } from '../base/brand.ts';
+import { unseal } from '../catalog/index.ts';
+import type { Run } from '../runs/port.ts';
+import { carryOutSwap, dropOldTables, dropShadows, dropStrayShadows } from '../store/index.ts';
+import type { Checkpoint, Swapped, Swapping } from './checkpoint.ts';
+import type { ReplayParts } from './parts.ts';
+import type { Range } from './range.ts';
+
+type Of = Pick<Run, 'tenant' | 'stream'>;
+
+/**
+ * Brings a swap to its end, and says what the partitions' totals are now. May be repeated from any point. Nothing may be
+ * applied to the stream meanwhile: call it within `exclusively`, or before the stream begins.
+ */
+export async function carryOut(
+  parts: Pick<ReplayParts, 'engine' | 'files' | 'directory' | 'ingest' | 'owner' | 'catalog'>,
+  { tenant, stream }: Of,
+  swap: Swapping,
+): Promise<Swapped> {
+  await parts.owner.check();
+  await carryOutSwap(parts.engine, swap.journal, {
+    files: parts.files,
+    directory: `${parts.directory}/store`,
+  });
+  for (const [partition, { applied, restated }] of swap.positions.entries()) {
+    const key = { tenant, stream: stream as never, partition };
+    await parts.ingest.restate(key, applied as Offset, restated);
+  }
+  await parts.ingest.forgetIds(tenant, stream as never);
+  unsealRanges(parts, { tenant, stream }, swap.ranges);
+  return { phase: 'swapped', journal: swap.journal, result: swap.result };
+}
+
+function unsealRanges(
+  { catalog }: Pick<ReplayParts, 'catalog'>,
+  { tenant, stream }: Of,
+  ranges: readonly Range[],
+): void {
+  for (const [partition, { from, to }] of ranges.entries()) {
+    if (from >= to) continue;
+    unseal(catalog, tenant, stream as never, { partition, from: from as Offset, to: to as Offset });
+  }
+}
+
+/** Drops what stood before, and what else of the run is left. May be repeated. */
+export async function tidy(
+  { engine }: Pick<ReplayParts, 'engine'>,
+  { tenant, id }: Pick<Run, 'tenant' | 'id'>,
+  { journal }: Swapped,
+): Promise<void> {
+  await dropOldTables(engine, journal);
+  await dropShadows(engine, tenant, id);
+}
+
+/**
+ * Call it at start, before any stream begins: swaps that a crash interrupted are brought to their ends, and shadows that
+ * belong to no run any more are dropped.
+ */
+export async function recoverSwaps(
+  parts: Pick<ReplayParts, 'engine' | 'files' | 'directory' | 'ingest' | 'owner' | 'catalog'>,
+  tenant?: TenantId,
+): Promise<void> {
+  const unended = parts.catalog.runs.unended();
+  for (const run of unended) {
+    if (run.kind !== 'replay') continue;
+    const checkpoint = run.checkpoint as Checkpoint;
+    if (checkpoint?.phase !== 'swap') continue;
+    parts.catalog.runs.save({ ...run, checkpoint: await carryOut(parts, run, checkpoint) });
+  }
+  await dropStrayShadows(
+    parts.engine,
+    tenant,
+    unended.map((run) => run.id),
+  );
+}
