@@ -7,11 +7,11 @@ import { systemClock } from '../src/base/clock.ts';
 import { nodeFiles } from '../src/base/files.ts';
 import { systemIds } from '../src/base/ids.ts';
 import { unowned } from '../src/base/ownership.ts';
-import { openCatalog } from '../src/catalog/index.ts';
+import { type Catalog, openCatalog } from '../src/catalog/index.ts';
 import { parseRollup, parseStream } from '../src/define/index.ts';
 import { createIngest, DEDUP_MEMORY_DEFAULT, DedupMemory, engineStore } from '../src/ingest/index.ts';
 import { type Log, openFileLog } from '../src/log/index.ts';
-import { openChdb, rollupTable, StoreTables } from '../src/store/index.ts';
+import { type Engine, eventsTable, openChdb, rollupTable, StoreTables } from '../src/store/index.ts';
 import { STREAM, streamDocument } from './definitions.ts';
 import { renderLines, Stamp } from './events.ts';
 import type { IngestJob, IngestResult } from './ingest-job.ts';
@@ -39,7 +39,10 @@ try {
 async function run(job: IngestJob): Promise<IngestResult> {
   const clock = systemClock;
   const files = nodeFiles;
-  const engine = openChdb({ directory: `${directory}/store` });
+  const engine = openChdb({
+    directory: `${directory}/store`,
+    ...(job.fsyncParts === false ? { files: { ...nodeFiles, syncDirectory: async () => undefined } } : {}),
+  });
   const catalog = openCatalog(`${directory}/catalog.sqlite`, clock);
   const log = await openFileLog({ directory: `${directory}/log`, files, clock, ids: systemIds, lingerMs: 0 });
   const failures: unknown[] = [];
@@ -67,6 +70,7 @@ async function run(job: IngestJob): Promise<IngestResult> {
     const { version } = catalog.put(DEFAULT_TENANT, rollup);
     await tables.buildRollup(DEFAULT_TENANT, definition, rollup, version);
   }
+  if (job.fsyncParts === false) await leaveToFileSystem(engine, catalog);
   await writeLog(log, job);
 
   const cpuBefore = process.cpuUsage();
@@ -95,6 +99,20 @@ async function run(job: IngestJob): Promise<IngestResult> {
   await engine.close();
   catalog.close();
   return { seconds, stored, cpuSeconds: (cpu.user + cpu.system) / 1e6, rssBytes, groups };
+}
+
+/** As if the tables had been made without their settings for durability. */
+async function leaveToFileSystem(engine: Engine, catalog: Catalog): Promise<void> {
+  const rollups = catalog.rollups(DEFAULT_TENANT);
+  const tables = [
+    eventsTable(DEFAULT_TENANT, STREAM),
+    ...rollups.map(({ definition, version }) => rollupTable(DEFAULT_TENANT, definition.name, version)),
+  ];
+  for (const table of tables) {
+    await engine.execute({
+      text: `ALTER TABLE ${table} MODIFY SETTING fsync_after_insert = 0, fsync_part_directory = 0`,
+    });
+  }
 }
 
 async function writeLog(log: Log, job: IngestJob): Promise<void> {

@@ -3,6 +3,8 @@ export interface IngestJob {
   readonly events: number;
   readonly eventBytes: number;
   readonly dedup: boolean;
+  /** False: the engine's parts are left to the file system's own time, to see what their fsync costs. */
+  readonly fsyncParts?: boolean;
   /** Documents of the rollups, by name. */
   readonly rollups: Readonly<Record<string, Readonly<Record<string, unknown>>>>;
 }
