@@ -44,9 +44,11 @@ export class IdTable {
     this.#bits = single ? 0 : SHARD_BITS;
     this.#shards = single
       ? [slots(Math.max(FIRST_SLOTS, Math.ceil(expected / FULL)))]
-      : Array.from({ length: SHARDS }, (_, i) =>
-          slots(Math.ceil((expected / SHARDS / FULL) * GROWTH ** (i / SHARDS)) + 1),
-        );
+      : Array.from({ length: SHARDS }, (_, i) => {
+          // Chance puts more into some shards: four times the standard deviation is room for all but a few.
+          const ids = expected / SHARDS + 4 * Math.sqrt(expected / SHARDS);
+          return slots(Math.ceil((ids / FULL) * GROWTH ** (i / SHARDS)));
+        });
     this.#counts = new Int32Array(this.#shards.length);
     this.#bytes = this.#shards.reduce((sum, shard) => sum + shard.byteLength, 0);
   }
