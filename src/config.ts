@@ -3,9 +3,19 @@
  * a frozen object; no other file reads the environment.
  */
 import { z } from 'zod';
+import { parseBytes } from './base/bytes.ts';
 import { MillraceError } from './base/errors.ts';
 
 const bytes = z.coerce.number().int().positive();
+
+const DEDUP_MEMORY_LEAST = 2 ** 20;
+/** `4GiB`, or bytes. */
+const size = z.string().transform((text, context) => {
+  const parsed = parseBytes(text);
+  if (parsed !== undefined && parsed >= DEDUP_MEMORY_LEAST) return parsed;
+  context.addIssue(`"${text}" is not a size of at least 1MiB; write a number and a unit: 4GiB`);
+  return z.NEVER;
+});
 
 const schema = z.object({
   MILLRACE_DATA: z.string().min(1).default('./.millrace'),
@@ -25,6 +35,8 @@ const schema = z.object({
   MILLRACE_EVENT_BYTES_MAX: bytes.default(2 ** 20),
   MILLRACE_BACKLOG_BYTES_MAX: bytes.default(2 ** 30),
   MILLRACE_IN_FLIGHT_BYTES_MAX: bytes.default(256 * 2 ** 20),
+  /** Memory for the ids that all streams remember; what does not fit is looked up on disk. */
+  MILLRACE_DEDUP_MEMORY: size.prefault('4GiB'),
   MILLRACE_QUERY_SECONDS_MAX: z.coerce.number().positive().default(30),
 });
 

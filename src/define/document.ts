@@ -42,7 +42,26 @@ const stringParameters = {
 };
 const decimalParameters = { precision: z.int().min(1).max(38), scale: z.int().min(0).max(38) };
 const enumParameters = { values: z.array(z.string().min(1).max(255)).min(1).max(1_000) };
-const optional = { optional: z.boolean().optional() };
+/** Earlier names that one field may have. */
+const ALIASES_MAX = 8;
+const optional = {
+  optional: z.boolean().optional(),
+  alias: z
+    .array(z.string().regex(FIELD_NAME, FIELD_NAME_RULE))
+    .min(1)
+    .max(ALIASES_MAX)
+    .optional()
+    .describe('Earlier names of the field: senders and questions may go on using them.'),
+  retired: z
+    .literal(true)
+    .optional()
+    .describe('No longer taken from events; what is stored stays and can be asked for.'),
+  column: z
+    .string()
+    .regex(FIELD_NAME, FIELD_NAME_RULE)
+    .optional()
+    .describe('The column of a renamed field. The server tells it; nobody needs to write it.'),
+};
 
 const PLAIN_ELEMENTS = PLAIN_KINDS.filter((kind) => kind !== 'json') as Exclude<
   (typeof PLAIN_KINDS)[number],
@@ -88,6 +107,14 @@ export const MEASURES_MAX = 32;
 
 export const dedupeObject = strict({
   within: duration('1s', '30d', 'Horizon within which an event id is stored once.'),
+  rate: z
+    .number()
+    .positive()
+    .max(1e9)
+    .optional()
+    .describe(
+      'Ids per second that are expected over the horizon. Declared, it is checked against the memory for ids.',
+    ),
 });
 
 export const streamDocument = strict({

@@ -50,6 +50,8 @@ export interface StreamDefinition {
   readonly partitions: number;
   /** Horizon within which an event id is stored once. 0 switches deduplication off. */
   readonly dedupeWithinMs: number;
+  /** Ids per second that its owner expects over the horizon; absent: not declared. */
+  readonly dedupeRatePerSecond?: number;
   readonly lateness: { readonly allowedMs: number; readonly then: LatePolicy } | undefined;
   /** How far an event's time may lie ahead of its arrival before it is quarantined. */
   readonly futureAllowedMs: number;
@@ -98,6 +100,9 @@ export function fieldOf(stream: Pick<StreamDefinition, 'fields'>, name: string):
     stream.fields.find((field) => field.aliases?.includes(name))
   );
 }
+
+/** The names under which a sender may give the field, the present one first. The first that is there and not null counts. */
+export const namesOf = (field: Field): readonly string[] => [field.name, ...(field.aliases ?? [])];
 
 /** The column of the events table that holds the field. */
 export const columnOf = (field: Field): string => field.column ?? field.name;

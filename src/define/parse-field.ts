@@ -1,10 +1,10 @@
 import { type ElementDocument, fieldObjects } from './document.ts';
 import { PLAIN_KINDS } from './kinds.ts';
 import { asObject, type Mistakes, type Path } from './mistakes.ts';
-import type { FieldType } from './model.ts';
+import type { Field, FieldType } from './model.ts';
 import { hint } from './names.ts';
 
-type FieldMeaning = { readonly type: FieldType; readonly optional: boolean };
+type FieldMeaning = Omit<Field, 'name'>;
 
 /** Reads `"uint64"` or `{"type": "string", "maxLength": 5000}`; `undefined` after its mistakes were noted. */
 export function parseField(document: unknown, path: Path, mistakes: Mistakes): FieldMeaning | undefined {
@@ -24,7 +24,15 @@ export function parseField(document: unknown, path: Path, mistakes: Mistakes): F
   if (!checked) return undefined;
   const type = longType(checked);
   noteContradictions(type, path, mistakes);
-  return { type, optional: checked.optional ?? false };
+  const { alias, retired, column } = checked;
+  return {
+    type,
+    // Events no longer bring a retired field.
+    optional: retired ?? checked.optional ?? false,
+    ...(alias === undefined ? {} : { aliases: alias }),
+    ...(column === undefined ? {} : { column }),
+    ...(retired === undefined ? {} : { retired }),
+  };
 }
 
 function checkElement(document: unknown, path: Path, mistakes: Mistakes): void {

@@ -69,7 +69,8 @@ function parseDimensions(
   stream: StreamDefinition | undefined,
   mistakes: Mistakes,
 ): readonly string[] {
-  const by = mistakes.check(rollupDocument.shape.by, document, ['by']) ?? [];
+  const written = mistakes.check(rollupDocument.shape.by, document, ['by']) ?? [];
+  const by = written.map((name) => currentName(stream, name));
   by.forEach((name, index) => {
     noteField(stream, name, DIMENSION_KINDS, 'a dimension', ['by', index], mistakes);
     if (by.indexOf(name) < index) mistakes.add(['by', index], `names "${name}" twice`);
@@ -106,11 +107,12 @@ function parseMeasures(
       mistakes.add(path, 'must be text such as "sum(price)"');
       continue;
     }
-    const measure = parseMeasure(text);
-    if ('problem' in measure) {
-      mistakes.add(path, measure.problem);
+    const parsed = parseMeasure(text);
+    if ('problem' in parsed) {
+      mistakes.add(path, parsed.problem);
       continue;
     }
+    const measure = parsed.fn === 'count' ? parsed : { ...parsed, field: currentName(stream, parsed.field) };
     if (measure.fn !== 'count') {
       noteField(stream, measure.field, KINDS_OF[measure.fn], `${measure.fn}()`, path, mistakes);
     }
@@ -129,6 +131,10 @@ function parseMeasures(
   }
   return measures;
 }
+
+/** A field that was renamed is meant by its earlier names, too. */
+const currentName = (stream: StreamDefinition | undefined, name: string): string =>
+  (stream && fieldOf(stream, name)?.name) ?? name;
 
 const KINDS_OF: Readonly<Record<Exclude<Measure['fn'], 'count'>, readonly Kind[]>> = {
   sum: NUMBER_KINDS,

@@ -4,7 +4,7 @@ import { parseDuration } from '../base/duration.ts';
 import { dedupeObject, definitionName, FIELDS_MAX, fieldName, streamDocument } from './document.ts';
 import { DIMENSION_KINDS, ID_KINDS, type Kind } from './kinds.ts';
 import { asObject, badDefinition, Mistakes } from './mistakes.ts';
-import type { Field, StreamDefinition } from './model.ts';
+import { columnOf, type Field, type StreamDefinition } from './model.ts';
 import { hint } from './names.ts';
 import { parseField } from './parse-field.ts';
 
@@ -45,7 +45,9 @@ export function parseStream(name: string, document: unknown): StreamDefinition {
       if (!kinds.includes(field.type.kind)) {
         mistakes.add([key], `"${fieldNamed}" is ${field.type.kind}; it must be ${kinds.join(', ')}`);
       }
-      if (required && field.optional) {
+      if (field.retired) {
+        mistakes.add([key], `"${fieldNamed}" is retired; every event needs it`);
+      } else if (required && field.optional) {
         mistakes.add([key], `"${fieldNamed}" is optional; every event needs it, so make the field required`);
       }
     }
@@ -56,11 +58,9 @@ export function parseStream(name: string, document: unknown): StreamDefinition {
 
   const partitions = read('partitions', shape.partitions) ?? 1;
   const dedupe = object.dedupe;
-  const within =
-    dedupe === undefined || dedupe === false
-      ? undefined
-      : mistakes.check(dedupeObject, dedupe, ['dedupe'])?.within;
-  const dedupeWithinMs = dedupe === false ? 0 : (ms(within) ?? DAY_MS);
+  const declared =
+    dedupe === undefined || dedupe === false ? undefined : mistakes.check(dedupeObject, dedupe, ['dedupe']);
+  const dedupeWithinMs = dedupe === false ? 0 : (ms(declared?.within) ?? DAY_MS);
   const lateness = read('lateness', shape.lateness);
   const future = read('future', shape.future);
   const retention = read('retention', shape.retention);
@@ -82,6 +82,7 @@ export function parseStream(name: string, document: unknown): StreamDefinition {
     partitionBy,
     partitions,
     dedupeWithinMs,
+    ...(declared?.rate === undefined ? {} : { dedupeRatePerSecond: declared.rate }),
     lateness: lateness && { allowedMs: ms(lateness.allowed)!, then: lateness.then ?? 'count' },
     futureAllowedMs: ms(future) ?? DAY_MS,
     retention: {
@@ -107,9 +108,40 @@ function parseFields(document: unknown, mistakes: Mistakes): Map<string, Field |
   for (const [name, value] of entries) {
     mistakes.check(fieldName, name, ['fields', name]);
     const meaning = parseField(value, ['fields', name], mistakes);
-    fields.set(name, meaning && { name, ...meaning });
+    fields.set(name, meaning && named(name, meaning));
   }
+  checkNames(fields, mistakes);
   return fields;
+}
+
+/** A column of the field's own name goes without saying. */
+function named(name: string, { column, ...meaning }: Omit<Field, 'name'>): Field {
+  return { name, ...meaning, ...(column === undefined || column === name ? {} : { column }) };
+}
+
+/** A name means one field, a column holds one. */
+function checkNames(fields: ReadonlyMap<string, Field | undefined>, mistakes: Mistakes): void {
+  const meant = new Map<string, string>([...fields.keys()].map((name) => [name, name]));
+  const held = new Map<string, string>();
+  for (const [name, field] of fields) {
+    (field?.aliases ?? []).forEach((alias, index) => {
+      const other = meant.get(alias);
+      if (other !== undefined) {
+        mistakes.add(['fields', name, 'alias', index], `"${alias}" already names the field "${other}"`);
+      }
+      meant.set(alias, name);
+    });
+    if (!field) continue;
+    const column = columnOf(field);
+    const other = held.get(column);
+    if (other !== undefined) {
+      mistakes.add(
+        ['fields', name],
+        `the column "${column}" already holds the field "${other}"; give one of them another name`,
+      );
+    }
+    held.set(column, name);
+  }
 }
 
 const ms = (text: string | undefined): number | undefined =>

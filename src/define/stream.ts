@@ -30,8 +30,11 @@ export interface StreamSpec<F extends FieldSpecs> {
   readonly partitionBy?: FieldNames<F, DimensionKind>;
   /** Partitions of the log, 1-64; default 1. */
   readonly partitions?: number;
-  /** Horizon within which an event id is stored once, 1 s to 30 d; default 24 h. `false` switches it off. */
-  readonly dedupe?: false | { readonly within: Duration };
+  /**
+   * Horizon within which an event id is stored once, 1 s to 30 d; default 24 h. `false` switches it off. `rate` declares
+   * how many ids a second are expected: a definition that the server could not keep is refused then.
+   */
+  readonly dedupe?: false | { readonly within: Duration; readonly rate?: number };
   /** How far behind the newest event time an event may come, and what becomes of later ones (default `count`). */
   readonly lateness?: { readonly allowed: Duration; readonly then?: LatePolicy };
   /** How far ahead of its arrival an event's time may lie; default 1 d. */

@@ -20,9 +20,6 @@ function streamToDocument(stream: StreamDefinition): StreamDocument {
     ...(retention.logMs === undefined ? {} : { log: formatDuration(retention.logMs) }),
     ...(retention.hotMs === undefined ? {} : { hot: formatDuration(retention.hotMs) }),
     ...(retention.coldMs === undefined ? {} : { cold: formatDuration(retention.coldMs) }),
-    ...(retention.quarantineMs === undefined
-      ? {}
-      : { quarantine: formatDuration(retention.quarantineMs) }),
   };
   return {
     fields: Object.fromEntries(stream.fields.map((field) => [field.name, fieldToDocument(field)])),
@@ -30,13 +27,19 @@ function streamToDocument(stream: StreamDefinition): StreamDocument {
     ...(stream.eventTime === undefined ? {} : { eventTime: stream.eventTime }),
     ...(stream.partitionBy === undefined ? {} : { partitionBy: stream.partitionBy }),
     partitions: stream.partitions,
-    dedupe: stream.dedupeWithinMs === 0 ? false : { within: formatDuration(stream.dedupeWithinMs) },
+    dedupe: dedupeToDocument(stream),
     ...(lateness === undefined
       ? {}
       : { lateness: { allowed: formatDuration(lateness.allowedMs), then: lateness.then } }),
     future: formatDuration(stream.futureAllowedMs),
     ...(Object.keys(kept).length === 0 ? {} : { retention: kept }),
   };
+}
+
+function dedupeToDocument({ dedupeWithinMs, dedupeRatePerSecond }: StreamDefinition) {
+  if (dedupeWithinMs === 0) return false;
+  const within = formatDuration(dedupeWithinMs);
+  return dedupeRatePerSecond === undefined ? { within } : { within, rate: dedupeRatePerSecond };
 }
 
 function rollupToDocument(rollup: RollupDefinition): RollupDocument {
@@ -50,8 +53,16 @@ function rollupToDocument(rollup: RollupDefinition): RollupDocument {
 
 function fieldToDocument(field: Field): FieldDocument {
   const type = typeToDocument(field.type);
-  if (!field.optional) return type;
-  return (typeof type === 'string' ? { type, optional: true } : { ...type, optional: true }) as FieldDocument;
+  const { optional, aliases, retired, column } = field;
+  const more = {
+    // A retired field is optional whether it says so or not.
+    ...(optional && !retired ? { optional } : {}),
+    ...(aliases === undefined ? {} : { alias: [...aliases] }),
+    ...(retired === undefined ? {} : { retired }),
+    ...(column === undefined ? {} : { column }),
+  };
+  if (Object.keys(more).length === 0) return type;
+  return (typeof type === 'string' ? { type, ...more } : { ...type, ...more }) as FieldDocument;
 }
 
 function typeToDocument(type: FieldType): FieldDocument {

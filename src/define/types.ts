@@ -14,6 +14,10 @@ export interface FieldSpec<K extends Kind = Kind, Value = unknown, Optional exte
   readonly document: FieldDocument;
   /** The same field, which an event may leave out (or send as null). */
   optional(): FieldSpec<K, Value, true>;
+  /** The same field under a new name: senders and questions may go on using the earlier ones. */
+  alias(...names: readonly string[]): FieldSpec<K, Value, Optional>;
+  /** The same field, no longer taken from events. What is stored stays. */
+  retired(): FieldSpec<K, Value, true>;
   readonly [value]?: Value;
 }
 
@@ -28,29 +32,28 @@ export type DecimalInput = number | bigint | string;
 export type TimestampInput = string | number | Date;
 
 function field<K extends Kind, Value>(kind: K, document: FieldDocument): FieldSpec<K, Value, false> {
-  return {
-    kind,
-    isOptional: false,
-    document,
-    optional: () => optional(field<K, Value>(kind, document)),
-  };
+  return spec<K, Value, false>(kind, false, document);
 }
 
-function optional<K extends Kind, Value>(spec: FieldSpec<K, Value, false>): FieldSpec<K, Value, true> {
-  const { document } = spec;
-  const made: FieldSpec<K, Value, true> = {
-    kind: spec.kind,
-    isOptional: true,
-    document: (typeof document === 'string'
-      ? { type: document, optional: true }
-      : { ...document, optional: true }) as FieldDocument,
-    optional: () => made,
+function spec<K extends Kind, Value, Optional extends boolean>(
+  kind: K,
+  isOptional: Optional,
+  document: FieldDocument,
+): FieldSpec<K, Value, Optional> {
+  const and = (more: object): FieldDocument =>
+    ({ ...(typeof document === 'string' ? { type: document } : document), ...more }) as FieldDocument;
+  return {
+    kind,
+    isOptional,
+    document,
+    optional: () => spec<K, Value, true>(kind, true, and({ optional: true })),
+    alias: (...names) => spec<K, Value, Optional>(kind, isOptional, and({ alias: names })),
+    retired: () => spec<K, Value, true>(kind, true, and({ retired: true })),
   };
-  return made;
 }
 
 /**
- * Types of fields. Each has `.optional()`.
+ * Types of fields. Each has `.optional()`, and for later changes `.alias('earlier name')` and `.retired()`.
  *
  * @example
  * const fields = { id: t.uint64(), city: t.string({ maxLength: 200 }).optional(), price: t.decimal(18, 2) };

@@ -31,7 +31,7 @@ export interface DedupMemoryOptions {
 }
 
 const BATCHES_WAIT_FROM = 15 / 16;
-const SPILLS_FROM = 7 / 8;
+export const SPILLS_FROM = 7 / 8;
 const PATIENCE_MAX = 64;
 
 /**

@@ -9,7 +9,7 @@
  * Memory: between 16 / 0.75 = 21 and 32 bytes an id, 26.5 on average once it has some ten thousands; with the filter of
  * a table that is no longer written to, 28.5.
  */
-import { filterBytesFor, IdFilter } from './dedup-filter.ts';
+import { FILTER_BITS_PER_ID, filterBytesFor, IdFilter } from './dedup-filter.ts';
 import { ID_BYTES, placeOf, sortIds } from './dedup-words.ts';
 
 const FULL = 0.75;
@@ -20,8 +20,9 @@ const SHARDS = 2 ** SHARD_BITS;
 const GROWTH = 1.5;
 const TOP = 0x8000_0000 | 0;
 
-/** Bytes an id on average, for estimates. */
-export const TABLE_BYTES_PER_ID = 27;
+/** Bytes an id on average, for estimates; with the filter of a table that is no longer written to. */
+export const TABLE_BYTES_PER_ID = 26.5;
+export const FILTERED_TABLE_BYTES_PER_ID = TABLE_BYTES_PER_ID + FILTER_BITS_PER_ID / 8;
 /** What `ids` more ids may need at most, growth included. */
 export const tableBytesFor = (ids: number): number => Math.ceil((ids * ID_BYTES * GROWTH) / FULL);
 

@@ -1,6 +1,7 @@
 export { BATCH_BYTES_MAX, type Batch, cutBatch } from './batch.ts';
 export { owes, type StagedBatch, type Target } from './batch-store.ts';
 export { type Decision, decideRows } from './decide.ts';
+export { checkDedupFits, type DedupCapacity, type DedupNeed, dedupCapacity } from './dedup-capacity.ts';
 export { DedupIndex } from './dedup-index.ts';
 export { DEDUP_MEMORY_DEFAULT, DedupMemory } from './dedup-memory.ts';
 export { EngineBatches } from './engine-batches.ts';

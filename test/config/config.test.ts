@@ -44,6 +44,16 @@ describe('the configuration', () => {
     ]);
   });
 
+  it('reads the memory for ids as a size', () => {
+    expect(readSettings().MILLRACE_DEDUP_MEMORY).toBe(4 * 2 ** 30);
+    expect(readSettings({ MILLRACE_DEDUP_MEMORY: '512MiB' }).MILLRACE_DEDUP_MEMORY).toBe(2 ** 29);
+    expect(readSettings({ MILLRACE_DEDUP_MEMORY: '2000000' }).MILLRACE_DEDUP_MEMORY).toBe(2_000_000);
+    expect(issuesOf({ MILLRACE_DEDUP_MEMORY: '4 elephants' })).toEqual([
+      'MILLRACE_DEDUP_MEMORY: "4 elephants" is not a size of at least 1MiB; write a number and a unit: 4GiB',
+    ]);
+    expect(issuesOf({ MILLRACE_DEDUP_MEMORY: '12' })).toHaveLength(1);
+  });
+
   it('reports every mistake at once', () => {
     const issues = issuesOf({
       MILLRACE_PORT: '99999',

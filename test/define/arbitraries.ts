@@ -51,7 +51,9 @@ export const stream: fc.Arbitrary<StreamDefinition> = fc
           'dedupe',
           fc.oneof(
             fc.constant(false),
-            duration(1, 86_400).map((within) => ({ within })),
+            fc
+              .tuple(duration(1, 86_400), maybe('rate', fc.integer({ min: 1, max: 1e9 })))
+              .map(([within, rate]) => ({ within, ...rate })),
           ),
         ),
         maybe(
