@@ -3,7 +3,7 @@ import { formatBytes } from '../base/bytes.ts';
 import { formatDuration } from '../base/duration.ts';
 import { badDefinition, type StreamDefinition } from '../define/index.ts';
 import { FILTER_SHARE } from './dedup-budget.ts';
-import { bucketMsOf } from './dedup-index.ts';
+import { BUCKET_MS_MIN, bucketMsOf } from './dedup-index.ts';
 import { SPILLS_FROM } from './dedup-memory.ts';
 import { PAGE_INDEX_BYTES_PER_ID, RUN_BYTES_PER_ID } from './dedup-run.ts';
 import { FILTERED_TABLE_BYTES_PER_ID } from './dedup-table.ts';
@@ -105,7 +105,9 @@ function advice(own: DedupNeed, needs: readonly DedupNeed[], budgetBytes: number
   const wanted = Math.ceil(bytesFilters / FILTERS_SHARE / 2 ** 30);
   const left = (budgetBytes * FILTERS_SHARE) / RUN_BYTES_PER_ID - dedupCapacity({ needs, budgetBytes }).ids;
   const idsLeft = idsOf(own) + left;
-  const exactMs = ((idsLeft / own.ratePerSecond) * 1_000) / 1.125;
+  // The horizon and its bucket: an eighth of it, at least a second.
+  const spanMs = (idsLeft / own.ratePerSecond) * 1_000;
+  const exactMs = Math.min((spanMs * 8) / 9, spanMs - BUCKET_MS_MIN);
   const unitMs = ROUND_MS.find((one) => exactMs >= 2 * one) ?? 1_000;
   const withinMs = Math.floor(exactMs / unitMs) * unitMs;
   const shorter = withinMs >= 1_000 ? `, or dedupe.within to at most ${formatDuration(withinMs)}` : '';

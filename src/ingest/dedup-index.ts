@@ -21,7 +21,7 @@ import { firstWord, stir } from './dedup-words.ts';
 export type { DedupPlace } from './dedup-buckets.ts';
 
 const BUCKETS_PER_HORIZON = 8;
-const BUCKET_MS_MIN = 1_000;
+export const BUCKET_MS_MIN = 1_000;
 
 /** Width of the buckets of a horizon. */
 export const bucketMsOf = (horizonMs: number): number =>
