@@ -220,6 +220,44 @@ describe.skipIf(chromiumPath === undefined)('the page', () => {
     await shows('.top th[scope=row]', '9007199254740993');
   });
 
+  describe('the ledger', () => {
+    const minute = (n: number, changes: object = {}) => ({
+      start: new Date(Date.UTC(2026, 0, 2, 3, n)).toISOString(),
+      ...{ accepted: 1_000 + n, stored: 990 + n, duplicates: 7, quarantined: 2, late_dropped: 1, pending: 0 },
+      ...{ missing: 0, extra: 0, balanced: true, sealed: true, source: 'store' },
+      ...changes,
+    });
+    const lines = () => page.locator('.ledger tbody tr');
+
+    it('adds up minute by minute, the newest first, and says that it balances', async () => {
+      stub.streams.get('flights')!.ledger = [
+        ...Array.from({ length: 12 }, (_, n) => minute(n)),
+        minute(12, { sealed: false, pending: 5 }),
+      ];
+      await open();
+      await shows('[data-ledger=balanced]', 'Balanced, checked to 2026-01-02 03:04:00 UTC');
+      await shows('.ledger td', 'Balanced, sealed');
+      expect(await lines().count()).toBe(10);
+      expect(await cells(lines().first())).toEqual([
+        ...['2026-01-02 03:12', '1,012', '1,002', '7', '2', '1', '5', 'Balanced'],
+      ]);
+    });
+
+    it('shows in words and colour what does not balance, and what repairs it', async () => {
+      const flights = stub.streams.get('flights')!;
+      flights.ledger = [minute(0), minute(1, { balanced: false, missing: 3, extra: 1 })];
+      flights.state = {
+        ...flights.state,
+        ledger: { balanced: false, checked_to: null, mismatched_minutes: 1 },
+      };
+      await open();
+      await shows('[data-ledger=mismatched]', '1 minute does not balance');
+      await shows('tr[data-stream=flights] .mark', 'ledger: 1 not balanced');
+      await shows('tr.mismatched td', 'Mismatch: 3 missing, 1 too many');
+      await shows('.ledger-panel .note', 'millrace reconcile flights --repair');
+    });
+  });
+
   describe('the newest events', () => {
     it('come as they arrive, newest first, ten at most, every digit kept', async () => {
       await open();

@@ -20,6 +20,7 @@ export function stateOf({ events, state }: StubStream): Record<string, unknown> 
     first_event_time: times[0] ?? null,
     last_event_time: times[1] ?? null,
     log_bytes: 0,
+    ledger: { balanced: true, checked_to: '2026-01-02T03:04:00.000Z', mismatched_minutes: 0 },
     ...state,
   };
 }

@@ -6,6 +6,8 @@ export interface StubStream {
   readonly events: StubEvent[];
   /** Laid over the state that follows from the events. */
   state: Record<string, unknown>;
+  /** Rows of the ledger of its last hour. */
+  ledger?: readonly Record<string, unknown>[];
 }
 
 const DAY = 86_400_000;

@@ -80,6 +80,7 @@ export class StubServer {
     if (stream === undefined) return problem(response, 404, 'There is no such stream.');
     this.asked.push(`${url.pathname}${decodeURIComponent(url.search)}`);
     if (part === 'stats') return json(response, statsOf(stream, url.searchParams));
+    if (part === 'ledger') return json(response, { rows: stream.ledger ?? [] });
     if (part === 'events') {
       return json(response, {
         events: eventsOf(stream, Number(url.searchParams.get('limit'))),

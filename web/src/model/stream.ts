@@ -25,6 +25,15 @@ export interface StreamState {
   /** Epoch milliseconds. */
   readonly firstEventAt: number | null;
   readonly lastEventAt: number | null;
+  /** Null when the server does not tell. */
+  readonly ledger: LedgerState | null;
+}
+
+export interface LedgerState {
+  readonly balanced: boolean;
+  /** Everything that arrived before was checked, epoch ms. */
+  readonly checkedToMs: number | null;
+  readonly mismatchedMinutes: number;
 }
 
 export interface StreamInfo {
@@ -63,7 +72,18 @@ function readStream(value: unknown): StreamInfo {
       freshnessMs: toDouble(state.freshness_ms),
       firstEventAt: readTime(state.first_event_time),
       lastEventAt: readTime(state.last_event_time),
+      ledger: readLedger(state.ledger),
     },
+  };
+}
+
+function readLedger(value: unknown): LedgerState | null {
+  const ledger = loose(value);
+  if (typeof ledger.balanced !== 'boolean') return null;
+  return {
+    balanced: ledger.balanced,
+    checkedToMs: readTime(ledger.checked_to),
+    mismatchedMinutes: Number(toCount(ledger.mismatched_minutes)),
   };
 }
 

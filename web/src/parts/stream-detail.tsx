@@ -5,6 +5,7 @@ import type { StreamInfo } from '../model/stream.ts';
 import type { View } from '../model/view.ts';
 import { ChartPanel } from './chart-panel.tsx';
 import { FirstEvent } from './first-event.tsx';
+import { LedgerPanel } from './ledger-panel.tsx';
 import { NewestPanel } from './newest-panel.tsx';
 import { TopPanel } from './top-panel.tsx';
 
@@ -16,7 +17,7 @@ interface StreamDetailProps {
   readonly onView: (change: Partial<View>) => void;
 }
 
-/** The chosen stream: its course, its most frequent values, its newest events. */
+/** The chosen stream: its course, its most frequent values, its ledger, its newest events. */
 export function StreamDetail({ api, stream, epoch, view, onView }: StreamDetailProps) {
   if (stream.state.accepted === 0) return <FirstEvent stream={stream} />;
 
@@ -34,6 +35,7 @@ export function StreamDetail({ api, stream, epoch, view, onView }: StreamDetailP
         onView={onView}
       />
       <TopPanel api={api} stream={stream} range={range} measure={measure} by={view.by} onView={onView} />
+      <LedgerPanel api={api} stream={stream} />
       <NewestPanel api={api} stream={stream} epoch={epoch} />
     </div>
   );

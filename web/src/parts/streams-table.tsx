@@ -77,6 +77,11 @@ function StreamRow({ stream, rate, chosen, onChoose }: StreamRowProps) {
           {stream.name}
         </button>
         {missing !== 0 && <Imbalance missing={missing} />}
+        {state.ledger?.balanced === false && (
+          <span class="mark" title="Minutes of arrival in which log and store do not agree">
+            {`ledger: ${formatCount(state.ledger.mismatchedMinutes)} not balanced`}
+          </span>
+        )}
       </th>
       <td class={rate === 0 ? 'number zero' : 'number'}>{formatRate(rate)}</td>
       <CountCell count={state.accepted} />
