@@ -38,13 +38,12 @@ const DATABASE = new RegExp(`^\\s*(?:CREATE|DROP) DATABASE (?:IF (?:NOT )?EXISTS
 /** What a statement may change, by its text; names are quoted as `sql.ts` does it. Undefined: nothing on disk. */
 export function touchedBy(text: string): Touched | undefined {
   const verb = /^\s*([A-Z]+)/.exec(text)?.[1];
-  const relations = relationsIn(text);
   switch (verb) {
     case 'INSERT':
     case 'OPTIMIZE':
     case 'TRUNCATE':
       // What follows the first is only read.
-      return { kind: 'parts', relations: relations.slice(0, 1) };
+      return { kind: 'parts', relations: relationsIn(text, 1) };
     case 'CREATE':
     case 'DROP':
     case 'ALTER':
@@ -53,6 +52,7 @@ export function touchedBy(text: string): Touched | undefined {
     case 'ATTACH':
     case 'DETACH':
     case 'UNDROP': {
+      const relations = relationsIn(text);
       const database = DATABASE.exec(text)?.[1];
       const databases = new Set(relations.map((one) => one.database));
       if (database !== undefined) databases.add(unquote(database));
@@ -64,10 +64,12 @@ export function touchedBy(text: string): Touched | undefined {
   }
 }
 
-function relationsIn(text: string): Relation[] {
+function relationsIn(text: string, most = Number.POSITIVE_INFINITY): Relation[] {
   const found = new Map<string, Relation>();
-  for (const [whole, database, table] of text.matchAll(RELATION))
+  for (const [whole, database, table] of text.matchAll(RELATION)) {
     found.set(whole, { database: unquote(database!), table: unquote(table!) });
+    if (found.size >= most) break;
+  }
   return [...found.values()];
 }
 
@@ -101,8 +103,10 @@ export class DurableNames {
   async around(text: string, work: () => Promise<void>): Promise<void> {
     const touched = touchedBy(text);
     if (!touched) return work();
-    if (touched.kind === 'tables' && touched.ifNotExists && (await this.#allThere(touched.relations)))
-      return work();
+    if (touched.kind === 'tables' && touched.ifNotExists && (await this.#allThere(touched.relations))) {
+      await work();
+      return this.settle();
+    }
     let owed: readonly string[] = [EVERYTHING];
     try {
       await work();
