@@ -5,7 +5,7 @@
  * The key is the value of `partitionBy`, else of `eventId`, else of `_id`: copies of one event meet in one
  * partition, where the duplicate is seen. Events without any go to the partition whose turn it is.
  */
-import { type FieldType, fieldOf, type StreamDefinition } from '../define/model.ts';
+import { type FieldType, fieldOf, namesOf, type StreamDefinition } from '../define/model.ts';
 import type { Records } from '../log/port.ts';
 import { LineWriter } from './line-writer.ts';
 
@@ -55,13 +55,21 @@ export function partitionOf(stream: StreamDefinition, line: string, turn: number
     return 0;
   }
   if (typeof event !== 'object' || event === null) return 0;
-  for (const name of [stream.partitionBy, stream.eventId ?? '_id']) {
-    if (name === undefined || !Object.hasOwn(event, name)) continue;
+  const keys = [stream.partitionBy, stream.eventId ?? '_id'].flatMap((key) => everyName(stream, key));
+  for (const name of keys) {
+    if (!Object.hasOwn(event, name)) continue;
     const value = (event as Record<string, unknown>)[name];
     if (value === null) continue;
     return fnv1a(canonical(value, fieldOf(stream, name)?.type)) % stream.partitions;
   }
   return turn % stream.partitions;
+}
+
+/** A key that was renamed may come under its earlier names. */
+function everyName(stream: StreamDefinition, key: string | undefined): readonly string[] {
+  if (key === undefined) return [];
+  const field = fieldOf(stream, key);
+  return field ? namesOf(field) : [key];
 }
 
 /** One text for every way to send one value: 7 and "7", a UUID in either case. */

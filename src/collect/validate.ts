@@ -21,11 +21,12 @@
  *   event id    not empty                                                      ""
  *   _id         where the stream has no eventId: text of 1-256 characters      others (null counts as absent)
  *
- * Fields that the stream does not declare are welcome. A number that is written as an integer beyond 64 bits, or
+ * A field that was renamed may come under an earlier name; the first of its names that is there and not null counts.
+ * Retired fields may hold anything. Fields that the stream does not declare are welcome. A number that is written as an integer beyond 64 bits, or
  * that no double can hold, is refused in any declared field: the engine cannot read the line.
  */
 import { isIP } from 'node:net';
-import type { FieldType, StreamDefinition } from '../define/model.ts';
+import { type FieldType, namesOf, type StreamDefinition } from '../define/model.ts';
 import { textAt } from './scan-json.ts';
 import { timeMistake } from './validate-time.ts';
 
@@ -67,13 +68,17 @@ export function checkEvent(
     mistakes ??= [];
     mistakes.push({ field, reason });
   };
-  for (const { name, type, optional } of stream.fields) {
-    const value = Object.hasOwn(event, name) ? event[name] : undefined;
+  for (const field of stream.fields) {
+    const { name, type, optional } = field;
+    if (field.retired) continue;
+    const key =
+      field.aliases === undefined ? name : (namesOf(field).find((one) => isThere(event, one)) ?? name);
+    const value = Object.hasOwn(event, key) ? event[key] : undefined;
     if (value === undefined || value === null) {
       if (!optional) mistaken(name, 'is missing');
       continue;
     }
-    const reason = valueMistake(type, value, line, [name]);
+    const reason = valueMistake(type, value, line, [key]);
     if (reason !== undefined) mistaken(name, reason);
     else if (name === stream.eventId && value === '') mistaken(name, 'is empty, but it identifies the event');
   }
@@ -85,6 +90,9 @@ export function checkEvent(
   }
   return mistakes ?? NONE;
 }
+
+const isThere = (event: Readonly<Record<string, unknown>>, name: string): boolean =>
+  Object.hasOwn(event, name) && event[name] !== null;
 
 const isSendersId = (id: unknown): boolean =>
   typeof id === 'string' && id !== '' && !longerThan(id, SENDERS_ID_LENGTH_MAX);

@@ -8,8 +8,8 @@
  *
  * A 64-bit integer may come as a JSON string: JavaScript producers have no other exact way to send one.
  */
-import type { Field, FieldType, StreamDefinition } from '../define/model.ts';
-import { columnType, quoteIdentifier, quoteText } from '../store/index.ts';
+import { columnOf, type Field, type FieldType, namesOf, type StreamDefinition } from '../define/model.ts';
+import { columnType, fieldColumnType, quoteIdentifier, quoteText } from '../store/index.ts';
 
 /** Why a record is not stored. `field` is '' when the whole line is at fault. */
 export interface Reason {
@@ -59,14 +59,22 @@ export function classifierOf(stream: StreamDefinition): Classifier {
   reject("JSONType(line) != 'Object'", '', 'is not a JSON object');
 
   const withs: string[] = ['isValidJSON(line) AS _json'];
-  const texts = stream.fields.map((field) => field.name).concat(stream.eventId === undefined ? ['_id'] : []);
+  const own = stream.fields.map((field) => field.name).concat(stream.eventId === undefined ? ['_id'] : []);
+  // Earlier names of renamed fields stand behind all others.
+  const texts = [...own, ...stream.fields.flatMap((field) => field.aliases ?? [])];
   withs.push(
     `JSONExtract(line, ${quoteText(`Tuple(${texts.map((name) => `${quoteIdentifier(name)} Nullable(String)`).join(', ')})`)}) AS _j`,
   );
   stream.fields.forEach((field, index) => {
     const raw = `_r${index}`;
-    withs.push(`tupleElement(_j, ${index + 1}) AS ${raw}`);
-    const sql = fieldSql(field.type, raw, field.name);
+    if (field.retired) {
+      withs.push(`${nothing(field)} AS _v${index}`);
+      return;
+    }
+    const names = namesOf(field);
+    const values = names.map((name) => `tupleElement(_j, ${texts.indexOf(name) + 1})`);
+    withs.push(`${values.length === 1 ? values[0] : `coalesce(${values.join(', ')})`} AS ${raw}`);
+    const sql = fieldSql(field.type, raw, keySql(names, values));
     withs.push(`${sql.value} AS _v${index}`);
     if (!field.optional) reject(`isNull(${raw})`, field.name, 'is missing');
     for (const problem of sql.problems) {
@@ -110,7 +118,7 @@ export function classifierOf(stream: StreamDefinition): Classifier {
   // Which records are late is told after staging, record by record; their lines must still be there.
   const keepsLate = stream.lateness !== undefined && stream.lateness.then !== 'count';
   const columns = [
-    ...stream.fields.map((field) => field.name),
+    ...stream.fields.map(columnOf),
     ...['_id', '_id_hash', '_time', '_received', '_partition', '_offset', '_extra'],
   ];
   const values = [
@@ -133,34 +141,50 @@ export function classifierOf(stream: StreamDefinition): Classifier {
   };
 }
 
+/** What a retired field holds in events that come now. */
+const nothing = (field: Field): string =>
+  `CAST(${field.type.kind === 'array' ? '[]' : 'NULL'}, ${quoteText(fieldColumnType(field))})`;
+
+/** The first of the names that is there and not null, as the texts were taken. */
+const keySql = (names: readonly string[], values: readonly string[]): string =>
+  names.length === 1
+    ? quoteText(names[0]!)
+    : `multiIf(${names
+        .slice(1)
+        .map(
+          (name, index) => `isNull(${values[index]}) AND isNotNull(${values[index + 1]}), ${quoteText(name)}`,
+        )
+        .join(', ')}, ${quoteText(names[0]!)})`;
+
 const storedValue = (field: Field, value: string): string => {
   if (field.type.kind === 'array') return value;
   return field.optional ? value : `assumeNotNull(${value})`;
 };
 
-function fieldSql(type: FieldType, raw: string, name: string): FieldSql {
+/** `key`: SQL of the name under which the value was sent. */
+function fieldSql(type: FieldType, raw: string, key: string): FieldSql {
   const typed = (value: string, reason: string, extra: FieldSql['problems'] = []): FieldSql => ({
     value,
     problems: [{ condition: `isNull(${value})`, reason }, ...extra],
   });
-  const jsonType = `JSONType(line, ${quoteText(name)})`;
+  const jsonType = `JSONType(line, ${key})`;
   const mustBeText = { condition: `${jsonType} != 'String'`, reason: 'must be a text' };
   switch (type.kind) {
     case 'array': {
       const element = scalarSql(type.of, 'x');
       const texts = type.of.kind === 'string' || type.of.kind === 'enum';
       return {
-        value: `arrayMap(x -> assumeNotNull(${element.value}), JSONExtract(line, ${quoteText(name)}, 'Array(Nullable(String))'))`,
+        value: `arrayMap(x -> assumeNotNull(${element.value}), JSONExtract(line, ${key}, 'Array(Nullable(String))'))`,
         problems: [
           { condition: `${jsonType} != 'Array'`, reason: 'must be an array' },
           {
-            condition: `arrayExists(x -> isNull(${element.value})${element.guard ? ` OR ${element.guard}` : ''}, JSONExtract(line, ${quoteText(name)}, 'Array(Nullable(String))'))`,
+            condition: `arrayExists(x -> isNull(${element.value})${element.guard ? ` OR ${element.guard}` : ''}, JSONExtract(line, ${key}, 'Array(Nullable(String))'))`,
             reason: `must hold only ${element.words}`,
           },
           ...(texts
             ? [
                 {
-                  condition: `arrayExists(x -> NOT startsWith(x, '"'), JSONExtractArrayRaw(line, ${quoteText(name)}))`,
+                  condition: `arrayExists(x -> NOT startsWith(x, '"'), JSONExtractArrayRaw(line, ${key}))`,
                   reason: 'must hold only texts',
                 },
               ]
@@ -169,7 +193,7 @@ function fieldSql(type: FieldType, raw: string, name: string): FieldSql {
       };
     }
     case 'json':
-      return { value: `if(isNull(${raw}), NULL, JSONExtractRaw(line, ${quoteText(name)}))`, problems: [] };
+      return { value: `if(isNull(${raw}), NULL, JSONExtractRaw(line, ${key}))`, problems: [] };
     case 'string':
       return {
         value: raw,

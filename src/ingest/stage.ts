@@ -4,7 +4,7 @@
  */
 import type { TenantId } from '../base/brand.ts';
 import type { FileSystem } from '../base/files.ts';
-import type { StreamDefinition } from '../define/model.ts';
+import { columnOf, type StreamDefinition } from '../define/model.ts';
 import {
   databaseOf,
   type Engine,
@@ -33,7 +33,9 @@ export async function createStage(
   name: string,
 ): Promise<string> {
   const table = `${databaseOf(tenant)}.${quoteIdentifier(name)}`;
-  const fields = stream.fields.map((field) => `${quoteIdentifier(field.name)} ${fieldColumnType(field)}, `);
+  const fields = stream.fields.map(
+    (field) => `${quoteIdentifier(columnOf(field))} ${fieldColumnType(field)}, `,
+  );
   await area.engine.execute({
     text: `CREATE OR REPLACE TABLE ${table} (${fields.join('')}_id String, _id_hash UInt128, _time DateTime64(3, 'UTC'), _received DateTime64(3, 'UTC'), _partition UInt16, _offset UInt64, _extra String, _code UInt16, _line String) ENGINE = Memory`,
   });

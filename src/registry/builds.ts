@@ -30,9 +30,11 @@ export class Builds {
   }
 
   #open(tenant: TenantId): readonly Build[] {
-    return this.#parts.catalog.builds
+    const { catalog, runs } = this.#parts;
+    return catalog.builds
       .open(tenant)
-      .filter(({ state }) => state === 'waiting' || state === 'building');
+      .filter(({ state }) => state === 'waiting' || state === 'building')
+      .filter(({ run }) => run === undefined || runs.get(tenant, run)?.endedAtMs === undefined);
   }
 
   /** Starts one run that builds these rollups, together with the next definition of their stream if there is one. */
@@ -71,37 +73,49 @@ export class Builds {
     }
   }
 
+  /** The run that changes this stream together with its rollups, while it is under way. */
+  changeOf(tenant: TenantId, stream: string): Run | undefined {
+    const { runs } = this.#parts;
+    return this.openOn(tenant, stream)
+      .flatMap(({ run }) => (run === undefined ? [] : (runs.get(tenant, run) ?? [])))
+      .find((run) => requestOf(run).stream !== undefined);
+  }
+
   /** Ends builds; resolves when nothing is left of them, or when they stand because it was too late. */
   async cancel(tenant: TenantId, open: readonly Build[]): Promise<void> {
-    const { catalog, runs } = this.#parts;
     for (const id of new Set(open.flatMap(({ run }) => run ?? []))) {
-      const run = runs.get(tenant, id);
-      if (run && requestOf(run).stream !== undefined) {
+      const run = this.#parts.runs.get(tenant, id);
+      if (!run) continue;
+      if (requestOf(run).stream !== undefined) {
         throw new MillraceError(
           'conflict',
           `the stream "${run.stream}" is being changed together with its rollups (run ${id}); wait until that is done, or cancel it`,
         );
       }
-      try {
-        if (run) runs.cancel(tenant, id);
-      } catch (error) {
-        // Past its point of no return: it stands in a moment.
-        if (!(error instanceof MillraceError) || error.code !== 'conflict') throw error;
-      }
-      const ended = run && (await runs.wait(tenant, id, CANCEL_WAIT_MS));
-      if (ended && ended.endedAtMs === undefined) {
-        throw new MillraceError(
-          'too-busy',
-          `the build that is under way (run ${id}) does not end yet; try again`,
-          {
-            retryAfterSeconds: 10,
-          },
-        );
-      }
+      await this.end(tenant, run);
     }
-    // A run that never began has made nothing.
-    for (const build of open) {
-      if (catalog.builds.get(build)?.state === 'waiting') catalog.builds.change(build, { state: 'gone' });
+  }
+
+  /** Cancels a run; when it is too late for that, waits for its end. Fails with `too-busy` when that does not come. */
+  async end(tenant: TenantId, run: Run): Promise<void> {
+    const { catalog, runs } = this.#parts;
+    try {
+      runs.cancel(tenant, run.id);
+    } catch (error) {
+      // Past its point of no return: it stands in a moment.
+      if (!(error instanceof MillraceError) || error.code !== 'conflict') throw error;
+    }
+    const ended = await runs.wait(tenant, run.id, CANCEL_WAIT_MS);
+    if (ended.endedAtMs === undefined) {
+      throw new MillraceError(
+        'too-busy',
+        `the build that is under way (run ${run.id}) does not end yet; try again`,
+        { retryAfterSeconds: 10 },
+      );
+    }
+    // What its end could not take back is nobody's now: nothing of it is shown or answers.
+    for (const build of catalog.builds.open(tenant)) {
+      if (build.run === run.id && build.state === 'waiting') catalog.builds.change(build, { state: 'gone' });
     }
   }
 

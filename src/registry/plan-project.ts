@@ -3,9 +3,11 @@ import { type Issue, MillraceError } from '../base/errors.ts';
 import type { Catalog } from '../catalog/port.ts';
 import { badDefinition, parseRollup, parseStream } from '../define/index.ts';
 import type { StreamDefinition } from '../define/model.ts';
+import { carryOver } from './carry-over.ts';
 import { planRollup } from './plan-rollup.ts';
 import { planStream } from './plan-stream.ts';
 import type { Change, ProjectDocuments } from './port.ts';
+import { rollupsToRebuild } from './rollups-to-rebuild.ts';
 
 /**
  * What applying a project would do, streams before rollups. A rollup is checked against its stream as the
@@ -14,18 +16,24 @@ import type { Change, ProjectDocuments } from './port.ts';
  * Fails with `bad-definition` and the mistakes of every document, each under `streams.NAME` or `rollups.NAME`.
  */
 export function planProject(
-  catalog: Pick<Catalog, 'stream' | 'rollup'>,
+  catalog: Pick<Catalog, 'stream' | 'rollup' | 'rollups'>,
   tenant: TenantId,
   project: ProjectDocuments,
 ): readonly Change[] {
   const issues: Issue[] = [];
   const streams = new Map<string, StreamDefinition>();
   for (const [name, document] of Object.entries(project.streams)) {
-    const stream = collecting(issues, `streams.${name}`, () => parseStream(name, document));
+    const stream = collecting(issues, `streams.${name}`, () =>
+      carryOver(catalog.stream(tenant, name)?.definition, parseStream(name, document)),
+    );
     if (stream) streams.set(name, stream);
   }
   const changes = [...streams.values()].map((stream) =>
-    planStream(catalog.stream(tenant, stream.name)?.definition, stream),
+    planStream(
+      catalog.stream(tenant, stream.name)?.definition,
+      stream,
+      rollupsToRebuild(catalog, tenant, stream).map(({ name }) => name),
+    ),
   );
 
   const isMistaken = (name: unknown) =>
@@ -35,8 +43,11 @@ export function planProject(
     // Whether it fits a stream that is itself mistaken cannot be told: its author hears of the stream first.
     if (isMistaken((document as { from?: unknown } | null | undefined)?.from)) continue;
     const rollup = collecting(issues, `rollups.${name}`, () => parseRollup(name, document, find));
-    if (rollup)
-      changes.push(planRollup(catalog.rollup(tenant, name)?.definition, rollup, find(rollup.from)!));
+    if (!rollup) continue;
+    // The rollup as it stands, in the words of the stream as it will be.
+    const standing = catalog.rollup(tenant, name);
+    const previous = standing && parseRollup(name, standing.document, find);
+    changes.push(planRollup(previous, rollup, find(rollup.from)!));
   }
   if (issues.length > 0) throw badDefinition('the project', issues);
   return changes;

@@ -4,8 +4,9 @@ import { refuseUnlessVersion } from '../catalog/index.ts';
 import { parseRollup, parseStream, toDocument } from '../define/index.ts';
 import type { StreamDefinition } from '../define/model.ts';
 import type { Run } from '../runs/port.ts';
-import { abandon, rollupBuilder, tidy } from './build-run.ts';
+import { abandon, requestOf, rollupBuilder, tidy } from './build-run.ts';
 import { Builds } from './builds.ts';
+import { carryOver } from './carry-over.ts';
 import { finish, forgetLog, type RegistryParts } from './finish.ts';
 import { Journal, kindOf, type UnderWay } from './journal.ts';
 import { Locks, lockOf } from './locks.ts';
@@ -13,6 +14,7 @@ import { planProject } from './plan-project.ts';
 import { planRollup } from './plan-rollup.ts';
 import { planStream } from './plan-stream.ts';
 import type { Change, PutResult, Registry } from './port.ts';
+import { needsRebuild, rollupsToRebuild } from './rollups-to-rebuild.ts';
 
 export interface RunningRegistry extends Registry {
   /**
@@ -20,6 +22,12 @@ export interface RunningRegistry extends Registry {
    * have begun and before the runs are resumed.
    */
   recover(): Promise<void>;
+}
+
+interface StartedStream {
+  readonly created: boolean;
+  readonly run: Run | undefined;
+  readonly next: StreamDefinition;
 }
 
 type PutOptions = Parameters<Registry['put']>[4];
@@ -71,16 +79,41 @@ export function createRegistry(parts: RegistryParts): RunningRegistry {
   };
 
   const putStream = (tenant: TenantId, name: string, document: unknown, options: PutOptions) =>
-    locked(tenant, [['stream', name]], async (): Promise<PutResult> => {
-      const parsed = parseStream(name, document);
+    locked(tenant, [['stream', name]], async () => {
       const current = catalog.stream(tenant, name);
+      const next = carryOver(current?.definition, parseStream(name, document));
       refuseUnlessVersion('stream', name, current?.version ?? 0, options?.ifVersion);
-      const change = planStream(current?.definition, parsed);
+      const under = builds.changeOf(tenant, name);
+      if (under && sameDocument(requestOf(under).stream, toDocument(next))) {
+        return { created: false, run: under, next };
+      }
+      const change = planStream(current?.definition, next);
       throwIfRefused(change);
-      if (!current) await createStream(tenant, parsed, options);
-      else if (change.action === 'change') await changeStream(tenant, current.definition, parsed, options);
-      return { result: catalog.stream(tenant, name)!, created: !current };
+      if (under) await builds.end(tenant, under);
+      if (!current) await createStream(tenant, next, options);
+      const run =
+        current && change.action === 'change'
+          ? await changeStream(tenant, current.definition, next, options)
+          : undefined;
+      return { created: !current, run, next };
     });
+
+  const streamOutcome = async (tenant: TenantId, name: string, put: StartedStream): Promise<PutResult> => {
+    const { created, next } = put;
+    const ended = put.run && (await runs.wait(tenant, put.run.id, BUILD_WAIT_MS));
+    throwUnlessDone(`the stream "${name}" and its rollups`, ended);
+    const standing = catalog.stream(tenant, name);
+    if (!standing) throw new MillraceError('conflict', `the stream "${name}" was removed meanwhile`);
+    if (!ended) return { result: standing, created };
+    if (ended.endedAtMs !== undefined) return { result: standing, created, run: ended };
+    const will = {
+      definition: next,
+      document: toDocument(next) as Readonly<Record<string, unknown>>,
+      version: standing.version + 1,
+      updatedAtMs: ended.startedAtMs,
+    };
+    return { result: will, created, run: ended };
+  };
 
   const createStream = async (tenant: TenantId, stream: StreamDefinition, options: PutOptions) => {
     const { name } = stream;
@@ -95,17 +128,38 @@ export function createRegistry(parts: RegistryParts): RunningRegistry {
 
   const changeStream = async (
     tenant: TenantId,
-    _previous: StreamDefinition,
+    previous: StreamDefinition,
     next: StreamDefinition,
     options: PutOptions,
-  ) => {
+  ): Promise<Run | undefined> => {
+    if (sameDocument(previous.fields, next.fields)) {
+      catalog.put(tenant, next, options);
+      return undefined;
+    }
+    // What is being built under columns that change is built for the new ones instead, and so is what stands.
+    const open = builds.openOn(tenant, next.name).filter((build) => {
+      const rollup = parseRollup(build.rollup, build.document, () => previous);
+      return needsRebuild(tenant, rollup, previous, next);
+    });
+    await builds.cancel(tenant, open);
+    const wanted = new Map(rollupsToRebuild(catalog, tenant, next).map((rollup) => [rollup.name, rollup]));
+    for (const build of open) {
+      // One that was past its point of no return stands, and is among the others.
+      if (['swapped', 'done'].includes(catalog.builds.get(build)?.state ?? '')) continue;
+      wanted.set(
+        build.rollup,
+        parseRollup(build.rollup, build.document, () => previous),
+      );
+    }
+    if (wanted.size > 0) return builds.start(tenant, next.name, [...wanted.values()], options, next);
     const widening: UnderWay = { work: 'widen-stream', tenant, name: next.name, document: toDocument(next) };
     await journal.keep(widening, () => finish(parts, widening, options?.author));
+    return undefined;
   };
 
   const putRollup = async (tenant: TenantId, name: string, document: unknown, options: PutOptions) => {
     const parse = () => parseRollup(name, document, (stream) => catalog.stream(tenant, stream)?.definition);
-    const started = await lockedRollup(tenant, name, [parse().from], async () => {
+    const started = await lockedRollup(tenant, name, fromOf(document), async () => {
       const next = parse();
       const current = catalog.rollup(tenant, name);
       const open = builds.openOf(tenant, name);
@@ -137,12 +191,7 @@ export function createRegistry(parts: RegistryParts): RunningRegistry {
     run: Run | undefined,
   ): Promise<PutResult> => {
     const ended = run && (await runs.wait(tenant, run.id, BUILD_WAIT_MS));
-    if (ended?.state === 'failed') {
-      throw new MillraceError('build-failed', `the rollup "${name}" could not be built: ${ended.error}`);
-    }
-    if (ended?.state === 'cancelled') {
-      throw new MillraceError('conflict', `the build of the rollup "${name}" was cancelled`);
-    }
+    throwUnlessDone(`the rollup "${name}"`, ended);
     const going = ended?.endedAtMs === undefined ? builds.underConstruction(tenant, name) : undefined;
     const result = going?.rollup ?? catalog.rollup(tenant, name);
     if (result) return { result, created, ...(ended ? { run: ended } : {}) };
@@ -156,7 +205,9 @@ export function createRegistry(parts: RegistryParts): RunningRegistry {
     refuseUnlessVersion(kind, name, version ?? 0, ifVersion);
     if (version === undefined) throw new MillraceError(`unknown-${kind}`, `there is no ${kind} "${name}"`);
     if (kind === 'stream') refuseWhileRead(tenant, name);
-    await builds.cancel(tenant, open);
+    const under = kind === 'stream' ? builds.changeOf(tenant, name) : undefined;
+    if (under) await builds.end(tenant, under);
+    await builds.cancel(tenant, kind === 'stream' ? builds.openOn(tenant, name) : open);
     // A build that was past its point of no return stands now.
     if (kind === 'stream') refuseWhileRead(tenant, name);
     const standing = kind === 'stream' ? catalog.stream(tenant, name) : catalog.rollup(tenant, name);
@@ -196,7 +247,7 @@ export function createRegistry(parts: RegistryParts): RunningRegistry {
     plan: (tenant, project) => planProject(catalog, tenant, project),
     put: (tenant, kind, name, document, options) =>
       kind === 'stream'
-        ? putStream(tenant, name, document, options)
+        ? putStream(tenant, name, document, options).then((put) => streamOutcome(tenant, name, put))
         : putRollup(tenant, name, document, options),
     remove: (tenant, kind, name, options) =>
       kind === 'stream'
@@ -215,7 +266,21 @@ export function createRegistry(parts: RegistryParts): RunningRegistry {
   };
 }
 
+/** The stream that a document names; whether it is right is told later. */
+const fromOf = (document: unknown): readonly string[] => {
+  const from = (document as { readonly from?: unknown } | null | undefined)?.from;
+  return typeof from === 'string' ? [from] : [];
+};
+
 const sameDocument = (a: unknown, b: unknown): boolean => JSON.stringify(a) === JSON.stringify(b);
+
+function throwUnlessDone(what: string, run: Run | undefined): void {
+  if (run?.state === 'failed')
+    throw new MillraceError('build-failed', `${what} could not be built: ${run.error}`);
+  if (run?.state === 'cancelled') {
+    throw new MillraceError('conflict', `the build of ${what} was cancelled (run ${run.id})`);
+  }
+}
 
 function throwIfRefused(change: Change): void {
   if (change.action !== 'refused') return;

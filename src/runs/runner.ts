@@ -88,14 +88,18 @@ export function createRuns(options: RunsOptions): Runs {
           other.executing && other.run.tenant === one.run.tenant && other.run.stream === one.run.stream,
       );
       if (one.executing || busy || !kinds.has(one.run.kind)) continue;
-      one.executing = true;
-      const drive = seeToItsEnd(one).finally(() => {
-        driving.delete(drive);
-        one.executing = false;
-        schedule();
-      });
-      driving.add(drive);
+      drive(one, seeToItsEnd(one));
     }
+  };
+
+  const drive = (one: Live, work: Promise<void>): void => {
+    one.executing = true;
+    const driven = work.finally(() => {
+      driving.delete(driven);
+      one.executing = false;
+      schedule();
+    });
+    driving.add(driven);
   };
 
   const contextOf = (one: Live, noteProgress: () => void): RunContext => ({
@@ -126,8 +130,8 @@ export function createRuns(options: RunsOptions): Runs {
     const context = contextOf(one, () => {
       tries = 0;
     });
+    one.begun = true;
     for (;;) {
-      one.begun = true;
       try {
         // The first step of a run must not run inside the call that started it.
         await Promise.resolve();
@@ -232,11 +236,10 @@ export function createRuns(options: RunsOptions): Runs {
           'the run is making its result final and can no longer be cancelled',
         );
       }
-      if (!one.begun) finish(one, { state: 'cancelled' });
-      else {
-        update(one, { state: 'cancelling' }, true);
-        one.abort.abort();
-      }
+      update(one, { state: 'cancelling' }, true);
+      one.abort.abort();
+      // One that waits for its turn need not wait for it to end.
+      if (!one.begun) drive(one, giveUpAndEnd(one, kinds.get(run.kind)?.giveUp, { state: 'cancelled' }));
       return one.run;
     },
 

@@ -1,5 +1,5 @@
 /** An event as JSON text, put together from the texts that the engine and the sender wrote. */
-import type { Field, StreamDefinition } from '../define/model.ts';
+import { columnOf, type Field, type StreamDefinition } from '../define/model.ts';
 import { quoteIdentifier } from '../store/index.ts';
 
 const OWN_COLUMNS = ['_id', '_time', '_received', '_partition', '_offset'] as const;
@@ -7,7 +7,7 @@ const OWN_COLUMNS = ['_id', '_time', '_received', '_partition', '_offset'] as co
 /** Columns of a listing: an array of JSON texts (declared fields, then our own), and the sender's extra fields. */
 export function eventColumns(stream: StreamDefinition): string {
   const fields = stream.fields.map((field) => {
-    const column = quoteIdentifier(field.name);
+    const column = quoteIdentifier(columnOf(field));
     if (field.type.kind === 'json') return `if(empty(ifNull(${column}, '')), NULL, ${column})`;
     return `toJSONString(${column})`;
   });
@@ -18,7 +18,9 @@ export function eventColumns(stream: StreamDefinition): string {
 export function eventJson(stream: StreamDefinition, row: readonly (string | null)[], extra: string): string {
   const members = new Map<string, string>();
   stream.fields.forEach((field, index) => {
-    members.set(JSON.stringify(field.name), fieldJson(field, row[index] ?? null));
+    const json = fieldJson(field, row[index] ?? null);
+    // What is retired is shown where it was kept.
+    if (!field.retired || (json !== 'null' && json !== '[]')) members.set(JSON.stringify(field.name), json);
   });
   for (const [key, value] of membersOf(extra)) {
     // A field that was declared after the event came is still among its extra ones.

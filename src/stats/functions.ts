@@ -75,7 +75,9 @@ function parseLevel(written: string): number | undefined {
 
 /** `use one of a, b, c`: the fields that would do. */
 export function fieldsOf(stream: StreamDefinition, kinds: readonly Kind[]): string {
-  const names = stream.fields.filter((field) => kinds.includes(field.type.kind)).map((field) => field.name);
+  const names = stream.fields
+    .filter((field) => kinds.includes(field.type.kind) && !field.retired)
+    .map((field) => field.name);
   if (names.length === 0) return 'no field of this stream would do';
   return `use one of ${names.slice(0, 12).join(', ')}${names.length > 12 ? ', …' : ''}`;
 }

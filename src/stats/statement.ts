@@ -10,7 +10,7 @@
  *   ) ORDER BY … LIMIT …
  */
 import type { TenantId } from '../base/brand.ts';
-import type { Field, StreamDefinition } from '../define/model.ts';
+import { columnOf, type Field, type StreamDefinition } from '../define/model.ts';
 import {
   eventsTable,
   periodSeconds,
@@ -88,7 +88,9 @@ function sourcesOf(
   parameters: Parameters,
 ): string[] {
   const conditions = question.where.map((condition) => conditionSql(condition, parameters));
-  const dimensions = question.by.map((field) => `${quoteIdentifier(field.name)} AS ${dimensionAlias(field)}`);
+  const dimensions = question.by.map(
+    (field) => `${quoteIdentifier(columnOf(field))} AS ${dimensionAlias(field)}`,
+  );
   const select = (moment: string, states: (state: StateColumn) => string): string =>
     [
       ...(bucket ? [`toInt64(${bucket(moment)}) AS _b`] : []),
@@ -146,7 +148,7 @@ function mergeSql(state: StateColumn, functions: readonly StatFunction[]): strin
 
 function levelsOf(state: string, functions: readonly StatFunction[]): number[] {
   const levels = functions.flatMap((one) =>
-    one.fn === 'quantile' && state === `quantile.${one.field.name}` ? [one.level] : [],
+    one.fn === 'quantile' && state === `quantile.${columnOf(one.field)}` ? [one.level] : [],
   );
   return [...new Set(levels)];
 }

@@ -1,7 +1,7 @@
 /** Conditions: `field:op:value`, typed by the field, as SQL with bound parameters. */
 import { isIP } from 'node:net';
 import type { Field, FieldType, StreamDefinition } from '../define/model.ts';
-import { fieldOf } from '../define/model.ts';
+import { columnOf, fieldOf } from '../define/model.ts';
 import { quoteIdentifier, type StatementParam } from '../store/index.ts';
 import { COMPARABLE, fieldsOf } from './functions.ts';
 import { MOMENT_FORMS, parseMoment } from './time.ts';
@@ -136,7 +136,7 @@ const COMPARE = { eq: '=', ne: '!=', gt: '>', gte: '>=', lt: '<', lte: '<=', lik
 
 export function conditionSql(condition: Condition, parameters: Parameters): string {
   const { field, op, values } = condition;
-  const column = quoteIdentifier(field.name);
+  const column = quoteIdentifier(columnOf(field));
   if (op === 'in' || op === 'nin') {
     const list = values.map((value) => valueSql(field.type, value, parameters)).join(', ');
     return `${column} ${op === 'in' ? 'IN' : 'NOT IN'} (${list})`;

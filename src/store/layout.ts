@@ -3,7 +3,8 @@
  * carries the tenant's name.
  *
  *   t_TENANT.events_STREAM        one row per stored event, PARTITION BY day of arrival, ORDER BY (_time, _partition, _offset)
- *     FIELD …                     the declared fields, typed (columnType); optional ones Nullable
+ *     FIELD …                     the declared fields, typed (columnType); optional ones Nullable. A field that was
+ *                                 renamed stays in the column that it was made with (columnOf); below, F is the column
  *     _id            String       the event id as text (the field's value, the sender's `_id`, or the generated uuid)
  *     _id_hash       UInt128      sipHash128Reference of _id
  *     _time          DateTime64(3,'UTC')   event time
@@ -45,7 +46,7 @@
  */
 import type { TenantId } from '../base/brand.ts';
 import type { Field, FieldType, Measure, RollupDefinition, StreamDefinition } from '../define/model.ts';
-import { fieldOf } from '../define/model.ts';
+import { columnOf, fieldOf } from '../define/model.ts';
 import { quoteIdentifier, quoteText } from './sql.ts';
 
 export const databaseOf = (tenant: TenantId): string => quoteIdentifier(`t_${tenant}`);
@@ -153,7 +154,8 @@ export function stateColumns(stream: StreamDefinition, measure: Measure): readon
   if (measure.fn === 'count') return [];
   const field = fieldOf(stream, measure.field);
   if (!field) throw new Error(`stream ${stream.name} has no field ${measure.field}`);
-  const column = quoteIdentifier(field.name);
+  const name = columnOf(field);
+  const column = quoteIdentifier(name);
   const type = columnType(field.type);
   switch (measure.fn) {
     case 'sum':
@@ -161,8 +163,8 @@ export function stateColumns(stream: StreamDefinition, measure: Measure): readon
       const sum = sumType(field.type);
       const cast = `CAST(${column}, ${quoteText(field.optional ? `Nullable(${sum})` : sum)})`;
       return [
-        simple(`sum.${field.name}`, 'sum', sum, `ifNull(${cast}, CAST(0, ${quoteText(sum)}))`),
-        simple(`n.${field.name}`, 'sum', 'UInt64', `toUInt64(isNotNull(${column}))`),
+        simple(`sum.${name}`, 'sum', sum, `ifNull(${cast}, CAST(0, ${quoteText(sum)}))`),
+        simple(`n.${name}`, 'sum', 'UInt64', `toUInt64(isNotNull(${column}))`),
       ];
     }
     case 'min':
@@ -170,7 +172,7 @@ export function stateColumns(stream: StreamDefinition, measure: Measure): readon
       const plain = type.replace(/^LowCardinality\((.*)\)$/, '$1');
       return [
         simple(
-          `${measure.fn}.${field.name}`,
+          `${measure.fn}.${name}`,
           measure.fn,
           `Nullable(${plain})`,
           `CAST(${column}, ${quoteText(`Nullable(${plain})`)})`,
@@ -180,7 +182,7 @@ export function stateColumns(stream: StreamDefinition, measure: Measure): readon
     case 'unique':
       return [
         sketch(
-          `unique.${field.name}`,
+          `unique.${name}`,
           'uniqCombined64(14)',
           'String',
           column,
@@ -190,7 +192,7 @@ export function stateColumns(stream: StreamDefinition, measure: Measure): readon
     case 'quantile':
       return [
         sketch(
-          `quantile.${field.name}`,
+          `quantile.${name}`,
           'quantilesDD(0.01, 0.5)',
           'Float64',
           column,
@@ -200,7 +202,7 @@ export function stateColumns(stream: StreamDefinition, measure: Measure): readon
     case 'top':
       return [
         sketch(
-          `top.${field.name}`,
+          `top.${name}`,
           `approx_top_k(${measure.k}, ${measure.k * 10})`,
           'String',
           column,

@@ -39,7 +39,9 @@ const DURABLE =
   'fsync_after_insert = 1, fsync_part_directory = 1, min_rows_to_fsync_after_merge = 1, non_replicated_deduplication_window = 0';
 
 export function createEventsTable(tenant: TenantId, stream: StreamDefinition): string {
-  const fields = stream.fields.map((field) => `${quoteIdentifier(field.name)} ${fieldColumnType(field)}`);
+  const fields = stream.fields.map(
+    (field) => `${quoteIdentifier(columnOf(field))} ${fieldColumnType(field)}`,
+  );
   return `CREATE TABLE IF NOT EXISTS ${eventsTable(tenant, stream.name)} (
   ${fields.map((field) => `${field},\n  `).join('')}_id String CODEC(ZSTD(1)),
   _id_hash UInt128,
@@ -102,7 +104,7 @@ export function createRollupTable(
   const dimensions = rollup.by.map((name) => {
     const field = fieldOf(stream, name);
     if (!field) throw new Error(`stream ${stream.name} has no field ${name}`);
-    return `${quoteIdentifier(name)} ${fieldColumnType(field)}`;
+    return `${quoteIdentifier(columnOf(field))} ${fieldColumnType(field)}`;
   });
   const kept = rollupStates(stream, rollup);
   const states = kept.map((state) => `${quoteIdentifier(state.name)} ${state.type}`);
@@ -114,7 +116,7 @@ export function createRollupTable(
   ${dimensions.map((dimension) => `${dimension},\n  `).join('')}_bucket Int64,
   ${states.map((state) => `${state},\n  `).join('')}_applied SimpleAggregateFunction(max, UInt64)
 ) ENGINE = AggregatingMergeTree
-ORDER BY (${['_tier', '_period', ...rollup.by.map(quoteIdentifier), '_bucket'].join(', ')})
+ORDER BY (${['_tier', '_period', ...dimensionColumns(stream, rollup).map(quoteIdentifier), '_bucket'].join(', ')})
 SETTINGS allow_nullable_key = 1, index_granularity = ${granule}, ${DURABLE}`;
 }
 
@@ -123,7 +125,7 @@ SETTINGS allow_nullable_key = 1, index_granularity = ${granule}, ${DURABLE}`;
  * `source` is a relation with the columns of the events table.
  */
 export function rollupDelta(stream: StreamDefinition, rollup: RollupDefinition, source: string): string {
-  const dimensions = rollup.by.map(quoteIdentifier);
+  const dimensions = dimensionColumns(stream, rollup).map(quoteIdentifier);
   const states = rollupStates(stream, rollup);
   const tiers = tiersOf(rollup.everySeconds);
   const finest = rollup.everySeconds;
@@ -189,14 +191,22 @@ export class StoreTables {
     );
   }
 
+  /** At once, whatever is stored: older parts are read as what they will be, and rewritten by and by. */
   async widenStream(tenant: TenantId, previous: StreamDefinition, next: StreamDefinition): Promise<void> {
-    for (const field of next.fields) {
-      if (fieldOf(previous, field.name)) continue;
-      const type = fieldColumnType({ ...field, optional: true });
-      await this.#run(
-        `ALTER TABLE ${eventsTable(tenant, next.name)} ADD COLUMN IF NOT EXISTS ${quoteIdentifier(field.name)} ${type}`,
-      );
-    }
+    const held = new Map(previous.fields.map((field) => [columnOf(field), fieldColumnType(field)]));
+    const changes = next.fields.flatMap((field) => {
+      const column = quoteIdentifier(columnOf(field));
+      const before = held.get(columnOf(field));
+      const type = fieldColumnType(field);
+      if (before === undefined) {
+        return `ADD COLUMN IF NOT EXISTS ${column} ${fieldColumnType({ ...field, optional: true })}`;
+      }
+      return before === type ? [] : `MODIFY COLUMN ${column} ${type}`;
+    });
+    if (changes.length === 0) return;
+    await this.#run(
+      `ALTER TABLE ${eventsTable(tenant, next.name)} ${changes.join(', ')} SETTINGS alter_sync = 0, mutations_sync = 0`,
+    );
   }
 
   async dropStream(tenant: TenantId, stream: StreamDefinition): Promise<void> {

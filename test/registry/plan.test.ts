@@ -3,6 +3,7 @@ import { DEFAULT_TENANT } from '../../src/base/brand.ts';
 import { ManualClock } from '../../src/base/clock.ts';
 import { openCatalog } from '../../src/catalog/index.ts';
 import { parseRollup, parseStream } from '../../src/define/index.ts';
+import { carryOver } from '../../src/registry/carry-over.ts';
 import { planProject, planRollup, planStream } from '../../src/registry/index.ts';
 import { mistakesOf } from '../define/issues.ts';
 
@@ -18,7 +19,10 @@ const BASE = { fields: FIELDS, eventId: 'id', eventTime: 'at' };
 const before = parseStream('s', BASE);
 // Through JSON, so that `undefined` takes a key away.
 const plan = (document: object) =>
-  planStream(before, parseStream('s', JSON.parse(JSON.stringify({ ...BASE, ...document }))));
+  planStream(
+    before,
+    carryOver(before, parseStream('s', JSON.parse(JSON.stringify({ ...BASE, ...document })))),
+  );
 const withFields = (fields: object) => plan({ fields: { ...FIELDS, ...fields } });
 
 describe('planStream', () => {
@@ -47,6 +51,20 @@ describe('planStream', () => {
       { fields: { ...FIELDS, tags: { type: 'array', of: { type: 'enum', values: ['a', 'b'] } } } },
     ],
     ['an array made optional', { fields: { ...FIELDS, tags: { ...FIELDS.tags, optional: true } } }],
+    ['required to optional', { fields: { ...FIELDS, price: { ...FIELDS.price, optional: true } } }],
+    ['more digits', { fields: { ...FIELDS, price: { ...FIELDS.price, precision: 30 } } }],
+    ['a field that is no longer written', { fields: { ...FIELDS, city: undefined } }],
+    ['a retired field', { fields: { ...FIELDS, price: { ...FIELDS.price, retired: true } } }],
+    [
+      'a new name',
+      {
+        fields: {
+          ...FIELDS,
+          city: undefined,
+          town: { type: 'string', maxLength: 10, optional: true, alias: ['city'] },
+        },
+      },
+    ],
   ])('changes what touches nothing stored at once: %s', (_, document) => {
     const change = plan(document);
     expect(change.action).toBe('change');
@@ -56,12 +74,10 @@ describe('planStream', () => {
 
   it.each([
     ['a new required field', { fields: { ...FIELDS, size: 'int32' } }],
-    ['a removed field', { fields: { ...FIELDS, city: undefined } }],
     ['another type', { fields: { ...FIELDS, city: { type: 'uuid', optional: true } } }],
     ['another scale', { fields: { ...FIELDS, price: { type: 'decimal', precision: 18, scale: 4 } } }],
     ['a lost value', { fields: { ...FIELDS, color: { type: 'enum', values: ['red'] } } }],
     ['other elements', { fields: { ...FIELDS, tags: { type: 'array', of: 'string' } } }],
-    ['required to optional', { fields: { ...FIELDS, price: { ...FIELDS.price, optional: true } } }],
     ['optional to required', { fields: { ...FIELDS, city: { type: 'string', maxLength: 10 } } }],
     ['eventId', { eventId: undefined }],
     ['eventTime', { eventTime: undefined }],

@@ -44,7 +44,7 @@ export interface World {
   close(): Promise<void>;
 }
 
-export const CHUNK_EVENTS = 40;
+export const CHUNK_EVENTS = 100;
 
 export function makeWorld(): World {
   const directory = mkdtempSync(join(tmpdir(), 'millrace-builds-'));

@@ -180,7 +180,8 @@ describe('a run', () => {
     runs.start(request);
     const second = runs.start(request);
     await settle();
-    expect(runs.cancel(TENANT, second.id).state).toBe('cancelled');
+    expect(runs.cancel(TENANT, second.id).state).toBe('cancelling');
+    expect((await endOf(runs, second.id)).state).toBe('cancelled');
     expect(going).toHaveLength(1);
   });
 

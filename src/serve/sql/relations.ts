@@ -1,7 +1,13 @@
 /** Streams and rollups as a question in SQL sees them: relations by their names. */
 import type { TenantId } from '../../base/brand.ts';
 import type { Catalog, Versioned } from '../../catalog/port.ts';
-import { fieldOf, type Measure, type RollupDefinition, type StreamDefinition } from '../../define/model.ts';
+import {
+  columnOf,
+  fieldOf,
+  type Measure,
+  type RollupDefinition,
+  type StreamDefinition,
+} from '../../define/model.ts';
 import { COUNT_STATE, eventsTable, quoteIdentifier, rollupTable, stateColumns } from '../../store/index.ts';
 
 const EVENT_COLUMNS = ['_id', '_time', '_received', '_partition', '_offset', '_extra'];
@@ -18,7 +24,10 @@ export function relationSql(catalog: Catalog, tenant: TenantId, name: string): s
 }
 
 function eventsSql(tenant: TenantId, stream: StreamDefinition): string {
-  const columns = [...stream.fields.map((field) => field.name), ...EVENT_COLUMNS].map(quoteIdentifier);
+  const columns = [
+    ...stream.fields.map((field) => named(columnOf(field), field.name)),
+    ...EVENT_COLUMNS.map(quoteIdentifier),
+  ];
   return `SELECT ${columns.join(', ')} FROM ${eventsTable(tenant, stream.name)}`;
 }
 
@@ -28,13 +37,18 @@ function rollupSql(
   stream: StreamDefinition,
   { definition, version }: Versioned<RollupDefinition>,
 ): string {
-  const dimensions = definition.by.map(quoteIdentifier);
+  const columns = definition.by.map((name) => columnOf(fieldOf(stream, name)!));
+  const dimensions = definition.by.map((name, index) => named(columns[index]!, name));
   const measures = definition.measures.map(
     ({ name, measure }) => `${measureSql(stream, measure)} AS ${quoteIdentifier(name)}`,
   );
-  const columns = ["toDateTime64(_bucket, 3, 'UTC') AS _time", ...dimensions, ...measures];
-  return `SELECT ${columns.join(', ')} FROM ${rollupTable(tenant, definition.name, version)} WHERE _tier = ${definition.everySeconds} GROUP BY ${['_bucket', ...dimensions].join(', ')}`;
+  const selected = ["toDateTime64(_bucket, 3, 'UTC') AS _time", ...dimensions, ...measures];
+  return `SELECT ${selected.join(', ')} FROM ${rollupTable(tenant, definition.name, version)} WHERE _tier = ${definition.everySeconds} GROUP BY ${['_bucket', ...columns.map(quoteIdentifier)].join(', ')}`;
 }
+
+/** A field that was renamed lies in the column that it was made with. */
+const named = (column: string, name: string): string =>
+  column === name ? quoteIdentifier(name) : `${quoteIdentifier(column)} AS ${quoteIdentifier(name)}`;
 
 function measureSql(stream: StreamDefinition, measure: Measure): string {
   const [state = COUNT_STATE, beside] = stateColumns(stream, measure);
