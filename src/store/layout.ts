@@ -41,7 +41,7 @@
  *     min.F, max.F   SimpleAggregateFunction(min|max, Nullable(T))
  *     unique.F       AggregateFunction(uniqCombined64(14), T)
  *     quantile.F     AggregateFunction(quantilesDD(0.01, 0.5), Float64)   merges exactly; relative error 1 %; levels are chosen when asked
- *     top.F          AggregateFunction(approx_top_k(K, 10 K), String)
+ *     top.F          AggregateFunction(approx_top_k(10 K, 10 K), String)   cut to K when asked, after equal counts are put in order
  *     _applied SimpleAggregateFunction(max, UInt64)     on the row of _tier 0: log offsets below it are in this table
  */
 import type { TenantId } from '../base/brand.ts';
@@ -139,6 +139,13 @@ const simple = (
   merge: `${aggregate}(${quoteIdentifier(name)})`,
 });
 
+/**
+ * Counters of a top-k sketch for each value asked for: exact while a field has no more values than counters. All of
+ * them are handed out: the engine cuts a shorter list before equal counts can be put in order, so which of them make
+ * the last places would depend on how events were grouped.
+ */
+const TOP_COUNTERS = 10;
+
 /** A sketch over the values that are there. `StateIf` keeps the plain state's type, so that levels can be chosen when asked. */
 const sketch = (name: string, fn: string, type: string, column: string, input: string): StateColumn => ({
   name,
@@ -203,7 +210,7 @@ export function stateColumns(stream: StreamDefinition, measure: Measure): readon
       return [
         sketch(
           `top.${name}`,
-          `approx_top_k(${measure.k}, ${measure.k * 10})`,
+          `approx_top_k(${measure.k * TOP_COUNTERS}, ${measure.k * TOP_COUNTERS})`,
           'String',
           column,
           `toString(assumeNotNull(${column}))`,

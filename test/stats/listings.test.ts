@@ -149,6 +149,7 @@ describe('the quarantine', () => {
       reason: 'wrong type',
       field: 'size',
       line: '{"n":24}\ufffd',
+      replayed: false,
     });
   });
 });

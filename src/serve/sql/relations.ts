@@ -56,5 +56,8 @@ function measureSql(stream: StreamDefinition, measure: Measure): string {
     const decimal = fieldOf(stream, measure.field)?.type.kind === 'decimal';
     return `${decimal ? `toFloat64(${state.merge})` : state.merge} / nullIf(${beside.merge}, 0)`;
   }
+  if (measure.fn === 'top') {
+    return `arraySlice(arraySort(x -> (-toInt64(x.2), x.1), finalizeAggregation(${state.merge})), 1, ${measure.k})`;
+  }
   return state.type.startsWith('Simple') ? state.merge : `finalizeAggregation(${state.merge})`;
 }
