@@ -9,7 +9,7 @@ import type { Log } from '../log/index.ts';
 import { Gate } from './gate.ts';
 import type { IngestStore } from './ingest-store.ts';
 import { Progress, START } from './manifest.ts';
-import { PartitionProgress } from './partition-progress.ts';
+import { PartitionProgress, stopping } from './partition-progress.ts';
 import type { IngestState, Outcome, RestatingIngest } from './port.ts';
 import { StreamWorker, type WorkerDeps } from './stream-worker.ts';
 
@@ -45,6 +45,7 @@ export function createIngest(options: IngestOptions): RunningIngest {
   const begun = new Map<TenantId, Map<StreamName, Begun>>();
   const gate = new Gate(BATCHES_UNDER_WAY);
   const { store } = options;
+  let isStopping = false;
   const find = (tenant: TenantId, stream: StreamName): Begun | undefined => begun.get(tenant)?.get(stream);
 
   const begin = async (tenant: TenantId, stream: StreamDefinition): Promise<void> => {
@@ -54,6 +55,7 @@ export function createIngest(options: IngestOptions): RunningIngest {
       const key: PartitionKey = { tenant, stream: stream.name, partition };
       const progress = new Progress(options.files, progressDirectory(options.directory, key));
       const { position, manifest } = await progress.load();
+      refuseShortLog(options.log, key, position.applied);
       partitions.push(new PartitionProgress(key, progress, position, manifest));
     }
     const [batches, ids] = [store.batches(tenant, stream.name), store.ids(tenant, stream.name)];
@@ -92,6 +94,7 @@ export function createIngest(options: IngestOptions): RunningIngest {
       };
     },
     applied: async (key, from, to): Promise<Outcome> => {
+      if (isStopping) throw stopping();
       const partition = partitionOf(key);
       if (!partition)
         throw new MillraceError('unknown-stream', `the stream ${key.stream} is not there any more`);
@@ -113,11 +116,23 @@ export function createIngest(options: IngestOptions): RunningIngest {
     },
     forgetIds: async (tenant, stream) => find(tenant, stream)?.worker.forgetIds(),
     stop: async () => {
+      isStopping = true;
       const all = [...begun.values()].flatMap((ofTenant) => [...ofTenant.values()]);
-      begun.clear();
       await Promise.all(all.map((one) => one.worker.stop()));
+      // Only now: work that runs exclusively asks how far its stream is applied, and the answer must not be "nothing".
+      begun.clear();
     },
   };
+}
+
+/** New records would get offsets that count as applied already, and would never be. */
+function refuseShortLog(log: Pick<Log, 'state'>, key: PartitionKey, applied: number): void {
+  const { end } = log.state(key);
+  if (end >= applied) return;
+  throw new MillraceError(
+    'log-damaged',
+    `the log of stream ${key.stream}, partition ${key.partition}, ends at offset ${end}, but the store has applied it up to ${applied}: the log was lost or is an older copy; put back the log directory that belongs to the store, or the store that belongs to the log`,
+  );
 }
 
 const progressDirectory = (directory: string, key: PartitionKey): string =>

@@ -294,3 +294,13 @@ describe('ingest', () => {
     expect(await counts()).toEqual({ raw: 21, quarantine: 0, rollup: 21 });
   });
 });
+
+it('a log that is shorter than what was applied is refused, for its new records would never be stored', async () => {
+  await ingest.begin(DEFAULT_TENANT, STREAM);
+  const { from, to } = await append(event(1), event(2));
+  await ingest.applied(KEY, from, to);
+  await ingest.stop();
+  log = createMemoryLog({ clock: systemClock, ids: countingIds() });
+  ingest = start();
+  await expect(ingest.begin(DEFAULT_TENANT, STREAM)).rejects.toMatchObject({ code: 'log-damaged' });
+});
