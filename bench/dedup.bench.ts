@@ -14,7 +14,7 @@ import { DedupIndex } from '../src/ingest/dedup-index.ts';
 import { DedupMemory } from '../src/ingest/dedup-memory.ts';
 import { RememberedIds } from '../src/ingest/remembered-ids.ts';
 import { eventsTable, openChdb, StoreTables } from '../src/store/index.ts';
-import { type BenchOptions, type Print, progress, round } from './figure.ts';
+import { type BenchOptions, type Print, progress, round, spread } from './figure.ts';
 
 const HORIZON_MS = 86_400_000;
 const BUCKETS = 8;
@@ -76,6 +76,7 @@ async function drive(
   let bytesMost = 0;
   let next = size.ids;
   const tookMs: number[] = [];
+  const cpuMs: number[] = [];
   // The first batch is only there to be compiled for.
   for (let batch = 0; batch <= size.batches; batch += 1) {
     const numbers = Array.from({ length: size.batchIds }, (_, i) => {
@@ -85,6 +86,7 @@ async function drive(
     });
     const words = wordsOf(numbers);
     const began = systemClock.monotonicMs();
+    const cpuBegan = process.cpuUsage();
     await index.prepare(words);
     for (let at = 0; at < words.length; at += 4) {
       const [a, b, c, d] = [words[at]!, words[at + 1]!, words[at + 2]!, words[at + 3]!];
@@ -92,6 +94,8 @@ async function drive(
       else index.add(a, b, c, d, END_MS);
     }
     tookMs.push(systemClock.monotonicMs() - began);
+    const { user, system } = process.cpuUsage(cpuBegan);
+    cpuMs.push((user + system) / 1_000);
     bytesMost = Math.max(bytesMost, memory.bytes);
     await index.settle();
   }
@@ -100,12 +104,14 @@ async function drive(
   await index.idle();
   const { state } = index;
   await index.close();
-  const measured = tookMs.slice(1).sort((x, y) => x - y);
+  const perId = (ms: readonly number[]) => spread(ms.slice(1).map((one) => (one / size.batchIds) * 1e6));
+  const took = perId(tookMs);
   return {
     bench: 'dedup',
     case: name,
-    ns_per_id: round((measured[Math.floor(measured.length / 2)]! / size.batchIds) * 1e6),
-    ns_per_id_worst_batch: round((measured.at(-1)! / size.batchIds) * 1e6),
+    ns_per_id: round(took.median),
+    ns_per_id_worst_batch: round(took.most),
+    cpu_ns_per_id: round(perId(cpuMs).median),
     bytes_per_id: round(state.bytes / state.ids, 2),
     budget_bytes: budget,
     bytes_most: bytesMost,

@@ -3,14 +3,14 @@ import type { Marks } from './dedup-lookup.ts';
 import { tableBytesFor } from './dedup-table.ts';
 import { firstWord, orderOf, stir } from './dedup-words.ts';
 
-/** words, order twice while it is made, marks, slots, candidates. */
-const BYTES_PER_ID = 16 + 8 + 8 + 16 + 4;
+/** Words twice and their order while they are sorted; later words, marks, slots and candidates. */
+const BYTES_PER_ID = 16 + 16 + 8 + 8;
 
 /** What a batch of so many ids may need, with the ids that it adds. */
 export const batchBytesFor = (ids: number): number => ids * BYTES_PER_ID + tableBytesFor(ids);
 
-/** Ids that are all zero stand for none. */
-function withoutZeros(words: Uint32Array, secret: number): Int32Array {
+/** As the index keeps them, without those that are all zero: they stand for none. */
+function stirred(words: Uint32Array, secret: number): Int32Array {
   const stirredSecret = stir(secret);
   const ids = new Int32Array(words.length);
   let at = 0;
@@ -26,9 +26,22 @@ function withoutZeros(words: Uint32Array, secret: number): Int32Array {
   return ids.subarray(0, at);
 }
 
+function inOrder(words: Int32Array): Int32Array {
+  const order = orderOf(words);
+  const sorted = new Int32Array(words.length);
+  for (let i = 0; i < order.length; i += 1) {
+    const from = order[i]! * 4;
+    const to = i * 4;
+    sorted[to] = words[from]!;
+    sorted[to + 1] = words[from + 1]!;
+    sorted[to + 2] = words[from + 2]!;
+    sorted[to + 3] = words[from + 3]!;
+  }
+  return sorted;
+}
+
 export class PreparedIds implements Marks {
   readonly words: Int32Array;
-  readonly order: Uint32Array;
   /** The greatest bucket in which the id is; -Infinity while in none. */
   readonly marks: Float64Array;
   /** Index of an id plus one, by the last bits of its first word; 0 is free. */
@@ -36,8 +49,7 @@ export class PreparedIds implements Marks {
   #last = 0;
 
   constructor(words: Uint32Array, secret: number) {
-    this.words = withoutZeros(words, secret);
-    this.order = orderOf(this.words);
+    this.words = inOrder(stirred(words, secret));
     const count = this.words.length / 4;
     this.marks = new Float64Array(count).fill(Number.NEGATIVE_INFINITY);
     let slots = 8;

@@ -115,10 +115,10 @@ export class DedupBuckets implements MemoryHolder {
     try {
       let asked = 0;
       for (const { number, table } of tables) {
-        for (let from = 0; from < ids.order.length; from += SLICE_IDS) {
-          const slice = ids.order.subarray(from, from + SLICE_IDS);
-          table.markAll(ids.words, slice, ids.marks, number);
-          asked += slice.length;
+        for (let from = 0; from < ids.marks.length; from += SLICE_IDS) {
+          const to = Math.min(from + SLICE_IDS, ids.marks.length);
+          table.markAll(ids.words.subarray(from * 4, to * 4), ids.marks.subarray(from, to), number);
+          asked += to - from;
           if (asked < SLICE_IDS) continue;
           asked = 0;
           await turn();

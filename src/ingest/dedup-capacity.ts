@@ -37,7 +37,7 @@ const FILTERS_SHARE = (FILTER_SHARE * RUN_BYTES_PER_ID) / (RUN_BYTES_PER_ID - PA
  *
  *   ids      = rate x (within + within / 8)        a bucket is dropped as a whole
  *   memory   = ids x 28.5 bytes                    `memory` when that is at most 7/8 of the budget
- *   filters  = ids x 2.03 bytes                    `spill` when that is at most 3/4 of the budget
+ *   filters  = ids x 2.06 bytes                    `spill` when that is at most 3/4 of the budget
  *   disk     = ids x 16 bytes
  *
  * @example

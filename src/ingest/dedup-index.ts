@@ -6,7 +6,7 @@
  * for at least the horizon and at most one bucket (an eighth of it) longer.
  *
  *   table ──over budget──▶ run with filter ──▶ merged run ──filters over budget──▶ run without filter
- *   29 bytes an id         2.03 bytes an id in memory, 16 on disk                  0.03 bytes an id in memory
+ *   29 bytes an id         2.06 bytes an id in memory, 16 on disk                  0.06 bytes an id in memory
  *
  * What left memory is only asked by `prepare`, for a whole batch at once; `has` answers from what it found. An answer
  * is never a guess: an id that passes a filter is looked up in its file, and when the file cannot be read the batch

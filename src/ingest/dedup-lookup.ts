@@ -7,18 +7,16 @@ import { PAGE_BYTES, PAGE_IDS, type Run, readPages, withRun } from './dedup-run.
 import { compareIds } from './dedup-words.ts';
 
 /** Reading on over pages that nobody asked for is cheaper than another read. */
-const GAP_PAGES = 8;
-const READ_PAGES_MAX = 64;
+const GAP_PAGES = 4;
+const READ_PAGES_MAX = 128;
 const READS_AT_ONCE = 4;
 
 /** Bytes for buffers while a run is asked. */
 export const LOOKUP_BYTES = READS_AT_ONCE * READ_PAGES_MAX * PAGE_BYTES;
 
-/** The ids of a batch: `marks[i]` is the greatest bucket in which id `i` of `words` was found. */
+/** The ids of a batch, by rising first word: `marks[i]` is the greatest bucket in which id `i` of `words` was found. */
 export interface Marks {
   readonly words: Int32Array;
-  /** Indexes of the ids, by rising first word. */
-  readonly order: Uint32Array;
   readonly marks: Float64Array;
 }
 
@@ -59,15 +57,14 @@ async function allOf(work: readonly Promise<void>[]): Promise<void> {
 }
 
 /** Those that the filter lets through and that were not found in a newer bucket, in order. */
-function candidatesOf(run: Run, { words, order, marks }: Marks, mark: number): Uint32Array {
+function candidatesOf(run: Run, { words, marks }: Marks, mark: number): Uint32Array {
   const { filter } = run;
-  const candidates = new Uint32Array(order.length);
+  const candidates = new Uint32Array(marks.length);
   let count = 0;
-  for (let i = 0; i < order.length; i += 1) {
-    const one = order[i]!;
-    if (marks[one]! >= mark) continue;
-    if (filter && !filter.mayHave(words[one * 4]!, words[one * 4 + 1]!, words[one * 4 + 2]!)) continue;
-    candidates[count] = one;
+  for (let i = 0; i < marks.length; i += 1) {
+    if (marks[i]! >= mark) continue;
+    if (filter && !filter.mayHave(words[i * 4]!, words[i * 4 + 1]!, words[i * 4 + 2]!)) continue;
+    candidates[count] = i;
     count += 1;
   }
   return candidates.slice(0, count);

@@ -5,7 +5,7 @@ import { PAGE_BYTES, PAGE_IDS, type Run, readPages, withRun } from './dedup-run.
 import { writeRun } from './dedup-run-writer.ts';
 import { compareIds } from './dedup-words.ts';
 
-const READ_PAGES = 64;
+const READ_PAGES = 128;
 const CHUNK_IDS = 16_384;
 
 /** More than this many runs of one bucket make a batch wait until they are merged. */

@@ -4,7 +4,7 @@ import type { FileSystem, OpenFile } from '../base/files.ts';
 import type { IdFilter } from './dedup-filter.ts';
 import { PAGE_BYTES, PAGE_IDS, Run } from './dedup-run.ts';
 
-const BUFFER_PAGES = 128;
+const BUFFER_PAGES = 256;
 const BUFFER_WORDS = BUFFER_PAGES * PAGE_IDS * 4;
 
 export interface RunPlan {

@@ -2,7 +2,7 @@
  * Ids of one bucket that left memory: a file of ids in order, four native 32-bit words each, nothing else.
  *
  *   file  = id*        ascending, every id once
- *   page  = 256 ids    4096 bytes, the last one shorter
+ *   page  = 128 ids    2048 bytes, the last one shorter
  *
  * What is known about it stays in memory: the first word of each page, so that an id is found by one read; a checksum
  * of each page, so that damage is noticed; and a filter while there is room for it. The file is a cache of the store:
@@ -13,7 +13,7 @@ import type { FileSystem, OpenFile } from '../base/files.ts';
 import { FILTER_BITS_PER_ID, type IdFilter } from './dedup-filter.ts';
 import { ID_BYTES } from './dedup-words.ts';
 
-export const PAGE_IDS = 256;
+export const PAGE_IDS = 128;
 export const PAGE_BYTES = PAGE_IDS * ID_BYTES;
 /** Bytes that stay in memory for each id on disk, with and without the filter. */
 export const PAGE_INDEX_BYTES_PER_ID = 8 / PAGE_IDS;

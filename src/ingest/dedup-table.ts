@@ -110,15 +110,14 @@ export class IdTable {
     return true;
   }
 
-  /** Raises to `mark` the marks of those ids of `words` that are here, taken in `order` (by rising rank is fastest). */
-  markAll(words: Int32Array, order: Uint32Array, marks: Float64Array, mark: number): void {
+  /** Raises to `mark` the marks of those ids of `words` that are here. Ids of rising rank meet memory in its order. */
+  markAll(words: Int32Array, marks: Float64Array, mark: number): void {
     const filter = this.#filterIsWhole ? this.#filter : undefined;
-    for (let i = 0; i < order.length; i += 1) {
-      const one = order[i]!;
-      if (marks[one]! >= mark) continue;
-      const at = one * 4;
+    for (let i = 0; i < marks.length; i += 1) {
+      if (marks[i]! >= mark) continue;
+      const at = i * 4;
       if (filter && !filter.mayHave(words[at]!, words[at + 1]!, words[at + 2]!)) continue;
-      if (this.has(words[at]!, words[at + 1]!, words[at + 2]!, words[at + 3]!)) marks[one] = mark;
+      if (this.has(words[at]!, words[at + 1]!, words[at + 2]!, words[at + 3]!)) marks[i] = mark;
     }
   }
 

@@ -25,10 +25,10 @@ describe('the capacity for ids', () => {
     expect(dedupCapacity({ ratePerSecond: 10_000, withinMs: DAY_MS, budgetBytes: 4 * GIB })).toEqual({
       ids: 972_000_000,
       bytesInMemory: 27_702_000_000,
-      bytesFilters: 1_974_375_000,
+      bytesFilters: 2_004_750_000,
       bytesOnDisk: 15_552_000_000,
       fits: 'spill',
-      says: '972,000,000 ids are remembered at most; that is 25.8 GiB of memory, or 1.84 GiB of memory and 14.5 GiB on disk',
+      says: '972,000,000 ids are remembered at most; that is 25.8 GiB of memory, or 1.87 GiB of memory and 14.5 GiB on disk',
     });
   });
 

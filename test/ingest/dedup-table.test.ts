@@ -91,7 +91,7 @@ describe('a table of ids', () => {
     expect(table.filter).toBeDefined();
     expect(table.filterBytesWanted).toBe(0);
     const marks = new Float64Array(60_000).fill(Number.NEGATIVE_INFINITY);
-    table.markAll(words, orderOf(words), marks, 7);
+    table.markAll(words, marks, 7);
     expect(marks.findIndex((mark) => mark !== 7)).toBe(30_001);
     expect(marks.lastIndexOf(7)).toBe(30_000);
   });
