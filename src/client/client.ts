@@ -38,6 +38,7 @@ import type {
   StatsAnswer,
   StatsQuestion,
   StreamInfo,
+  StreamReplayRequest,
 } from './types.ts';
 
 export interface ClientOptions {
@@ -292,6 +293,15 @@ export class MillraceClient {
     return (await this.#start(pathOf('streams', stream, 'quarantine', 'replay'), request)) as RunInfo;
   }
 
+  /**
+   * Decides records of the stream's log again, under the definition that stands now, or builds one of its rollups once
+   * more. Resolves with the run, ended or still going after so many seconds (default 10, at most 60).
+   */
+  async replay(stream: string, request: StreamReplayRequest = {}, waitSeconds = 10): Promise<RunInfo> {
+    const path = `${pathOf('streams', stream, 'replay')}?wait=${waitSeconds}`;
+    return (await this.#start(path, request)) as RunInfo;
+  }
+
   /** Starts work on the server; it may be repeated, for what is done is not done twice. */
   #start(path: string, body: object): Promise<unknown> {
     return this.#transport.json({
@@ -359,16 +369,22 @@ export class MillraceClient {
       headers: { 'content-type': 'application/json', ...condition },
       // With a condition the second try would fail because the first one succeeded.
       repeatable: ifVersion === undefined ? 'safe' : 'refused',
-      // A rollup may be filled from many stored events before the answer comes.
-      timeoutMs: 3_600_000,
+      // The server waits some seconds for what must be built, and for what is under way to be taken back.
+      timeoutMs: 120_000,
     });
-    const body = answer.text === '' ? {} : (parseJson(answer.text) as { readonly document?: object });
+    const body = answer.text === '' ? {} : (parseJson(answer.text) as PutAnswer);
     return {
       name,
       document: (body.document ?? document) as Readonly<Record<string, unknown>>,
       version: versionOf(answer.headers),
+      ...(typeof body.run === 'string' ? { run: body.run } : {}),
     };
   }
+}
+
+interface PutAnswer {
+  readonly document?: object;
+  readonly run?: string | null;
 }
 
 function isStatus(error: unknown, status: number): boolean {

@@ -161,6 +161,8 @@ export interface Definition {
   readonly name: string;
   readonly document: Readonly<Record<string, unknown>>;
   readonly version: number | undefined;
+  /** The run that carries the change out (`client.run(id)`), when there was something to build. It may go on. */
+  readonly run?: string;
 }
 
 /** A long piece of work of the server. */
@@ -230,6 +232,18 @@ export interface QuarantineForecast {
     readonly fixed: string;
     readonly problem: string | null;
   }[];
+}
+
+/** A time of arrival, or an offset for each partition named. */
+export type ReplayBound = string | number | Readonly<Record<string, number>>;
+
+export interface StreamReplayRequest {
+  /** The first record that is decided again; absent: the first that is still held. */
+  readonly from?: ReplayBound | undefined;
+  /** The first record that is not; absent: everything that is applied. */
+  readonly to?: ReplayBound | undefined;
+  /** Only builds this rollup once more. */
+  readonly rollup?: string | undefined;
 }
 
 /** The documents of a project, by name. */

@@ -15,11 +15,23 @@ export function planRollup(
   const about = { kind: 'rollup', name: next.name } as const;
   const hotMs = stream.retention.hotMs;
   const build = `from the stored events of "${next.from}"${hotMs === undefined ? '' : `, which reach back ${formatDuration(hotMs)}`}`;
-  if (!previous) return { ...about, action: 'create', effects: [`builds ${build}`] };
+  if (!previous)
+    return {
+      ...about,
+      action: 'create',
+      effects: [`builds ${build} (backfill: it answers when it is whole)`],
+    };
   if (JSON.stringify(toDocument(previous)) === JSON.stringify(toDocument(next))) {
     return { ...about, action: 'none', effects: [] };
   }
-  return { ...about, action: 'change', effects: [...differences(previous, next), `builds anew ${build}`] };
+  return {
+    ...about,
+    action: 'change',
+    effects: [
+      ...differences(previous, next),
+      `builds anew ${build} (backfill: the old one answers until then)`,
+    ],
+  };
 }
 
 function differences(previous: RollupDefinition, next: RollupDefinition): string[] {

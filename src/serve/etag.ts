@@ -3,7 +3,7 @@ import { MillraceError } from '../base/errors.ts';
 
 export const etagOf = (version: number): string => `"${version}"`;
 
-interface Conditions {
+export interface Conditions {
   readonly ifMatch: string | undefined;
   readonly ifNoneMatch: string | undefined;
 }

@@ -93,9 +93,47 @@ export const streamAnswer = z
   .meta({ id: 'Stream', examples: [{ ...streamExample, state: stateExample }] });
 export const streamsAnswer = z.object({ streams: z.array(streamAnswer) });
 
+const runProgress = z.object({
+  done: whole,
+  total: whole.describe('0 while it is not known.'),
+  unit: z.enum(['events', 'buckets', 'records']),
+  step: z.string(),
+});
+const run = z
+  .string()
+  .nullable()
+  .describe('The run that carries the change out (`GET /v1/runs/ID`); null when there was nothing to build.');
+
+export const changedStreamAnswer = z
+  .object({ name: z.string(), version, updated_at: moment, document, run })
+  .meta({ id: 'ChangedStream', examples: [{ ...streamExample, run: null }] });
+
 export const definitionAnswer = z
-  .object({ name: z.string(), version, updated_at: moment, document })
-  .meta({ id: 'Definition', examples: [streamExample] });
+  .object({
+    name: z.string(),
+    version,
+    updated_at: moment,
+    document,
+    state: z
+      .enum(['ready', 'building'])
+      .describe('building: it answers nothing yet, or the definition before it answers until it is built.'),
+    run,
+    progress: runProgress.nullable().describe('Of the run, while it is under way.'),
+  })
+  .meta({
+    id: 'Rollup',
+    examples: [
+      {
+        name: 'by_page',
+        version: 1,
+        updated_at: '2024-05-01T12:00:00.000Z',
+        document: { from: 'visits', by: ['page'], every: '1m', measures: { visits: 'count()' } },
+        state: 'building',
+        run: '018f2c5e-7d3a-7b3c-9d1e-2f3a4b5c6d7e',
+        progress: { done: 2_000_000, total: 3_000_000, unit: 'events', step: 'filling by_page' },
+      },
+    ],
+  });
 export const rollupsAnswer = z.object({ rollups: z.array(definitionAnswer) });
 
 export const planRequest = z.object({ streams: document.optional(), rollups: document.optional() }).meta({
@@ -304,12 +342,7 @@ export const runAnswer = z
     stream: z.string(),
     subject: z.string().nullable().describe('What of the stream, for example the name of a rollup.'),
     state: z.enum(RUN_STATES),
-    progress: z.object({
-      done: whole,
-      total: whole.describe('0 while it is not known.'),
-      unit: z.enum(['events', 'buckets', 'records']),
-      step: z.string(),
-    }),
+    progress: runProgress,
     request: z.unknown(),
     result: z.unknown(),
     error: z.string().nullable().describe('Why it failed, and what to do.'),

@@ -109,7 +109,9 @@ describe('planRollup', () => {
   it('builds a new one from what is stored, and says how far that reaches back', () => {
     expect(planRollup(undefined, rollup({}), stream)).toMatchObject({
       action: 'create',
-      effects: ['builds from the stored events of "s", which reach back 30d'],
+      effects: [
+        'builds from the stored events of "s", which reach back 30d (backfill: it answers when it is whole)',
+      ],
     });
     expect(planRollup(rollup({}), rollup({}), stream).action).toBe('none');
   });
@@ -122,7 +124,7 @@ describe('planRollup', () => {
         'changes every from 1m to 10s',
         'adds the measure total: sum(price)',
         'removes the measure best',
-        'builds anew from the stored events of "s", which reach back 30d',
+        'builds anew from the stored events of "s", which reach back 30d (backfill: the old one answers until then)',
       ],
     });
   });

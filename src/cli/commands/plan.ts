@@ -1,9 +1,16 @@
 /** `plan` and `apply`: from the definitions of a project to those of a server. */
 import type { Command } from 'commander';
-import { type Change, type MillraceClient, MillraceRequestError, type Project } from '../../client/index.ts';
+import {
+  type Change,
+  type MillraceClient,
+  MillraceRequestError,
+  type Project,
+  type RunInfo,
+} from '../../client/index.ts';
 import { loadProject } from '../../define/load.ts';
 import { type ConnectionOptions, connect, IMPATIENT, serverCommand } from '../connect.ts';
-import { Failure, type Io } from '../io.ts';
+import { Failure, Interrupted, type Io, untilSignal } from '../io.ts';
+import { progressText } from './runs.ts';
 
 interface Options extends ConnectionOptions {
   readonly json?: true;
@@ -29,7 +36,8 @@ export function applyCommand(io: Io): Command {
   return serverCommand('apply', 'bring the server to the definitions of the project', example)
     .option(...PROJECT)
     .option('-y, --yes', 'do not ask')
-    .action(async (options: Options & { readonly yes?: true }) => {
+    .option('--no-wait', 'do not wait for what is built from stored events')
+    .action(async (options: Options & { readonly yes?: true; readonly wait: boolean }) => {
       const { client } = connect(io, options, IMPATIENT);
       const project = await projectOf(io, options);
       const changes = await client.plan(project);
@@ -41,7 +49,14 @@ export function applyCommand(io: Io): Command {
       // Rollups need their streams.
       for (const kind of ['stream', 'rollup'] as const) {
         for (const change of open.filter((one) => one.kind === kind)) {
-          done.push(await put(client, project, change));
+          const put = await putChange(client, project, change);
+          done.push(put);
+          const run = put.run === undefined ? undefined : await client.run(put.run);
+          if (run && options.wait) await seeBuilt(io, options, client, change, run);
+          else if (run && run.ended_at === null && !options.json) {
+            io.stdout.write(`… ${kind} ${change.name} is being built; millrace runs show ${run.id}\n`);
+            continue;
+          }
           if (!options.json) io.stdout.write(`✓ ${kind} ${change.name}\n`);
         }
       }
@@ -49,12 +64,51 @@ export function applyCommand(io: Io): Command {
     });
 }
 
+interface Applied {
+  readonly kind: Change['kind'];
+  readonly name: string;
+  readonly version: number | undefined;
+  readonly run?: string;
+}
+
+const LOOK_MS = 500;
+
+/** Follows a build to its end. */
+async function seeBuilt(
+  io: Io,
+  options: Options,
+  client: MillraceClient,
+  { kind, name }: Change,
+  begun: RunInfo,
+): Promise<void> {
+  let run = begun;
+  const shows = !options.json && io.stderr.isTTY === true;
+  await untilSignal(io, async (signal) => {
+    while (run.ended_at === null) {
+      if (shows) io.stderr.write(`\r\x1b[K  ${kind} ${name}: ${progressText(run)}`);
+      await io.clock.sleep(LOOK_MS, signal);
+      signal.throwIfAborted();
+      run = await client.run(run.id);
+    }
+  }).catch((error: unknown) => {
+    if (!(error instanceof Interrupted)) throw error;
+    throw new Failure(
+      `${kind} ${name} goes on being built; millrace runs show ${run.id}, millrace runs cancel ${run.id}.`,
+    );
+  });
+  if (shows) io.stderr.write('\r\x1b[K');
+  if (run.state === 'done') return;
+  throw new Failure(
+    `${kind} ${name} was not built: ${run.error ?? 'it was cancelled'}. What stood before still stands.`,
+  );
+}
+
 /** Under the version that stands: what somebody else changes meanwhile is not overwritten. */
-async function put(
+async function putChange(
   client: MillraceClient,
   project: Project,
   { kind, name, action }: Change,
-): Promise<object> {
+): Promise<Applied> {
   const documents = kind === 'stream' ? project.streams : project.rollups;
   const document = documents[name] as object;
   const ifVersion = action === 'create' ? 0 : await client.version(kind, name);
@@ -63,7 +117,7 @@ async function put(
       kind === 'stream'
         ? await client.putStream(name, document, { ifVersion })
         : await client.putRollup(name, document, { ifVersion });
-    return { kind, name, version: made.version };
+    return { kind, name, version: made.version, ...(made.run === undefined ? {} : { run: made.run }) };
   } catch (error) {
     if (error instanceof MillraceRequestError && error.status === 412)
       throw new Failure(

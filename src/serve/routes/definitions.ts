@@ -4,8 +4,10 @@ import type { TenantId } from '../../base/brand.ts';
 import { MillraceError } from '../../base/errors.ts';
 import type { Definition, Versioned } from '../../catalog/port.ts';
 import { rollupDocument, streamDocument } from '../../define/index.ts';
-import { etagOf, isKnown, requiredVersion } from '../etag.ts';
+import type { Run } from '../../runs/port.ts';
+import { type Conditions, etagOf, isKnown, requiredVersion } from '../etag.ts';
 import {
+  changedStreamAnswer,
   definitionAnswer,
   nameParams,
   planAnswer,
@@ -24,21 +26,33 @@ const describe = ({ definition, version, document, updatedAtMs }: Versioned) => 
   document,
 });
 
+/** A rollup and how far its making is. What stands shows the build that will replace it. */
+const describeRollup = (rollup: Versioned, state: 'ready' | 'building', run: Run | undefined) => ({
+  ...describe(rollup),
+  state,
+  run: run?.id ?? null,
+  progress: run && run.endedAtMs === undefined ? run.progress : null,
+});
+
 const nothing = z.null().describe('Done.');
+const BUILDING =
+  'What must be built from stored events is built while events flow; after some seconds the answer comes with the run that goes on.';
 const CONDITIONAL = 'ETag and If-Match work as compare-and-set; "If-None-Match: *" only creates.';
 
 export function definitionRoutes(app: App, context: RouteContext): void {
   const { catalog, registry, states, tenantOf } = context;
 
-  const rollupOf = (tenant: TenantId, name: string): Versioned => {
-    const rollup = catalog.rollup(tenant, name);
+  const rollupOf = (tenant: TenantId, name: string) => {
+    const standing = catalog.rollup(tenant, name);
+    const building = registry.underConstruction(tenant, name);
+    const rollup = standing ?? building?.rollup;
     if (rollup === undefined) {
       throw new MillraceError(
         'unknown-rollup',
         `There is no rollup ${JSON.stringify(name)}. PUT /v1/rollups/NAME makes one; GET /v1/rollups lists them.`,
       );
     }
-    return rollup;
+    return { rollup, answer: describeRollup(rollup, standing ? 'ready' : 'building', building?.run) };
   };
   const describeStream = async (tenant: TenantId, stream: ReturnType<typeof streamOf>) => ({
     ...describe(stream),
@@ -92,7 +106,14 @@ export function definitionRoutes(app: App, context: RouteContext): void {
         response: { 200: rollupsAnswer, ...problems('unauthorized') },
       },
     },
-    async (request) => ({ rollups: catalog.rollups(tenantOf(request)).map(describe) }),
+    async (request) => {
+      const tenant = tenantOf(request);
+      const names = [
+        ...catalog.rollups(tenant).map(({ definition }) => definition.name),
+        ...registry.newRollups(tenant).map(({ rollup }) => rollup.definition.name),
+      ];
+      return { rollups: [...new Set(names)].map((name) => rollupOf(tenant, name).answer) };
+    },
   );
 
   app.get(
@@ -107,10 +128,12 @@ export function definitionRoutes(app: App, context: RouteContext): void {
       },
     },
     async (request, reply) => {
-      const rollup = rollupOf(tenantOf(request), request.params.name);
+      const { rollup, answer } = rollupOf(tenantOf(request), request.params.name);
       reply.header('etag', etagOf(rollup.version));
-      if (isKnown(request.headers['if-none-match'], rollup.version)) return reply.code(304).send(null);
-      return describe(rollup);
+      // While something is built the answer changes under the same version.
+      if (answer.progress === null && isKnown(request.headers['if-none-match'], rollup.version))
+        return reply.code(304).send(null);
+      return answer;
     },
   );
 
@@ -145,8 +168,17 @@ function changeRoutes(
   { catalog, registry, tenantOf }: RouteContext,
   kind: Definition['kind'],
 ): void {
-  const versionOf = (tenant: TenantId, name: string): number | undefined =>
+  const standingVersion = (tenant: TenantId, name: string): number | undefined =>
     (kind === 'stream' ? catalog.stream(tenant, name) : catalog.rollup(tenant, name))?.version;
+  const buildingVersion = (tenant: TenantId, name: string): number | undefined =>
+    kind === 'stream' ? undefined : registry.underConstruction(tenant, name)?.rollup.version;
+  /** What the caller may have read: what stands, or what he put last and is still being built. */
+  const versionOf = (tenant: TenantId, name: string, { ifMatch, ifNoneMatch }: Conditions) => {
+    if (ifNoneMatch !== undefined) return standingVersion(tenant, name);
+    const building = buildingVersion(tenant, name);
+    const isMeant = building !== undefined && ifMatch !== undefined && isKnown(ifMatch, building);
+    return isMeant ? building : (standingVersion(tenant, name) ?? building);
+  };
   const conditionsOf = (headers: Readonly<Record<string, unknown>>) => ({
     ifMatch: headers['if-match'] as string | undefined,
     ifNoneMatch: headers['if-none-match'] as string | undefined,
@@ -162,18 +194,20 @@ function changeRoutes(
       schema: {
         operationId: `put${title}`,
         summary: `Makes or changes a ${kind}`,
-        description: CONDITIONAL,
+        description: `${CONDITIONAL} ${BUILDING}`,
         tags: ['Definitions'],
         params: nameParams,
         body: kind === 'stream' ? streamDocument : rollupDocument,
         response: {
-          200: definitionAnswer,
-          201: definitionAnswer,
+          200: kind === 'stream' ? changedStreamAnswer : definitionAnswer,
+          201: kind === 'stream' ? changedStreamAnswer : definitionAnswer,
           ...problems(
             'bad-definition',
             'unauthorized',
             'conflict',
             'precondition-failed',
+            'build-failed',
+            'too-busy',
             'too-large',
             'unsupported-media-type',
           ),
@@ -183,14 +217,17 @@ function changeRoutes(
     async (request, reply) => {
       const tenant = tenantOf(request);
       const { name } = request.params;
-      const ifVersion = requiredVersion(conditionsOf(request.headers), versionOf(tenant, name));
-      const { result, created } = await registry.put(tenant, kind, name, request.body, {
+      const conditions = conditionsOf(request.headers);
+      const ifVersion = requiredVersion(conditions, versionOf(tenant, name, conditions));
+      const { result, created, run } = await registry.put(tenant, kind, name, request.body, {
         author: 'api',
         ...(ifVersion === undefined ? {} : { ifVersion }),
       });
       reply.code(created ? 201 : 200).header('etag', etagOf(result.version));
       if (created) reply.header('location', `/v1/${kind}s/${encodeURIComponent(name)}`);
-      return describe(result);
+      if (kind === 'stream') return { ...describe(result), run: run?.id ?? null };
+      const isUnderWay = run !== undefined && run.endedAtMs === undefined;
+      return describeRollup(result, isUnderWay ? 'building' : 'ready', run);
     },
   );
 
@@ -209,10 +246,11 @@ function changeRoutes(
     async (request, reply) => {
       const tenant = tenantOf(request);
       const { name } = request.params;
-      const current = versionOf(tenant, name);
+      const conditions = conditionsOf(request.headers);
+      const current = versionOf(tenant, name, conditions);
       if (current === undefined)
         throw new MillraceError(unknown, `There is no ${kind} ${JSON.stringify(name)}.`);
-      const ifVersion = requiredVersion(conditionsOf(request.headers), current);
+      const ifVersion = requiredVersion(conditions, current);
       await registry.remove(tenant, kind, name, ifVersion === undefined ? {} : { ifVersion });
       return reply.code(204).send(null);
     },
