@@ -6,6 +6,7 @@ import type { Log } from '../log/index.ts';
 import { BATCH_BYTES_MAX, type Batch, cutBatch } from './batch.ts';
 import type { BatchStore, StagedBatch } from './batch-store.ts';
 import { type DecideInput, type Decision, decideRows } from './decide.ts';
+import type { DedupIndex } from './dedup-index.ts';
 import { fromRanges, type Manifest } from './manifest.ts';
 import type { PartitionProgress } from './partition-progress.ts';
 import type { RememberedIds } from './remembered-ids.ts';
@@ -28,6 +29,9 @@ export interface DeciderDeps {
   readonly ids: RememberedIds;
 }
 
+/** A record may wait so long for its turn to become durable while others of other partitions are decided. */
+const BEHIND_MS = 10_000;
+
 export class Decider {
   readonly #tenant: TenantId;
   readonly #stream: StreamName;
@@ -38,6 +42,11 @@ export class Decider {
   readonly #arrivals = new Map<number, number>();
   /** Greatest event time decided to be stored; told by streams that judge lateness. */
   readonly #watermarks = new Map<number, number>();
+  /** The index of the last batch, and the arrival from which on it has every id. */
+  #index: DedupIndex | undefined;
+  #rememberedSinceMs = Number.NEGATIVE_INFINITY;
+  /** How far behind the newest arrival of all partitions the records of one may come. */
+  #behindMs = BEHIND_MS;
 
   constructor(
     tenant: TenantId,
@@ -66,7 +75,7 @@ export class Decider {
     const batch = cutBatch(partition.key, from, blocks);
     if (!batch) return undefined;
     const { stream, version } = this.#definition();
-    const index = await this.#deps.ids.of(stream, this.#appliedReceivedAtMs(), before);
+    const index = await this.#indexFor(stream, batch, before);
     await index?.settle();
     const staged = await this.#deps.store.stage(batch, stream, version);
     try {
@@ -86,7 +95,7 @@ export class Decider {
       }),
     );
     this.#remember(partition, batch, decision);
-    index?.forget(this.#leastArrivalMs());
+    if (index) this.#forget(index);
     return { staged, decision, stream, version, watermarkMs };
   }
 
@@ -109,6 +118,42 @@ export class Decider {
     );
     this.#remember(partition, batch, decision);
     return { staged, decision, stream, version, watermarkMs: manifest.watermarkMs };
+  }
+
+  /**
+   * The index with everything that the batch may ask for. What a batch asks for may have been forgotten: arrivals never
+   * decrease along a partition, but when the clock was set back one partition goes on where it was and another does not.
+   */
+  async #indexFor(
+    stream: StreamDefinition,
+    batch: Batch,
+    before: Promise<void>,
+  ): Promise<DedupIndex | undefined> {
+    const { ids } = this.#deps;
+    const earliestMs = batch.blocks[0]!.receivedAtMs;
+    const greatestMs = Math.max(earliestMs, ...this.#arrivals.values());
+    // Twice, so that it does not happen again at each batch that comes a little later than all before.
+    if (greatestMs - earliestMs > this.#behindMs) this.#behindMs = 2 * (greatestMs - earliestMs);
+    const sinceMs = Math.min(
+      earliestMs,
+      greatestMs - this.#behindMs,
+      this.#appliedReceivedAtMs() ?? earliestMs,
+    );
+    let index = await ids.of(stream, sinceMs, before);
+    if (index && index === this.#index && index.remembersSince(earliestMs) < this.#rememberedSinceMs) {
+      await before;
+      await ids.close();
+      index = await ids.of(stream, sinceMs, before);
+    }
+    if (index && index !== this.#index) this.#rememberedSinceMs = index.remembersSince(sinceMs);
+    this.#index = index;
+    return index;
+  }
+
+  #forget(index: DedupIndex): void {
+    const leastMs = Math.min(this.#leastArrivalMs(), Math.max(...this.#arrivals.values()) - this.#behindMs);
+    this.#rememberedSinceMs = Math.max(this.#rememberedSinceMs, index.remembersSince(leastMs));
+    index.forget(leastMs);
   }
 
   #remember({ key }: PartitionProgress, batch: Batch, { watermarkMs }: Decision): void {

@@ -102,7 +102,9 @@ export function createIngest(options: IngestOptions): RunningIngest {
       // How many were late is not kept beyond the newest batches.
       return remembered ?? { ...(await store.outcomes(key, from, to)), late: 0 };
     },
-    exclusively: (tenant, stream, work) => {
+    exclusively: async (tenant, stream, work) => {
+      // A stream that is not applied any more may have a batch that is in some tables only.
+      if (isStopping) throw stopping();
       const one = find(tenant, stream);
       return one ? one.worker.exclusively(work) : work();
     },

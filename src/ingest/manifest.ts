@@ -49,6 +49,8 @@ export class Progress {
 
   async load(): Promise<{ position: Position; manifest: Manifest | undefined }> {
     await this.#files.mkdir(this.#directory);
+    // What a process that was killed had renamed shall not change back once it is acted upon.
+    await this.#files.syncDirectory(this.#directory);
     const position = (await this.#read<Position>('position.json')) ?? START;
     const manifest = await this.#read<Manifest>('manifest.json');
     return { position, manifest: manifest && manifest.to > position.applied ? manifest : undefined };

@@ -62,14 +62,13 @@ export class PartitionProgress {
   }
 
   stop(): void {
-    const error = new MillraceError(
-      'stopping',
-      'the server is stopping; the events are in the log and will be stored',
-      {
-        retryAfterSeconds: 5,
-      },
-    );
+    const error = stopping();
     for (const waiter of this.#waiters) waiter.reject(error);
     this.#waiters = [];
   }
 }
+
+export const stopping = (): MillraceError =>
+  new MillraceError('stopping', 'the server is stopping; the events are in the log and will be stored', {
+    retryAfterSeconds: 5,
+  });

@@ -36,6 +36,15 @@ export interface WorkerDeps {
   ) => void;
 }
 
+/** Work that waits for the moment between two batches. */
+interface Exclusive {
+  run(): Promise<void>;
+  refuse(why: unknown): void;
+}
+
+const stopping = (): MillraceError =>
+  new MillraceError('stopping', 'the server is stopping; try again later', { retryAfterSeconds: 5 });
+
 export class StreamWorker {
   readonly #tenant: TenantId;
   readonly #stream: StreamName;
@@ -46,7 +55,7 @@ export class StreamWorker {
   readonly #decider: Decider;
   readonly #pace: Pace;
   readonly #stop = new AbortController();
-  readonly #exclusive: (() => Promise<void>)[] = [];
+  readonly #exclusive: Exclusive[] = [];
   readonly #unsubscribe: (() => void)[];
   #wake: (() => void) | undefined;
   #running: Promise<void> | undefined;
@@ -84,14 +93,11 @@ export class StreamWorker {
     await this.#ids.close();
   }
 
-  /** Runs `work` between two batches. */
+  /** Runs `work` between two batches. Work that has not begun when the worker stops, or is fenced, never does. */
   exclusively<T>(work: () => Promise<T>): Promise<T> {
-    if (this.#stopped)
-      return Promise.reject(
-        new MillraceError('stopping', 'the server is stopping; try again later', { retryAfterSeconds: 5 }),
-      );
+    if (this.#stopped) return Promise.reject(stopping());
     return new Promise((resolve, reject) => {
-      this.#exclusive.push(() => work().then(resolve, reject));
+      this.#exclusive.push({ run: () => work().then(resolve, reject), refuse: reject });
       this.#wake?.();
     });
   }
@@ -111,7 +117,7 @@ export class StreamWorker {
     while (!this.#stopped) {
       if (this.#exclusive.length > 0) {
         await committing;
-        await this.#exclusive.shift()!();
+        await this.#runExclusive();
         continue;
       }
       const waiting = this.#partitions.filter((one) => this.#backlogOf(one) > 0);
@@ -139,7 +145,20 @@ export class StreamWorker {
       }
     }
     await committing;
-    for (const work of this.#exclusive.splice(0)) await work();
+    // The last batch may be in some tables only, so nothing may look at them or change them now.
+    for (const work of this.#exclusive.splice(0)) work.refuse(stopping());
+  }
+
+  /** A batch may have ended because the worker stops or another process has taken over: then it is still under way. */
+  async #runExclusive(): Promise<void> {
+    if (this.#stopped) return;
+    const work = this.#exclusive.shift()!;
+    try {
+      await this.#deps.owner.check();
+    } catch (error) {
+      return work.refuse(error);
+    }
+    await work.run();
   }
 
   #backlogOf(partition: PartitionProgress): number {
