@@ -2,7 +2,8 @@
 import type { Offset, PartitionKey, TenantId } from '../base/brand.ts';
 import type { LedgerRow } from '../catalog/index.ts';
 import type { StreamDefinition } from '../define/model.ts';
-import type { Checker } from './checker.ts';
+import { betweenBatches } from './between-batches.ts';
+import { boundsOf, type Checker } from './checker.ts';
 import type { KeeperDeps } from './keeper.ts';
 import { floorTo, walkArrivals } from './log-side.ts';
 import type {
@@ -38,6 +39,8 @@ interface Cell {
 /** Spans of a partition that are not sealed yet: more than these are never waiting unless the ledger is far behind. */
 const OPEN_SPANS_MAX = 2_000;
 const EXACT_MAX = 50;
+/** Whoever asks does not wait longer than this for a second look. */
+const TURN_MS = 5_000;
 
 export async function answerLedger(
   deps: KeeperDeps,
@@ -53,7 +56,7 @@ export async function answerLedger(
   let lines = await look();
   // What moves rows does so between two batches: a mismatch that nobody knows of is looked at again there.
   if (lines.some((line) => !line.balanced) && health.balanced)
-    lines = await deps.ingest.exclusively(tenant, stream.name, look);
+    lines = (await betweenBatches(deps, tenant, stream.name, TURN_MS, look)) ?? lines;
 
   const shown = request.byPartition ? lines : byBucket(lines);
   const wanted = request.onlyMismatched ? shown.filter((line) => !line.balanced) : shown;
@@ -124,12 +127,18 @@ async function lookAt(
       ledger.forgottenBefore(tenant, stream.name, table),
     ),
   );
-  const question = { tenant, stream: stream.name, widthMs, toMs, partition, below: applied, signal };
   const storeFromMs = Math.max(fromMs, floorTo(keptFromMs, widthMs));
-  const side =
-    storeFromMs < toMs
-      ? await readStoreSide(deps.engine, { ...question, fromMs: storeFromMs })
-      : (new Map() as Awaited<ReturnType<typeof readStoreSide>>);
+  const ranges = cells
+    .all()
+    .map((cell) => ({ ...cell, to: Math.min(cell.to, applied[cell.partition] ?? 0) }));
+  const isWhole = rows.every((row) => row.balanced);
+  // Rows that went astray are found by the round over everything; from then on they are shown here.
+  const offsets = isWhole
+    ? boundsOf(ranges)
+    : keys.map((key) => ({ partition: key.partition, from: 0, to: applied[key.partition] ?? 0 }));
+  const question = { tenant, stream: stream.name, signal };
+  const store = { ...question, widthMs, fromMs: storeFromMs, toMs, offsets };
+  const side = await readStoreSide(deps.engine, store);
   for (const [of, buckets] of side) for (const startMs of buckets.keys()) cells.at(of, startMs);
 
   let exactly = EXACT_MAX;
@@ -153,7 +162,8 @@ async function lookAt(
     const verdict = verdictOf({ from: cell.from, to }, tally, kept, sealed);
     let difference = verdict.balanced ? { missing: 0, extra: 0 } : leastDifference(verdict);
     if (!verdict.balanced && keepsAll(kept) && exactly-- > 0) {
-      const span = { fromMs: cell.startMs, toMs: cell.startMs + widthMs, from: cell.from, to };
+      const below = applied[cell.partition] ?? 0;
+      const span = { fromMs: cell.startMs, toMs: cell.startMs + widthMs, from: cell.from, to, below };
       difference =
         (await discrepancyOf(deps.engine, { ...question, ...span, partition: cell.partition })) ?? difference;
     }

@@ -7,17 +7,12 @@ import { countOutcomes, discardedTable, eventsTable, quarantineTable } from '../
 import type { KeeperDeps } from './keeper.ts';
 import type { BatchAnswer, LedgerException } from './port.ts';
 import { throwIfAny } from './request.ts';
+import { inRanges, type OffsetRange } from './store-side.ts';
 
 export interface AskedBatch {
   readonly tenant: TenantId;
   readonly stream: StreamDefinition;
   readonly receipt: string;
-}
-
-interface Range {
-  readonly partition: number;
-  readonly from: number;
-  readonly to: number;
 }
 
 const EXCEPTIONS_MAX = 100;
@@ -45,7 +40,7 @@ export async function answerBatch(
   const accepted = whole.reduce((sum, { from, to }) => sum + to - from, 0);
   let forgotten = 0;
   let pending = 0;
-  const ranges: Range[] = [];
+  const ranges: OffsetRange[] = [];
   for (const { partition, from, to } of whole) {
     const key: PartitionKey = { tenant, stream: stream.name, partition };
     const end = Math.min(to, Math.max(from, deps.ingest.state(key).applied));
@@ -86,33 +81,21 @@ function forgottenTo({ catalog: { ledger } }: KeeperDeps, key: PartitionKey, fro
   return Math.max(from, ...ledger.rows(key.tenant, key.stream, filter).map((row) => row.to));
 }
 
-/** Conditions on the ranges, with their bindings. A receipt has at most one range of each partition. */
-function inRanges(ranges: readonly Range[]): { where: string; params: Record<string, number> } {
-  const params: Record<string, number> = {};
-  const parts = ranges.map(({ partition, from, to }, place) => {
-    params[`p${place}`] = partition;
-    params[`from${place}`] = from;
-    params[`to${place}`] = to;
-    return `(_partition = {p${place}:UInt16} AND _offset >= {from${place}:UInt64} AND _offset < {to${place}:UInt64})`;
-  });
-  return { where: `WHERE (${parts.join(' OR ')})`, params };
-}
-
 async function countDifferent(
   deps: KeeperDeps,
   tenant: TenantId,
   stream: string,
-  ranges: readonly Range[],
+  ranges: readonly OffsetRange[],
   signal: AbortSignal | undefined,
 ): Promise<number> {
-  const { where, params } = inRanges(ranges);
+  const { condition, params } = inRanges(ranges);
   const tables = [
     eventsTable(tenant, stream),
     quarantineTable(tenant, stream),
     discardedTable(tenant, stream),
   ];
   const union = tables
-    .map((table) => `SELECT _partition, _offset FROM ${table} ${where}`)
+    .map((table) => `SELECT _partition, _offset FROM ${table} WHERE ${condition}`)
     .join(' UNION ALL ');
   const [row] = await deps.engine.rows<{ different: string }>(
     { text: `SELECT uniqExact(_partition, _offset) AS different FROM (${union})`, params },
@@ -125,15 +108,15 @@ async function exceptionsOf(
   deps: KeeperDeps,
   tenant: TenantId,
   stream: string,
-  ranges: readonly Range[],
+  ranges: readonly OffsetRange[],
   signal: AbortSignal | undefined,
 ): Promise<readonly LedgerException[]> {
-  const { where, params } = inRanges(ranges);
+  const { condition, params } = inRanges(ranges);
   const first = (select: string) =>
     `SELECT * FROM (${select} ORDER BY _partition, _offset LIMIT ${EXCEPTIONS_MAX})`;
   const discarded = (why: string, outcome: string, reason: string) =>
     first(
-      `SELECT _partition, _offset, '${outcome}' AS outcome, '${reason}' AS reason, '' AS field, _id AS id FROM ${discardedTable(tenant, stream)} ${where} AND why = '${why}'`,
+      `SELECT _partition, _offset, '${outcome}' AS outcome, '${reason}' AS reason, '' AS field, _id AS id FROM ${discardedTable(tenant, stream)} WHERE ${condition} AND why = '${why}'`,
     );
   const rows = await deps.engine.rows<{
     _partition: number;
@@ -147,7 +130,7 @@ async function exceptionsOf(
       text: [
         discarded('duplicate', 'duplicate', 'an event of this id was stored before'),
         first(
-          `SELECT _partition, _offset, 'quarantined' AS outcome, reason, field, _id AS id FROM ${quarantineTable(tenant, stream)} ${where}`,
+          `SELECT _partition, _offset, 'quarantined' AS outcome, reason, field, _id AS id FROM ${quarantineTable(tenant, stream)} WHERE ${condition}`,
         ),
         discarded('late', 'late_dropped', 'later than the stream allows'),
       ].join('\nUNION ALL '),

@@ -5,9 +5,17 @@ import type { Catalog, LedgerRow } from '../catalog/index.ts';
 import type { StreamDefinition } from '../define/model.ts';
 import type { Ingest } from '../ingest/port.ts';
 import type { Engine } from '../store/index.ts';
+import { betweenBatches } from './between-batches.ts';
 import { floorTo, MINUTE_MS } from './log-side.ts';
 import type { ArrivalSpan } from './port.ts';
-import { type Discrepancy, discrepancyOf, hashesOf, readStoreSide, type StoreSide } from './store-side.ts';
+import {
+  type Discrepancy,
+  discrepancyOf,
+  hashesOf,
+  type OffsetRange,
+  readStoreSide,
+  type StoreSide,
+} from './store-side.ts';
 import { addTallies, EMPTY, type Tally } from './tally.ts';
 import { type Kept, keepsAll, keepsNone, leastDifference, type Verdict, verdictOf } from './verdict.ts';
 
@@ -25,6 +33,8 @@ export interface Check {
 }
 
 export interface CheckOptions {
+  /** They are sealed for the first time: rows that are gone already are missing, not forgotten. */
+  readonly sealing?: boolean;
   /** The checks are all that is known of this stretch of time: rows elsewhere in it belong nowhere. */
   readonly strays?: { readonly fromMs: number; readonly toMs: number };
 }
@@ -35,6 +45,8 @@ interface Reading {
 }
 
 const WINDOW_GAP_MS = 3_600_000;
+/** A long piece of work on one stream does not keep the others waiting. */
+const TURN_MS = 5_000;
 /** Mismatches of one round that are told apart row by row; of the others only the difference is known. */
 const EXACT_MAX = 100;
 
@@ -45,7 +57,10 @@ export class Checker {
     this.#deps = deps;
   }
 
-  /** Rows to be recorded. Nothing is said about spans of which retention has dropped everything. */
+  /**
+   * Rows to be recorded. Nothing is said of spans that could not be looked at undisturbed, nor (but for the first time)
+   * of those of which retention has dropped everything.
+   */
   async check(
     tenant: TenantId,
     stream: StreamDefinition,
@@ -61,22 +76,22 @@ export class Checker {
       .filter(({ place }) => readings[place]?.verdict.balanced !== true);
     if (doubtful.some(({ check }) => check.before?.balanced !== false)) {
       // Told only when it was seen again while nothing was written: what moves rows does so between two batches.
-      await this.#deps.ingest.exclusively(tenant, stream.name, async () => {
-        const again = await this.#read(
+      const again = await betweenBatches(this.#deps, tenant, stream.name, TURN_MS, () =>
+        this.#read(
           tenant,
           stream,
           doubtful.map(({ check }) => check),
           doubtful.map(({ place }) => hashes[place] ?? 0n),
           {},
-        );
-        for (const [index, { place }] of doubtful.entries()) readings[place] = again.readings[index];
-      });
+        ),
+      );
+      for (const [index, { place }] of doubtful.entries()) readings[place] = again?.readings[index];
     }
     const rows: LedgerRow[] = [];
     let exactly = EXACT_MAX;
     for (const [place, check] of all.entries()) {
       const reading = readings[place];
-      if (reading === undefined || keepsNone(reading.kept)) continue;
+      if (reading === undefined || (keepsNone(reading.kept) && !options.sealing)) continue;
       const { verdict } = reading;
       const exact = !verdict.balanced && keepsAll(reading.kept) && exactly-- > 0;
       const difference = exact ? await this.#difference(tenant, stream, check) : undefined;
@@ -116,7 +131,9 @@ export class Checker {
     const windows = strays ? [{ ...strays, places: checks.map((_, place) => place) }] : windowsOf(checks);
     for (const { fromMs, toMs, places } of windows) {
       const keptBefore = places.map((place) => this.keptAt(tenant, stream.name, checks[place]!.span.startMs));
-      const question = { tenant, stream: stream.name, fromMs, toMs, widthMs: MINUTE_MS, below };
+      const looked = strays ? undefined : places.map((place) => checks[place]!);
+      const offsets = offsetsOf(below, looked);
+      const question = { tenant, stream: stream.name, fromMs, toMs, widthMs: MINUTE_MS, offsets };
       const side = await readStoreSide(this.#deps.engine, { ...question, withHashes: true });
       for (const [index, place] of places.entries()) {
         const { span, before } = checks[place]!;
@@ -165,7 +182,7 @@ export class Checker {
       partition: span.partition,
       fromMs: span.startMs,
       toMs: span.startMs + span.widthMs,
-      below: this.below(tenant, stream, [check]),
+      below: this.below(tenant, stream, [check])[span.partition] ?? 0,
       from: span.from,
       to: span.to,
     });
@@ -200,6 +217,26 @@ export class Checker {
     const made = [...(await hashesOf(this.#deps.engine, unknown))];
     return known.map((hash) => hash ?? made.shift()!);
   }
+}
+
+/**
+ * Where to look: at the offsets of the checks, or at all that is applied when rows astray are searched for, or when
+ * something is known to be wrong already.
+ */
+function offsetsOf(below: readonly number[], checks: readonly Check[] | undefined): readonly OffsetRange[] {
+  if (checks === undefined || checks.some(({ before }) => before?.balanced === false))
+    return below.map((to, partition) => ({ partition, from: 0, to }));
+  return boundsOf(checks.map(({ span }) => span));
+}
+
+/** The least and greatest offset by partition. */
+export function boundsOf(ranges: readonly OffsetRange[]): readonly OffsetRange[] {
+  const bounds = new Map<number, OffsetRange>();
+  for (const { partition, from, to } of ranges) {
+    const known = bounds.get(partition) ?? { partition, from, to };
+    bounds.set(partition, { partition, from: Math.min(known.from, from), to: Math.max(known.to, to) });
+  }
+  return [...bounds.values()];
 }
 
 export function tallyOf(side: StoreSide, span: ArrivalSpan): Tally {

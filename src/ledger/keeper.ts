@@ -27,7 +27,10 @@ const SPANS_MAX = 240;
 const ROUND_MS_MAX = 3_600_000;
 const RECORDS_MAX = 20_000_000;
 const MARKED_MAX = 60;
+const HOUR_MS = 3_600_000;
 const DAY_MS = 86_400_000;
+/** Beyond so many, a day has too many rows to be read at once. */
+const MANY_PARTITIONS = 4;
 export const MINUTES_KEPT_MS = 35 * DAY_MS;
 const MERGED_HOURS_MAX = 48;
 
@@ -81,7 +84,7 @@ export class Keeper {
     this.#firstPartition = (this.#firstPartition + 1) % stream.partitions;
     const now = withinBounds(checks);
     more ||= now.length < checks.length;
-    if (!(await this.#checkAndRecord(stream, now, epoch))) return true;
+    if (!(await this.#checkAndRecord(stream, now, epoch, { sealing: true }))) return true;
     const left = checks.slice(now.length).map(({ span }) => span.startMs);
     const waiting = [...open, ...left];
     this.#openFromMs =
@@ -117,11 +120,12 @@ export class Keeper {
     const first = firstFrom(this.#againFromMs) ?? firstFrom(0);
     if (first === undefined) return;
     const { startMs } = first;
-    const dayEndMs = floorTo(startMs, DAY_MS) + DAY_MS;
-    const touching = ledger.rows(this.#tenant, stream.name, { fromMs: startMs, toMs: dayEndMs });
+    const reachMs = stream.partitions > MANY_PARTITIONS ? HOUR_MS : DAY_MS;
+    const endMs = floorTo(startMs, reachMs) + reachMs;
+    const touching = ledger.rows(this.#tenant, stream.name, { fromMs: startMs, toMs: endMs });
     const rows = touching.filter((row) => row.startMs >= startMs);
     let records = 0;
-    let toMs = dayEndMs;
+    let toMs = endMs;
     for (const row of rows) {
       if (records > RECORDS_MAX && row.startMs > startMs) {
         toMs = row.startMs;
@@ -161,10 +165,13 @@ export class Keeper {
     options: CheckOptions = {},
   ): Promise<boolean> {
     if (checks.length === 0) return true;
-    const rows = await this.checker.check(this.#tenant, stream, checks, options);
-    if (!this.#deps.catalog.ledger.record(this.#tenant, stream.name, rows, epoch)) return false;
-    this.#checked += rows.length;
+    const found = await this.checker.check(this.#tenant, stream, checks, options);
+    const rows = options.sealing ? withoutGaps(checks, found) : found;
     const before = new Map(checks.map((check) => [nameOf(check.span), check.before]));
+    // Most that is looked at again is as it was: a write is durable, and that costs.
+    const changed = rows.filter((row) => !isSame(row, before.get(nameOf(row))));
+    if (!this.#deps.catalog.ledger.record(this.#tenant, stream.name, changed, epoch)) return false;
+    this.#checked += rows.length;
     for (const row of rows) this.#tell(row, before.get(nameOf(row)));
     return true;
   }
@@ -194,6 +201,19 @@ export class Keeper {
     );
   }
 }
+
+/** The rows of a partition must join: what comes behind a span that could not be looked at waits with it. */
+function withoutGaps(checks: readonly Check[], rows: readonly LedgerRow[]): readonly LedgerRow[] {
+  const found = new Set(rows.map(nameOf));
+  const cutAt = new Map<number, number>();
+  for (const { span } of checks) {
+    if (!found.has(nameOf(span)) && !cutAt.has(span.partition)) cutAt.set(span.partition, span.startMs);
+  }
+  return rows.filter((row) => row.startMs < (cutAt.get(row.partition) ?? Number.POSITIVE_INFINITY));
+}
+
+const isSame = (row: LedgerRow, before: LedgerRow | undefined): boolean =>
+  JSON.stringify({ ...row, checkedAtMs: 0 }) === JSON.stringify({ ...before, checkedAtMs: 0 });
 
 const nameOf = ({ partition, startMs }: { partition: number; startMs: number }): string =>
   `${partition} ${startMs}`;

@@ -22,6 +22,7 @@ export interface RunningLedger extends Ledger {
 
 const EVERY_MS = 5_000;
 const MORE_MS = 50;
+const TELL_AGAIN_MS = 60_000;
 const MISMATCHED_EVERY_MS = 30_000;
 const MERGE_EVERY_MS = 600_000;
 /** Looking at everything again takes at most a fiftieth of the time. */
@@ -39,6 +40,8 @@ const REST_PER_WORK = 50;
 export function createLedger(options: LedgerOptions): RunningLedger {
   const { catalog, clock, tenant, logger } = options;
   const keepers = new Map<string, Keeper>();
+  /** Until when the failure of a stream was told. */
+  const failing = new Map<string, number>();
   const stopping = new AbortController();
   let running: Promise<void> | undefined;
   let mismatchedAtMs = Number.NEGATIVE_INFINITY;
@@ -62,10 +65,14 @@ export function createLedger(options: LedgerOptions): RunningLedger {
   /** A stream that fails does not keep the others waiting. */
   const attempt = async (stream: StreamDefinition, work: (keeper: Keeper) => Promise<boolean>) => {
     try {
-      return await work(keeperOf(stream.name));
+      const more = await work(keeperOf(stream.name));
+      failing.delete(stream.name);
+      return more;
     } catch (err) {
-      if (!stopping.signal.aborted && catalog.stream(tenant, stream.name) !== undefined)
-        logger.error({ err, stream: stream.name }, 'the ledger could not be checked; trying again');
+      const gone = stopping.signal.aborted || catalog.stream(tenant, stream.name) === undefined;
+      if (gone || clock.monotonicMs() < (failing.get(stream.name) ?? 0)) return false;
+      failing.set(stream.name, clock.monotonicMs() + TELL_AGAIN_MS);
+      logger.error({ err, stream: stream.name }, 'the ledger could not be checked; trying again');
       return false;
     }
   };

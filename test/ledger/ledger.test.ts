@@ -226,6 +226,39 @@ describe('the ledger', () => {
     Reflect.deleteProperty(world, 'ingest');
   });
 
+  it('does not wait for ever for its turn, and seals nothing behind what it could not look at', async () => {
+    const first = await world.arrive(0, 3);
+    await world.insert(first.slice(1));
+    world.clock.advance(MINUTE);
+    await world.insert(await world.arrive(0, 2));
+    await world.insert(await world.arrive(1, 2));
+    world.applyAll();
+    world.clock.advance(MINUTE);
+    const { ingest } = world;
+    ingest.exclusively = () => new Promise(() => undefined);
+    Object.defineProperty(world, 'ingest', { configurable: true, value: ingest });
+    world.restart();
+    const round = world.ledger.round();
+    let done = false;
+    void round.finally(() => {
+      done = true;
+    });
+    while (!done) {
+      await new Promise((resolve) => setTimeout(resolve, 5));
+      world.clock.advance(1_000);
+    }
+    expect(rowsOf().map((row) => row.partition)).toEqual([1]);
+    expect(sealedTo(world.catalog, keyOf(0))).toBe(0);
+    Reflect.deleteProperty(world, 'ingest');
+    world.restart();
+    await world.settle();
+    expect(rowsOf().map((row) => [row.partition, row.balanced])).toEqual([
+      [0, false],
+      [0, true],
+      [1, true],
+    ]);
+  });
+
   it('keeps a minute whole when the clock is set back or a minute gets its last records late', async () => {
     world.clock.advance(5 * MINUTE);
     const rows = await world.arrive(0, 2);

@@ -255,6 +255,9 @@ describe.skipIf(chromiumPath === undefined)('the page', () => {
       await shows('tr[data-stream=flights] .mark', 'ledger: 1 not balanced');
       await shows('tr.mismatched td', 'Mismatch: 3 missing, 1 too many');
       await shows('.ledger-panel .note', 'millrace reconcile flights --repair');
+      flights.state = {};
+      await page.reload();
+      await shows('[data-ledger=mismatched]', '1 minute does not balance');
     });
   });
 

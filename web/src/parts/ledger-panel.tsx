@@ -23,13 +23,16 @@ export function LedgerPanel({ api, stream }: LedgerPanelProps) {
     ask: (signal) => askLedger(api, stream.name, !balanced, signal),
   });
   if (ledger === null) return null;
+  // What was asked for just now may be wrong already before the server has sealed it.
+  const wrong = answer?.recent.filter((line) => !line.balanced).length ?? 0;
+  const seen = balanced && wrong > 0 ? { ...ledger, balanced: false, mismatchedMinutes: wrong } : ledger;
   return (
     <section class="card ledger-panel" aria-labelledby="ledger-title">
       <div class="panel-head">
         <h2 id="ledger-title">
           Ledger <span class="muted">{stream.name}, by minute of arrival</span>
         </h2>
-        <LedgerMark ledger={ledger} />
+        <LedgerMark ledger={seen} />
       </div>
       <div class={stale && answer ? 'panel-body stale' : 'panel-body'}>
         {answer && answer.mismatched.length > 0 && (
@@ -39,7 +42,7 @@ export function LedgerPanel({ api, stream }: LedgerPanelProps) {
       </div>
       {answer && answer.recent.length === 0 && <p class="note">Nothing arrived in the last hour.</p>}
       {error !== undefined && <p class="note failed">{error}</p>}
-      {!balanced && (
+      {!seen.balanced && (
         <p class="note failed">millrace reconcile {stream.name} --repair finds out why and repairs it.</p>
       )}
     </section>
