@@ -68,6 +68,7 @@ const server = await createServer({
   events: absent<ServeDeps['events']>('the listing of events'),
   quarantine: absent<ServeDeps['quarantine']>('the quarantine'),
   quarantineReplay: absent<ServeDeps['quarantineReplay']>('the quarantine'),
+  replays: absent<ServeDeps['replays']>('replays'),
   duplicates: absent<ServeDeps['duplicates']>('the duplicates'),
   ledger: {
     ...absent<ServeDeps['ledger']>('the ledger'),

@@ -16,6 +16,7 @@ import { createLedger } from './ledger/index.ts';
 import { openFileLog } from './log/index.ts';
 import { createQuarantineReplay } from './quarantine/index.ts';
 import { createRegistry, type ProjectDocuments } from './registry/index.ts';
+import { createReplays, recoverSwaps } from './replay/index.ts';
 import { createRuns } from './runs/index.ts';
 import { createServer } from './serve/index.ts';
 import { createDuplicates, createEvents, createQuarantine, createStats } from './stats/index.ts';
@@ -90,13 +91,11 @@ async function startOwned(
       ),
   });
   const area = { engine, files, directory: `${directory}/scratch` };
+  const memory = new DedupMemory({ bytesMax: DEDUP_MEMORY_DEFAULT });
   const ingest = createIngest({
     catalog,
     log,
-    store: engineStore({
-      ...area,
-      memory: new DedupMemory({ bytesMax: DEDUP_MEMORY_DEFAULT }),
-    }),
+    store: engineStore({ ...area, memory }),
     files,
     clock,
     owner,
@@ -111,6 +110,14 @@ async function startOwned(
     ...{ catalog, log, ingest, area, clock, ids, runs },
     eventBytesMax: settings.MILLRACE_EVENT_BYTES_MAX,
   });
+  const replayParts = {
+    ...{ catalog, log, engine, ingest, files, clock, owner, memory, runs },
+    directory,
+    logger,
+  };
+  const replays = createReplays(replayParts);
+  // A swap that was interrupted is brought to its end before anything is applied to the stream.
+  await recoverSwaps(replayParts);
   for (const stream of catalog.streams(DEFAULT_TENANT)) {
     await schema.createStream(DEFAULT_TENANT, stream.definition);
     await ingest.begin(DEFAULT_TENANT, stream.definition);
@@ -142,6 +149,7 @@ async function startOwned(
     events,
     quarantine,
     quarantineReplay,
+    replays,
     duplicates: createDuplicates({ engine, catalog, clock }),
     ledger,
     log,

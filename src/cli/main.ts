@@ -8,6 +8,7 @@ import { initCommand } from './commands/init.ts';
 import { ledgerCommand } from './commands/ledger.ts';
 import { applyCommand, planCommand } from './commands/plan.ts';
 import { quarantineCommand } from './commands/quarantine.ts';
+import { replayCommand } from './commands/replay.ts';
 import { runsCommand } from './commands/runs.ts';
 import { sendCommand } from './commands/send.ts';
 import { sqlCommand } from './commands/sql.ts';
@@ -31,6 +32,7 @@ const COMMANDS = [
   streamsCommand,
   ledgerCommand,
   quarantineCommand,
+  replayCommand,
   runsCommand,
   doctorCommand,
 ];

@@ -10,6 +10,7 @@ import type { Ledger } from '../ledger/port.ts';
 import type { Log } from '../log/port.ts';
 import type { QuarantineReplay } from '../quarantine/port.ts';
 import type { Registry } from '../registry/port.ts';
+import type { Replays } from '../replay/port.ts';
 import type { Runs } from '../runs/port.ts';
 import type { Duplicates, Events, Quarantine, Stats } from '../stats/port.ts';
 import type { Engine } from '../store/port.ts';
@@ -24,6 +25,7 @@ export interface ServeDeps {
   readonly events: Events;
   readonly quarantine: Quarantine;
   readonly quarantineReplay: QuarantineReplay;
+  readonly replays: Replays;
   readonly duplicates: Duplicates;
   readonly ledger: Ledger;
   readonly log: Log;

@@ -30,6 +30,7 @@ import { liveRoutes } from './routes/live.ts';
 import { numberRoutes } from './routes/numbers.ts';
 import { openRoutes } from './routes/open.ts';
 import { quarantineRoutes } from './routes/quarantine.ts';
+import { replayRoutes } from './routes/replay.ts';
 import { runRoutes } from './routes/runs.ts';
 import { sqlRoutes } from './routes/sql.ts';
 import { StreamStates } from './stream-states.ts';
@@ -164,6 +165,7 @@ export async function createServer(deps: ServeDeps): Promise<MillraceServer> {
     ledgerRoutes(guarded, context);
     liveRoutes(guarded, context);
     sqlRoutes(guarded, context);
+    replayRoutes(guarded, context);
     runRoutes(guarded, context);
   });
   openRoutes(app, context, { metrics, readiness, metricsAreOpen: isLoopback(settings.MILLRACE_HOST) });

@@ -46,7 +46,8 @@ export interface Hands {
 export class System {
   readonly directory: string;
   readonly clock: ArrivalClock;
-  readonly name: string;
+  /** The stream that a test works with. */
+  name: string;
   /** What was told as a failure. */
   readonly failures: unknown[] = [];
   readonly #logger = {
@@ -83,7 +84,7 @@ export class System {
     this.ingest = createIngest({
       ...{ catalog: this.catalog, log: this.log, files: nodeFiles, clock, directory, owner },
       store: engineStore({ engine, files: nodeFiles, directory: `${directory}/scratch`, memory }),
-      onFailure: () => {},
+      onFailure: (error) => this.failures.push(error),
     });
     this.runs = createRuns({ catalog: this.catalog, clock, ids: systemIds, logger: this.#logger });
     const parts = {

@@ -18,6 +18,7 @@ import { createLedger } from '../../src/ledger/index.ts';
 import { openFileLog } from '../../src/log/index.ts';
 import { createQuarantineReplay } from '../../src/quarantine/index.ts';
 import { createRegistry } from '../../src/registry/index.ts';
+import { createReplays } from '../../src/replay/index.ts';
 import { createRuns } from '../../src/runs/index.ts';
 import { createServer, type ServeDeps } from '../../src/serve/index.ts';
 import { createDuplicates, createEvents, createQuarantine, createStats } from '../../src/stats/index.ts';
@@ -77,6 +78,10 @@ export async function startParts() {
     quarantineReplay: createQuarantineReplay({
       ...{ catalog, log, ingest, area, clock, ids, runs },
       eventBytesMax: 2 ** 16,
+    }),
+    replays: createReplays({
+      ...{ catalog, log, engine, ingest, files, clock, runs, directory, logger },
+      ...{ owner: unowned, memory: new DedupMemory({ bytesMax: 2 ** 28 }) },
     }),
     log,
     ingest,
