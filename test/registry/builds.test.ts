@@ -4,6 +4,7 @@ import type { Run } from '../../src/runs/index.ts';
 import {
   applied,
   bucketsOf,
+  callingAt,
   makeWorld,
   type Process,
   powerCutAt,
@@ -292,6 +293,51 @@ describe('removing', () => {
       expect(await rollupTables(world.engine)).toEqual([]);
     }
     expect(process.catalog.builds.open()).toEqual([]);
+  });
+});
+
+describe('a build that is cancelled', () => {
+  it('leaves what stood before, wherever it was; past its point of no return it stands', async () => {
+    const first = await start();
+    await history(first);
+    await first.registry.put(TENANT, 'rollup', 'r', BY_SIZE);
+    await first.stop();
+    running.splice(0);
+    const states: string[] = [];
+    for (let at = 1; states.at(-1) !== 'never'; at += 2) {
+      const over = callingAt(world.engine, 0, () => undefined);
+      const process = await world.start(over);
+      const before = process.catalog.rollup(TENANT, 'r')!;
+      let cancelled = false;
+      const cancel = () => {
+        cancelled = true;
+        const [run] = process.runs.list(TENANT, { limit: 1 });
+        try {
+          if (run) process.runs.cancel(TENANT, run.id);
+        } catch (error) {
+          expect(error).toMatchObject({ code: 'conflict' });
+        }
+      };
+      Object.assign(over, callingAt(world.engine, at, cancel));
+      const next = before.document.every === '1m' ? BY_CITY : BY_SIZE;
+      const put = process.registry.put(TENANT, 'rollup', 'r', next).then(
+        () => 'done',
+        (error) => error.code as string,
+      );
+      await world.append('sales', sales(20_000 + at * 10, 5));
+      const ended = await put;
+      states.push(cancelled ? ended : 'never');
+      const { version } = process.catalog.rollup(TENANT, 'r')!;
+      if (ended === 'done') expect(version).toBeGreaterThan(before.version);
+      else expect([ended, version]).toEqual(['conflict', before.version]);
+      expect(await rollupTables(world.engine)).toEqual([`rollup_r_v${version}`]);
+      expect(process.catalog.builds.open()).toEqual([]);
+      const key = { tenant: TENANT, stream: 'sales' as never, partition: 0 };
+      await applied(process, 'sales', world.log.state(key).end);
+      await expectExact(process, 'r');
+      await process.stop();
+    }
+    expect(states.filter((state) => state === 'conflict').length).toBeGreaterThan(5);
   });
 });
 

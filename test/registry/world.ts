@@ -8,6 +8,7 @@ import { nodeFiles } from '../../src/base/files.ts';
 import { countingIds, systemIds } from '../../src/base/ids.ts';
 import { unowned } from '../../src/base/ownership.ts';
 import { type Catalog, openCatalog } from '../../src/catalog/index.ts';
+import { columnOf, fieldOf } from '../../src/define/model.ts';
 import { createIngest, DedupMemory, engineStore, type RunningIngest } from '../../src/ingest/index.ts';
 import { createMemoryLog, type Log } from '../../src/log/index.ts';
 import { createRegistry, type RunningRegistry } from '../../src/registry/index.ts';
@@ -127,7 +128,7 @@ export async function bucketsOf(
     from === 'table'
       ? `(SELECT * FROM ${rollupTable(TENANT, name, version)} WHERE _tier > 0)`
       : `(${rollupDelta(stream, definition, eventsTable(TENANT, stream.name))})`;
-  const dimensions = definition.by.map(quoteIdentifier);
+  const dimensions = definition.by.map((name) => quoteIdentifier(columnOf(fieldOf(stream, name)!)));
   const states = rollupStates(stream, definition).map((state) =>
     state.type.startsWith('Simple') ? state.merge : `finalizeAggregation(${state.merge})`,
   );
@@ -174,4 +175,21 @@ export function powerCutAt(engine: Engine, at: number, when: 'before' | 'after')
     close: () => engine.close(),
   };
   return { over, power, gone };
+}
+
+/** An engine that calls `then` before its `at`-th statement, and carries everything out. */
+export function callingAt(engine: Engine, at: number, then: () => void): Engine {
+  let statements = 0;
+  const through = <T>(work: () => Promise<T>): Promise<T> => {
+    statements += 1;
+    if (statements === at) then();
+    return work();
+  };
+  return {
+    execute: (statement) => through(() => engine.execute(statement)),
+    query: (...question) => through(() => engine.query(...question)),
+    rows: (...question) => through(() => engine.rows(...question)) as never,
+    stream: (...question) => engine.stream(...question),
+    close: () => engine.close(),
+  };
 }
