@@ -11,7 +11,7 @@ import {
   type Target,
 } from '../ingest/index.ts';
 import type { LogBlock } from '../log/index.ts';
-import { replayedTable } from '../store/index.ts';
+import { replayedTable, stagesOf } from '../store/index.ts';
 import type { Cut, Filling } from './checkpoint.ts';
 import { SLOW } from './copy.ts';
 import { KeptIds } from './kept-ids.ts';
@@ -50,7 +50,7 @@ export async function decideAgain(work: DecideAgain): Promise<void> {
   const scratch = `${parts.directory}/scratch/replay-${work.run}`;
   await parts.files.mkdir(scratch);
   const area = { engine: parts.engine, files: parts.files, directory: scratch };
-  const batches = ranges.map((_, partition) => new EngineBatches(area, `replay_${work.run}_${partition}`));
+  const batches = ranges.map((_, partition) => new EngineBatches(area, `${stagesOf(work.run)}_${partition}`));
   const doneSoFar = filling().decided.map((to, partition): Range => ({ from: ranges[partition]!.from, to }));
   const ids = await KeptIds.load(
     { engine: parts.engine, memory: parts.memory, files: parts.files, directory: `${scratch}/ids` },

@@ -28,6 +28,7 @@ export {
   type SwapJournal,
   type SwapPair,
   shadowOf,
+  stagesOf,
   swapSteps,
   tableUuids,
 } from './shadow.ts';

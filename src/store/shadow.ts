@@ -40,8 +40,9 @@ export interface SwapJournal {
   readonly pairs: readonly SwapPair[];
 }
 
-/** Every shadow's name begins like this; no other table's does. */
+/** Every shadow's name begins like this; no other table's does. Staging tables of a run are called after it, too. */
 const PREFIX = 'shadow_';
+const OF_A_RUN = /^(?:stage_)?shadow_([0-9a-f]{32})_/;
 const hexOf = (run: string): string => run.replaceAll('-', '');
 
 /**
@@ -161,32 +162,36 @@ export async function dropOldTables(engine: Hands, journal: SwapJournal): Promis
   }
 }
 
-/** Drops every shadow of a run that swaps nothing any more. May be repeated. */
-export async function dropShadows(engine: Hands, database: TenantId | undefined, run: string): Promise<void> {
-  await dropWhere(engine, database, (name) => name.startsWith(`${PREFIX}${hexOf(run)}_`));
+/** What a run's staging tables are called, after the `stage_` that they all begin with. */
+export const stagesOf = (run: string): string => `${PREFIX}${hexOf(run)}`;
+
+/** Drops every shadow and staging table of a run that swaps nothing any more. May be repeated. */
+export async function dropShadows(engine: Hands, tenant: TenantId | undefined, run: string): Promise<void> {
+  await dropWhere(engine, tenant, (of) => of === hexOf(run));
 }
 
-/** At start: drops the shadows that belong to none of the runs that have not ended. */
+/** At start: drops those that belong to none of the runs that have not ended. */
 export async function dropStrayShadows(
   engine: Hands,
   tenant: TenantId | undefined,
   runs: readonly string[],
 ): Promise<void> {
-  const kept = runs.map((run) => `${PREFIX}${hexOf(run)}_`);
-  await dropWhere(engine, tenant, (name) => !kept.some((prefix) => name.startsWith(prefix)));
+  const kept = new Set(runs.map(hexOf));
+  await dropWhere(engine, tenant, (of) => !kept.has(of));
 }
 
 async function dropWhere(
   engine: Hands,
   tenant: TenantId | undefined,
-  isToGo: (name: string) => boolean,
+  isToGo: (run: string) => boolean,
 ): Promise<void> {
   const rows = await engine.rows<{ database: string; name: string }>({
-    text: 'SELECT database, name FROM system.tables WHERE startsWith(name, {prefix:String}) AND (database = {database:String} OR empty({database:String}) AND startsWith(database, {any:String})) ORDER BY name',
+    text: 'SELECT database, name FROM system.tables WHERE position(name, {prefix:String}) > 0 AND (database = {database:String} OR empty({database:String}) AND startsWith(database, {any:String})) ORDER BY name',
     params: { prefix: PREFIX, database: tenant === undefined ? '' : `t_${tenant}`, any: 't_' },
   });
   for (const { database, name } of rows) {
-    if (!isToGo(name)) continue;
+    const run = OF_A_RUN.exec(name)?.[1];
+    if (run === undefined || !isToGo(run)) continue;
     await engine.execute({
       text: `DROP TABLE IF EXISTS ${quoteIdentifier(database)}.${quoteIdentifier(name)} SYNC`,
     });

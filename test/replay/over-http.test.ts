@@ -55,8 +55,8 @@ describe('POST /v1/streams/{s}/replay', () => {
     });
     const stats = await server.call('GET', '/v1/streams/visits/stats?by=kind&from=2000-01-01&order=kind');
     expect(stats.json.rows).toEqual([
-      ['a', 7],
-      ['b', 3],
+      { kind: 'a', count: 7 },
+      { kind: 'b', count: 3 },
     ]);
   });
 

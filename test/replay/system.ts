@@ -221,7 +221,7 @@ export class System {
       await expectRollupEqualsRaw(this.engine, definition, rollup);
     }
     const left = await this.engine.rows<{ name: string }>({
-      text: "SELECT name FROM system.tables WHERE startsWith(name, 'shadow_') OR startsWith(name, 'stage_replay')",
+      text: "SELECT name FROM system.tables WHERE name LIKE '%shadow\\\\_%'",
     });
     if (left.length > 0) throw new Error(`left behind: ${left.map(({ name }) => name).join(', ')}`);
   }
