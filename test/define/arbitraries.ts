@@ -70,6 +70,7 @@ export const stream: fc.Arbitrary<StreamDefinition> = fc
               maybe('log', duration(60, 999_999)),
               maybe('hot', duration(86_400, 999_999_999)),
               maybe('cold', duration(60, 999_999_999)),
+              maybe('quarantine', duration(60, 999_999_999)),
             )
             .map((parts) => Object.assign({}, ...parts)),
         ),
