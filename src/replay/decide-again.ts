@@ -42,12 +42,16 @@ export interface DecideAgain {
 const recordsOf = (ranges: readonly Range[]): number =>
   ranges.reduce((sum, { from, to }) => sum + Math.max(0, to - from), 0);
 
+/** Files that need not survive anything. */
+export const scratchOf = ({ directory }: Pick<ReplayParts, 'directory'>, run: string): string =>
+  `${directory}/scratch/replay-${run}`;
+
 /** May be begun again after a crash anywhere: a round is cut durably first, and what it put somewhere is proven. */
 export async function decideAgain(work: DecideAgain): Promise<void> {
   const { parts, tenant, stream, places, filling } = work;
   const { ranges, firstMs, lastMs } = filling();
   if (isDecided(filling())) return;
-  const scratch = `${parts.directory}/scratch/replay-${work.run}`;
+  const scratch = scratchOf(parts, work.run);
   await parts.files.mkdir(scratch);
   const area = { engine: parts.engine, files: parts.files, directory: scratch };
   const batches = ranges.map((_, partition) => new EngineBatches(area, `${stagesOf(work.run)}_${partition}`));

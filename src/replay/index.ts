@@ -2,6 +2,7 @@ import { MillraceError } from '../base/errors.ts';
 import type { Run, RunContext } from '../runs/port.ts';
 import { dropShadows } from '../store/index.ts';
 import type { Checkpoint } from './checkpoint.ts';
+import { scratchOf } from './decide-again.ts';
 import { findRanges } from './find-ranges.ts';
 import type { ReplayParts } from './parts.ts';
 import type { Replays } from './port.ts';
@@ -48,4 +49,5 @@ async function giveUp(parts: ReplayParts, run: Run): Promise<void> {
   if (checkpoint?.phase === 'swap') return;
   if (checkpoint?.phase === 'swapped') await tidy(parts, run, checkpoint);
   else await dropShadows(parts.engine, run.tenant, run.id);
+  await parts.files.rmdir(scratchOf(parts, run.id));
 }

@@ -20,7 +20,8 @@ export async function held(
   engine: Hands,
   places: Places,
   which: 'live' | 'shadow',
-  where: string,
+  /** SQL, for each of the three tables. */
+  where: readonly string[],
 ): Promise<ReadonlyMap<number, Held>> {
   const [events, quarantine, discarded] = places.raw.map((place) => place[which]);
   const rows = await engine.rows<{
@@ -31,9 +32,9 @@ export async function held(
     latest: string;
   }>(
     {
-      text: `SELECT _partition AS partition, 'stored' AS what, count() AS n, countIf(_extra != '') AS extra, max(toUnixTimestamp64Milli(_time)) AS latest FROM ${events} WHERE ${where} GROUP BY partition
-UNION ALL SELECT _partition AS partition, 'quarantined' AS what, count(), 0, 0 FROM ${quarantine} WHERE ${where} GROUP BY partition
-UNION ALL SELECT _partition AS partition, if(why = 'late', 'lateDropped', 'duplicates') AS what, count(), 0, 0 FROM ${discarded} WHERE ${where} GROUP BY partition, what`,
+      text: `SELECT _partition AS partition, 'stored' AS what, count() AS n, countIf(_extra != '') AS extra, max(toUnixTimestamp64Milli(_time)) AS latest FROM ${events} WHERE ${where[0]!} GROUP BY partition
+UNION ALL SELECT _partition AS partition, 'quarantined' AS what, count(), 0, 0 FROM ${quarantine} WHERE ${where[1]!} GROUP BY partition
+UNION ALL SELECT _partition AS partition, if(why = 'late', 'lateDropped', 'duplicates') AS what, count(), 0, 0 FROM ${discarded} WHERE ${where[2]!} GROUP BY partition, what`,
     },
     SLOW,
   );

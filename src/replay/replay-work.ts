@@ -17,7 +17,7 @@ import { addSums, differences, makeShadow, prepareSwap, type TierSums } from '..
 import { CATCH_RECORDS_MAX, catchUp } from './catch-up.ts';
 import type { Checkpoint, Filling, Rollups, Swapped, Swapping } from './checkpoint.ts';
 import { copyDay, daysOf } from './copy.ts';
-import { decideAgain } from './decide-again.ts';
+import { decideAgain, scratchOf } from './decide-again.ts';
 import { findRanges } from './find-ranges.ts';
 import type { ReplayParts } from './parts.ts';
 import { type Places, placesOf } from './places.ts';
@@ -26,7 +26,7 @@ import { addCounts, held, NOTHING_HELD, restated } from './positions.ts';
 import { below, type Range, within } from './range.ts';
 import { firstComputed, RollupShadow } from './rollup-shadow.ts';
 import { carryOut, tidy } from './swap.ts';
-import { changesBefore, verifyRaw } from './verify.ts';
+import { changesBefore, stillKept, verifyRaw } from './verify.ts';
 
 /** Definitions have changed, or retention has taken from what was to be copied: from the beginning. */
 class BeginAnew extends Error {}
@@ -200,7 +200,7 @@ export class ReplayWork {
     this.#context.progress({ step: 'deciding again', unit: 'records' });
     await decideAgain({
       ...{ parts: this.#parts, tenant: this.#run.tenant, stream, places },
-      run: this.#run.id.replaceAll('-', ''),
+      run: this.#run.id,
       filling: () => this.#filling,
       save: (change) => this.#save(change),
       progress: (done, total) =>
@@ -333,14 +333,15 @@ export class ReplayWork {
     const { engine, ingest } = this.#parts;
     const { tenant, stream } = this.#run;
     const { ranges, rollups } = this.#filling;
-    const before = await held(engine, places, 'live', 'true');
-    const after = await held(engine, places, 'shadow', 'true');
+    const kept = await stillKept(engine, places, this.#filling.days!);
+    const before = await held(engine, places, 'live', kept);
+    const after = await held(engine, places, 'shadow', kept);
     const positions = this.#applied().map((applied, partition) => {
       const state = ingest.state({ tenant, stream: stream as StreamName, partition });
       const [was, is] = [before.get(partition) ?? NOTHING_HELD, after.get(partition) ?? NOTHING_HELD];
       return { applied, restated: restated(state, was, is) };
     });
-    const inRange = within(ranges);
+    const inRange = kept.map((one) => `${within(ranges)} AND ${one}`);
     const result: ReplayResult = {
       records: ranges.reduce((sum, { from, to }) => sum + to - from, 0),
       before: addCounts((await held(engine, places, 'live', inRange)).values()),
@@ -374,6 +375,7 @@ export class ReplayWork {
   async #tidy(swapped: Swapped): Promise<ReplayResult> {
     this.#context.progress({ step: 'tidying up' });
     await tidy(this.#parts, this.#run, swapped);
+    await this.#parts.files.rmdir(scratchOf(this.#parts, this.#run.id));
     return swapped.result;
   }
 }

@@ -24,6 +24,21 @@ async function holdings(
   return new Map(rows.map(({ partition, rows, sum }) => [Number(partition), { rows, sum }]));
 }
 
+/** SQL, for each of the three tables: is a row of a day that retention has not dropped since the days were copied? */
+export async function stillKept(
+  engine: Hands,
+  places: Places,
+  days: readonly (readonly number[])[],
+): Promise<readonly string[]> {
+  const filters: string[] = [];
+  for (const [index, { live }] of places.raw.entries()) {
+    const now = new Set(await daysOf(engine, live));
+    const gone = days[index]!.filter((day) => !now.has(day));
+    filters.push(gone.length === 0 ? 'true' : `toYYYYMMDD(_received) NOT IN (${gone.join(', ')})`);
+  }
+  return filters;
+}
+
 /**
  * Of the records in `span`: those of the ranges must be in the shadows once each, all others exactly as they are in the
  * live tables. Days that retention has dropped from a live table since they were copied (`days`) are left out: it
@@ -40,14 +55,7 @@ export async function verifyRaw(
   const live = places.raw.map((place) => place.live);
   const shadows = places.raw.map((place) => place.shadow);
   const outside = `${within(span)} AND NOT ${within(ranges)}`;
-  const filters: string[] = [];
-  for (const [index, table] of live.entries()) {
-    const now = new Set(await daysOf(engine, table));
-    const gone = days[index]!.filter((day) => !now.has(day));
-    filters.push(
-      gone.length === 0 ? outside : `${outside} AND toYYYYMMDD(_received) NOT IN (${gone.join(', ')})`,
-    );
-  }
+  const filters = (await stillKept(engine, places, days)).map((kept) => `${outside} AND ${kept}`);
   const wanted = await holdings(engine, live, filters);
   const found = await holdings(engine, shadows, filters);
   for (const partition of new Set([...wanted.keys(), ...found.keys()])) {
