@@ -118,8 +118,8 @@ async function drive(
     bytes_on_disk: state.bytesOnDisk,
     ids: state.ids,
     ids_on_disk: state.idsOnDisk,
-    runs: state.runs,
-    runs_without_filter: state.runsWithoutFilter,
+    files: state.idFiles,
+    files_without_filter: state.filesWithoutFilter,
     duplicates,
   };
 }

@@ -1,5 +1,5 @@
-/** The ids that arrived in one span of time: tables in memory, runs on disk. Each id is in one of them. */
-import type { Run } from './dedup-run.ts';
+/** The ids that arrived in one span of time: tables in memory, files on disk. Each id is in one of them. */
+import type { IdFile } from './dedup-file.ts';
 import { IdTable } from './dedup-table.ts';
 
 export class Bucket {
@@ -8,7 +8,7 @@ export class Bucket {
   /** The last may be written to; those before it are on their way to the disk. */
   tables: readonly IdTable[] = [];
   /** From the oldest to the newest. */
-  runs: readonly Run[] = [];
+  idFiles: readonly IdFile[] = [];
   #active: IdTable | undefined;
 
   constructor(number: number) {
@@ -35,15 +35,17 @@ export class Bucket {
     return table;
   }
 
-  /** The ids of `table` are in `run` now. */
-  moved(table: IdTable, run: Run): void {
+  /** The ids of `table` are in `file` now. */
+  moved(table: IdTable, idFile: IdFile): void {
     this.tables = this.tables.filter((one) => one !== table);
-    this.runs = [...this.runs, run];
+    this.idFiles = [...this.idFiles, idFile];
   }
 
-  /** The ids of `parts` are in `run` now. */
-  merged(parts: readonly Run[], run: Run): void {
-    this.runs = this.runs.map((one) => (one === parts[0] ? run : one)).filter((one) => !parts.includes(one));
+  /** The ids of `parts` are in `file` now. */
+  merged(parts: readonly IdFile[], idFile: IdFile): void {
+    this.idFiles = this.idFiles
+      .map((one) => (one === parts[0] ? idFile : one))
+      .filter((one) => !parts.includes(one));
   }
 
   get tableBytes(): number {
@@ -55,18 +57,18 @@ export class Bucket {
     return this.tables.reduce((sum, table) => sum + (table.count > 0 ? table.bytes : 0), 0);
   }
 
-  get runBytes(): number {
-    return this.runs.reduce((sum, run) => sum + run.bytes, 0);
+  get idFileBytes(): number {
+    return this.idFiles.reduce((sum, idFile) => sum + idFile.bytes, 0);
   }
 
   get filterBytes(): number {
-    return this.runs.reduce((sum, run) => sum + (run.filter?.bytes ?? 0), 0);
+    return this.idFiles.reduce((sum, idFile) => sum + (idFile.filter?.bytes ?? 0), 0);
   }
 
   get ids(): number {
     return (
       this.tables.reduce((sum, table) => sum + table.count, 0) +
-      this.runs.reduce((sum, run) => sum + run.count, 0)
+      this.idFiles.reduce((sum, idFile) => sum + idFile.count, 0)
     );
   }
 }

@@ -1,17 +1,17 @@
 /**
- * The buckets of one index and what moves their ids: from memory to disk when the budget says so, from several runs
+ * The buckets of one index and what moves their ids: from memory to disk when the budget says so, from several files
  * to one, and away when they are past the horizon. All but the first is done in the background.
  */
 import { setImmediate as turn } from 'node:timers/promises';
 import type { FileSystem } from '../base/files.ts';
 import { Bucket } from './dedup-bucket.ts';
 import type { HeldBytes, Relief } from './dedup-budget.ts';
+import { type IdFile, IdFileUnreadable } from './dedup-file.ts';
+import { writeIdFile } from './dedup-file-writer.ts';
 import { filterBytesFor, IdFilter } from './dedup-filter.ts';
 import { type Marks, markFound } from './dedup-lookup.ts';
 import type { DedupMemory, MemoryHolder } from './dedup-memory.ts';
-import { mergeRuns, RUNS_MAX, runsToMerge } from './dedup-merge.ts';
-import { type Run, RunUnreadable } from './dedup-run.ts';
-import { writeRun } from './dedup-run-writer.ts';
+import { FILES_MAX, filesToMerge, mergeIdFiles } from './dedup-merge.ts';
 import type { IdTable } from './dedup-table.ts';
 
 /** Where ids go that do not fit into memory. */
@@ -58,7 +58,7 @@ export class DedupBuckets implements MemoryHolder {
 
   get bytes(): number {
     let bytes = 0;
-    for (const bucket of this.#buckets.values()) bytes += bucket.tableBytes + bucket.runBytes;
+    for (const bucket of this.#buckets.values()) bytes += bucket.tableBytes + bucket.idFileBytes;
     return bytes;
   }
 
@@ -101,16 +101,16 @@ export class DedupBuckets implements MemoryHolder {
     for (const bucket of this.#buckets.values()) {
       if (bucket.number >= oldest) continue;
       this.#buckets.delete(bucket.number);
-      this.#doomed.push(...bucket.runs.map((run) => run.path));
+      this.#doomed.push(...bucket.idFiles.map((idFile) => idFile.path));
     }
   }
 
-  /** Marks each id with the newest bucket in which it is. Rejects with `RunUnreadable`. */
+  /** Marks each id with the newest bucket in which it is. Rejects with `IdFileUnreadable`. */
   async mark(ids: Marks): Promise<void> {
     const buckets = this.#fromOldest.toReversed();
-    // All tables and runs of one moment: what moves from a table to a run meanwhile is still seen in the table.
+    // All tables and files of one moment: what moves from a table to a file meanwhile is still seen in the table.
     const tables = buckets.flatMap(({ number, tables: all }) => all.map((table) => ({ number, table })));
-    const runs = buckets.flatMap(({ number, runs: all }) => all.map((run) => ({ number, run })));
+    const idFiles = buckets.flatMap(({ number, idFiles: all }) => all.map((idFile) => ({ number, idFile })));
     this.#lookups += 1;
     try {
       let asked = 0;
@@ -124,9 +124,9 @@ export class DedupBuckets implements MemoryHolder {
           await turn();
         }
       }
-      for (const { number, run } of runs) await markFound(this.#place!.files, run, ids, number);
+      for (const { number, idFile } of idFiles) await markFound(this.#place!.files, idFile, ids, number);
     } catch (error) {
-      if (error instanceof RunUnreadable && error.gone) this.#broken = true;
+      if (error instanceof IdFileUnreadable && error.gone) this.#broken = true;
       throw error;
     } finally {
       this.#lookups -= 1;
@@ -134,13 +134,14 @@ export class DedupBuckets implements MemoryHolder {
     await this.#sweep();
   }
 
-  /** A bucket has so many runs that every lookup suffers: wait until some are merged, if they can be. */
+  /** When a bucket has so many files that every lookup suffers: waits until some are merged, if they can be. */
   async catchUp(): Promise<void> {
-    for (const bucket of this.#buckets.values()) {
-      if (bucket.runs.length <= RUNS_MAX) continue;
-      this.tend();
-      await this.#tending;
-    }
+    const isPressing = () => [...this.#buckets.values()].some((one) => one.idFiles.length > FILES_MAX);
+    if (!isPressing()) return;
+    await this.#tending;
+    if (!isPressing()) return;
+    this.tend();
+    await this.#tending;
   }
 
   async relieve(relief: Relief): Promise<boolean> {
@@ -148,9 +149,9 @@ export class DedupBuckets implements MemoryHolder {
     const newest = this.#newest;
     const buckets = this.#fromOldest;
     if (relief === 'drop-filter') {
-      const run = buckets.flatMap((one) => one.runs).find((one) => one.filter);
-      run?.dropFilter();
-      return run !== undefined;
+      const idFile = buckets.flatMap((one) => one.idFiles).find((one) => one.filter);
+      idFile?.dropFilter();
+      return idFile !== undefined;
     }
     const bucket = buckets.find(
       (one) => one.spillableBytes > 0 && (relief === 'spill-newest') === (one.number === newest),
@@ -167,7 +168,7 @@ export class DedupBuckets implements MemoryHolder {
     return true;
   }
 
-  /** Begins what can be done in the background: filters for tables at rest, one run instead of several, old files. */
+  /** Begins what can be done in the background: filters for tables at rest, one file instead of several, old files. */
   tend(): void {
     if (this.#closed || this.#tending) return;
     this.#tending = this.#tendAll()
@@ -217,16 +218,17 @@ export class DedupBuckets implements MemoryHolder {
   async #mergeAll(): Promise<void> {
     for (const bucket of this.#fromOldest) {
       for (;;) {
-        const counts = bucket.runs.map((run) => run.count);
-        const parts = runsToMerge(counts, bucket.number < this.#newest).map((i) => bucket.runs[i]!);
+        const counts = bucket.idFiles.map((idFile) => idFile.count);
+        const parts = filesToMerge(counts, bucket.number < this.#newest).map((i) => bucket.idFiles[i]!);
         if (parts.length < 2 || this.#closed || !this.#isHere(bucket)) break;
         try {
-          await this.#merge(bucket, parts);
+          const isPressing = counts.length > FILES_MAX;
+          if (!(await this.#place!.memory.alone(() => this.#merge(bucket, parts), isPressing))) return;
           this.#mergeFailures = 0;
         } catch (error) {
           // The bucket was forgotten meanwhile, and its files with it.
           if (!this.#isHere(bucket)) break;
-          if (error instanceof RunUnreadable && error.gone) this.#broken = true;
+          if (error instanceof IdFileUnreadable && error.gone) this.#broken = true;
           this.#mergeFailures += 1;
           this.#mergePatience = Math.min(PATIENCE_MAX, 2 ** this.#mergeFailures);
           return;
@@ -235,13 +237,13 @@ export class DedupBuckets implements MemoryHolder {
     }
   }
 
-  async #merge(bucket: Bucket, parts: readonly Run[]): Promise<void> {
+  async #merge(bucket: Bucket, parts: readonly IdFile[]): Promise<void> {
     const { memory, files } = this.#place!;
-    const ids = parts.reduce((sum, run) => sum + run.count, 0);
+    const ids = parts.reduce((sum, idFile) => sum + idFile.count, 0);
     const bytes = filterBytesFor(ids);
     let filter: IdFilter | undefined;
     try {
-      if (parts.every((run) => run.filter)) {
+      if (parts.every((idFile) => idFile.filter)) {
         await memory.reserve(parts, bytes);
         filter = new IdFilter(ids);
       } else if (memory.tryReserve(parts, bytes)) {
@@ -249,9 +251,15 @@ export class DedupBuckets implements MemoryHolder {
         filter = new IdFilter(ids);
       }
       const path = this.#nextPath();
-      const run = await mergeRuns(files, parts, path, filter, () => this.#closed || !this.#isHere(bucket));
+      const idFile = await mergeIdFiles(
+        files,
+        parts,
+        path,
+        filter,
+        () => this.#closed || !this.#isHere(bucket),
+      );
       if (this.#isHere(bucket)) {
-        bucket.merged(parts, run);
+        bucket.merged(parts, idFile);
         this.#doomed.push(...parts.map((part) => part.path));
       } else {
         this.#doomed.push(path);
@@ -268,13 +276,13 @@ export class DedupBuckets implements MemoryHolder {
     const path = this.#nextPath();
     const ready = table.filter;
     const filter = { filter: ready ?? new IdFilter(table.count), fill: ready === undefined };
-    const run = await writeRun(files, { path, idsMax: table.count, filter }, async (writer) => {
+    const idFile = await writeIdFile(files, { path, idsMax: table.count, filter }, async (writer) => {
       for (const chunk of table.sorted(CHUNK_IDS)) {
         if (this.#closed) throw new Error('the index was closed');
         await writer.add(chunk);
       }
     });
-    if (this.#isHere(bucket)) bucket.moved(table, run);
+    if (this.#isHere(bucket)) bucket.moved(table, idFile);
     else this.#doomed.push(path);
   }
 

@@ -3,9 +3,9 @@ import { formatBytes } from '../base/bytes.ts';
 import { formatDuration } from '../base/duration.ts';
 import { badDefinition, type StreamDefinition } from '../define/index.ts';
 import { FILTER_SHARE } from './dedup-budget.ts';
+import { MEMORY_BYTES_PER_ID_ON_DISK, PAGE_INDEX_BYTES_PER_ID } from './dedup-file.ts';
 import { BUCKET_MS_MIN, bucketMsOf } from './dedup-index.ts';
 import { SPILLS_FROM } from './dedup-memory.ts';
-import { PAGE_INDEX_BYTES_PER_ID, RUN_BYTES_PER_ID } from './dedup-run.ts';
 import { FILTERED_TABLE_BYTES_PER_ID } from './dedup-table.ts';
 import { ID_BYTES } from './dedup-words.ts';
 
@@ -30,7 +30,8 @@ export interface DedupCapacity {
 }
 
 /** Filters, with the page indexes that go with them, may take this share of the budget. */
-const FILTERS_SHARE = (FILTER_SHARE * RUN_BYTES_PER_ID) / (RUN_BYTES_PER_ID - PAGE_INDEX_BYTES_PER_ID);
+const FILTERS_SHARE =
+  (FILTER_SHARE * MEMORY_BYTES_PER_ID_ON_DISK) / (MEMORY_BYTES_PER_ID_ON_DISK - PAGE_INDEX_BYTES_PER_ID);
 
 /**
  * The need of one stream, or of several that share the budget.
@@ -49,7 +50,7 @@ export function dedupCapacity(
   const needs = 'needs' in need ? need.needs : [need];
   const ids = needs.reduce((sum, one) => sum + idsOf(one), 0);
   const bytesInMemory = Math.ceil(ids * FILTERED_TABLE_BYTES_PER_ID);
-  const bytesFilters = Math.ceil(ids * RUN_BYTES_PER_ID);
+  const bytesFilters = Math.ceil(ids * MEMORY_BYTES_PER_ID_ON_DISK);
   const bytesOnDisk = ids * ID_BYTES;
   const budget = need.budgetBytes;
   const fits =
@@ -103,7 +104,8 @@ const ROUND_MS = [3_600_000, 60_000];
 function advice(own: DedupNeed, needs: readonly DedupNeed[], budgetBytes: number): string {
   const { bytesFilters } = dedupCapacity({ needs, budgetBytes });
   const wanted = Math.ceil(bytesFilters / FILTERS_SHARE / 2 ** 30);
-  const left = (budgetBytes * FILTERS_SHARE) / RUN_BYTES_PER_ID - dedupCapacity({ needs, budgetBytes }).ids;
+  const left =
+    (budgetBytes * FILTERS_SHARE) / MEMORY_BYTES_PER_ID_ON_DISK - dedupCapacity({ needs, budgetBytes }).ids;
   const idsLeft = idsOf(own) + left;
   // The horizon and its bucket: an eighth of it, at least a second.
   const spanMs = (idsLeft / own.ratePerSecond) * 1_000;

@@ -5,7 +5,7 @@
  * so what is still remembered depends on the records alone, never on when the process ran: an id is found again
  * for at least the horizon and at most one bucket (an eighth of it) longer.
  *
- *   table ──over budget──▶ run with filter ──▶ merged run ──filters over budget──▶ run without filter
+ *   table ──over budget──▶ file with filter ──▶ merged file ──filters over budget──▶ file without filter
  *   29 bytes an id         2.06 bytes an id in memory, 16 on disk                  0.06 bytes an id in memory
  *
  * What left memory is only asked by `prepare`, for a whole batch at once; `has` answers from what it found. An answer
@@ -32,8 +32,8 @@ export interface DedupState {
   readonly idsOnDisk: number;
   readonly bytes: number;
   readonly bytesOnDisk: number;
-  readonly runs: number;
-  readonly runsWithoutFilter: number;
+  readonly idFiles: number;
+  readonly filesWithoutFilter: number;
 }
 
 export class DedupIndex {
@@ -62,14 +62,14 @@ export class DedupIndex {
 
   get state(): DedupState {
     const buckets = [...this.#buckets.all];
-    const runs = buckets.flatMap((bucket) => bucket.runs);
+    const idFiles = buckets.flatMap((bucket) => bucket.idFiles);
     return {
       ids: buckets.reduce((sum, bucket) => sum + bucket.ids, 0),
-      idsOnDisk: runs.reduce((sum, run) => sum + run.count, 0),
+      idsOnDisk: idFiles.reduce((sum, idFile) => sum + idFile.count, 0),
       bytes: this.bytes,
-      bytesOnDisk: runs.reduce((sum, run) => sum + run.bytesOnDisk, 0),
-      runs: runs.length,
-      runsWithoutFilter: runs.filter((run) => !run.filter).length,
+      bytesOnDisk: idFiles.reduce((sum, idFile) => sum + idFile.bytesOnDisk, 0),
+      idFiles: idFiles.length,
+      filesWithoutFilter: idFiles.filter((idFile) => !idFile.filter).length,
     };
   }
 
@@ -190,7 +190,10 @@ export class DedupIndex {
   #hasInMemory(a: number, b: number, c: number, d: number, oldest: number): boolean {
     for (const bucket of this.#buckets.all) {
       if (bucket.number < oldest) continue;
-      invariant(bucket.runs.length === 0, 'an id is asked for that was not prepared, and some are on disk');
+      invariant(
+        bucket.idFiles.length === 0,
+        'an id is asked for that was not prepared, and some are on disk',
+      );
       for (const table of bucket.tables) if (table.has(a, b, c, d)) return true;
     }
     return false;

@@ -1,9 +1,9 @@
 /**
- * Looks ids up in a run. The filter says which may be there; of those the page is read that would hold them. Pages
- * that lie near are read together, a few reads at a time: at worst the run is read once from front to end.
+ * Looks ids up in a file. The filter says which may be there; of those the page is read that would hold them. Pages
+ * that lie near are read together, a few reads at a time: at worst the file is read once from front to end.
  */
 import type { FileSystem } from '../base/files.ts';
-import { PAGE_BYTES, PAGE_IDS, type Run, readPages, withRun } from './dedup-run.ts';
+import { type IdFile, PAGE_BYTES, PAGE_IDS, readPages, withIdFile } from './dedup-file.ts';
 import { compareIds } from './dedup-words.ts';
 
 /** Reading on over pages that nobody asked for is cheaper than another read. */
@@ -11,21 +11,18 @@ const GAP_PAGES = 4;
 const READ_PAGES_MAX = 128;
 const READS_AT_ONCE = 4;
 
-/** Bytes for buffers while a run is asked. */
-export const LOOKUP_BYTES = READS_AT_ONCE * READ_PAGES_MAX * PAGE_BYTES;
-
 /** The ids of a batch, by rising first word: `marks[i]` is the greatest bucket in which id `i` of `words` was found. */
 export interface Marks {
   readonly words: Int32Array;
   readonly marks: Float64Array;
 }
 
-/** Raises to `mark` the marks of those ids that are in the run. Rejects with `RunUnreadable`. */
-export async function markFound(files: FileSystem, run: Run, ids: Marks, mark: number): Promise<void> {
-  const candidates = candidatesOf(run, ids, mark);
+/** Raises to `mark` the marks of those ids that are in the file. Rejects with `IdFileUnreadable`. */
+export async function markFound(files: FileSystem, idFile: IdFile, ids: Marks, mark: number): Promise<void> {
+  const candidates = candidatesOf(idFile, ids, mark);
   if (candidates.length === 0) return;
-  const reads = readsFor(run, ids.words, candidates);
-  await withRun(files, run, async (file) => {
+  const reads = readsFor(idFile, ids.words, candidates);
+  await withIdFile(files, idFile, async (file) => {
     let next = 0;
     const worker = async (): Promise<void> => {
       const buffer = new Int32Array((READ_PAGES_MAX * PAGE_BYTES) / 4);
@@ -35,9 +32,9 @@ export async function markFound(files: FileSystem, run: Run, ids: Marks, mark: n
         next += 1;
         const wide = read.toPage - read.fromPage > READ_PAGES_MAX;
         const into = wide ? new Int32Array(((read.toPage - read.fromPage) * PAGE_BYTES) / 4) : buffer;
-        await readPages(file, run, read.fromPage, read.toPage, new Uint8Array(into.buffer));
+        await readPages(file, idFile, read.fromPage, read.toPage, new Uint8Array(into.buffer));
         const first = read.fromPage * PAGE_IDS;
-        const count = Math.min(read.toPage * PAGE_IDS, run.count) - first;
+        const count = Math.min(read.toPage * PAGE_IDS, idFile.count) - first;
         for (let i = read.from; i < read.to; i += 1) {
           const one = candidates[i]!;
           if (isAmong(into, count, ids.words, one)) ids.marks[one] = mark;
@@ -46,7 +43,7 @@ export async function markFound(files: FileSystem, run: Run, ids: Marks, mark: n
     };
     await allOf(Array.from({ length: Math.min(READS_AT_ONCE, reads.length) }, worker));
   });
-  run.failures = 0;
+  idFile.failures = 0;
 }
 
 /** All must have ended before the file is closed, also when one has failed. */
@@ -57,8 +54,8 @@ async function allOf(work: readonly Promise<void>[]): Promise<void> {
 }
 
 /** Those that the filter lets through and that were not found in a newer bucket, in order. */
-function candidatesOf(run: Run, { words, marks }: Marks, mark: number): Uint32Array {
-  const { filter } = run;
+function candidatesOf(idFile: IdFile, { words, marks }: Marks, mark: number): Uint32Array {
+  const { filter } = idFile;
   const candidates = new Uint32Array(marks.length);
   let count = 0;
   for (let i = 0; i < marks.length; i += 1) {
@@ -78,11 +75,11 @@ interface Read {
   toPage: number;
 }
 
-function readsFor(run: Run, words: Int32Array, candidates: Uint32Array): readonly Read[] {
+function readsFor(idFile: IdFile, words: Int32Array, candidates: Uint32Array): readonly Read[] {
   const reads: Read[] = [];
   let last: Read | undefined;
   for (let i = 0; i < candidates.length; i += 1) {
-    const [fromPage, toPage] = pagesOf(run, words[candidates[i]! * 4]!);
+    const [fromPage, toPage] = pagesOf(idFile, words[candidates[i]! * 4]!);
     if (fromPage === toPage) continue;
     if (last && fromPage <= last.toPage + GAP_PAGES && toPage - last.fromPage <= READ_PAGES_MAX) {
       last.to = i + 1;
@@ -96,8 +93,8 @@ function readsFor(run: Run, words: Int32Array, candidates: Uint32Array): readonl
 }
 
 /** The pages that may hold ids with this first word: one, unless the word stands at a border between pages. */
-function pagesOf(run: Run, a: number): readonly [number, number] {
-  const { firsts } = run;
+function pagesOf(idFile: IdFile, a: number): readonly [number, number] {
+  const { firsts } = idFile;
   let low = 0;
   let high = firsts.length;
   while (low < high) {

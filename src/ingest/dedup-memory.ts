@@ -53,6 +53,7 @@ export class DedupMemory {
   /** After a failure so many occasions to try again are let pass. */
   #patience = 0;
   #lastFailure: unknown;
+  #merging = 0;
 
   constructor(options: DedupMemoryOptions) {
     this.bytesMax = options.bytesMax;
@@ -123,6 +124,21 @@ export class DedupMemory {
     });
   }
 
+  /**
+   * Does `work` unless somebody else does such work: merging opens several files, and the process has few to spare.
+   * False when it was left undone; `anyway` does it all the same.
+   */
+  async alone(work: () => Promise<void>, anyway: boolean): Promise<boolean> {
+    if (this.#merging > 0 && !anyway) return false;
+    this.#merging += 1;
+    try {
+      await work();
+    } finally {
+      this.#merging -= 1;
+    }
+    return true;
+  }
+
   /** Resolves when no relief is under way. */
   async idle(): Promise<void> {
     for (let turn: Promise<unknown> | undefined; turn !== this.#turn; ) {
@@ -169,6 +185,7 @@ export class DedupMemory {
       const freed = await holders[next.index]!.relieve(next.relief);
       if (next.relief !== 'drop-filter') {
         this.#failures = 0;
+        this.#patience = 0;
         this.#lastFailure = undefined;
       }
       return freed;

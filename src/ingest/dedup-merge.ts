@@ -1,26 +1,24 @@
-/** Makes one run out of several of the same bucket, so that an id is looked up in few files. */
+/** Makes one file out of several of the same bucket, so that an id is looked up in few files. */
 import type { FileSystem, OpenFile } from '../base/files.ts';
+import { type IdFile, PAGE_BYTES, PAGE_IDS, readPages, withIdFile } from './dedup-file.ts';
+import { writeIdFile } from './dedup-file-writer.ts';
 import type { IdFilter } from './dedup-filter.ts';
-import { PAGE_BYTES, PAGE_IDS, type Run, readPages, withRun } from './dedup-run.ts';
-import { writeRun } from './dedup-run-writer.ts';
 import { compareIds } from './dedup-words.ts';
 
 const READ_PAGES = 128;
 const CHUNK_IDS = 16_384;
 
-/** More than this many runs of one bucket make a batch wait until they are merged. */
-export const RUNS_MAX = 12;
+/** More than this many files of one bucket make a batch wait until they are merged. */
+export const FILES_MAX = 12;
 /** As many are merged at once: each has a buffer and an open file. */
 const MERGED_AT_ONCE = 8;
-/** Bytes for buffers while runs are merged. */
-export const MERGE_BYTES = MERGED_AT_ONCE * READ_PAGES * PAGE_BYTES + CHUNK_IDS * 16 + 2 ** 20;
 
 /**
- * Which runs of a bucket to merge, by their sizes from the oldest to the newest; fewer than two: none. A bucket that is
+ * Which files of a bucket to merge, by their sizes from the oldest to the newest; fewer than two: none. A bucket that is
  * still written to keeps sizes that at least halve, so an id is written again only a logarithmic number of times; one
- * that is complete becomes a single run.
+ * that is complete becomes a single file.
  */
-export function runsToMerge(counts: readonly number[], complete: boolean): readonly number[] {
+export function filesToMerge(counts: readonly number[], complete: boolean): readonly number[] {
   const last = counts.length - 1;
   if (complete) return counts.map((_, i) => i).slice(-MERGED_AT_ONCE);
   let from = last;
@@ -32,21 +30,21 @@ export function runsToMerge(counts: readonly number[], complete: boolean): reado
   return from === last ? [] : counts.map((_, i) => i).slice(from);
 }
 
-/** Rejects with `RunUnreadable`, or with what the disk says to writing; nothing has changed then. */
-export async function mergeRuns(
+/** Rejects with `IdFileUnreadable`, or with what the disk says to writing; nothing has changed then. */
+export async function mergeIdFiles(
   files: FileSystem,
-  runs: readonly Run[],
+  idFiles: readonly IdFile[],
   path: string,
   filter: IdFilter | undefined,
   isStopped: () => boolean,
-): Promise<Run> {
-  const idsMax = runs.reduce((sum, run) => sum + run.count, 0);
+): Promise<IdFile> {
+  const idsMax = idFiles.reduce((sum, idFile) => sum + idFile.count, 0);
   const plan = { path, idsMax, filter: filter && { filter, fill: true } };
-  return writeRun(files, plan, (writer) =>
-    withAll(files, runs, async (opened) => {
+  return writeIdFile(files, plan, (writer) =>
+    withAll(files, idFiles, async (opened) => {
       const cursors: Cursor[] = [];
       for (const [i, file] of opened.entries()) {
-        const cursor = new Cursor(file, runs[i]!);
+        const cursor = new Cursor(file, idFiles[i]!);
         if (await cursor.load()) cursors.push(cursor);
       }
       const chunk = new Int32Array(CHUNK_IDS * 4);
@@ -75,13 +73,13 @@ export async function mergeRuns(
 
 function withAll(
   files: FileSystem,
-  runs: readonly Run[],
+  idFiles: readonly IdFile[],
   work: (opened: readonly OpenFile[]) => Promise<void>,
   opened: readonly OpenFile[] = [],
 ): Promise<void> {
-  const run = runs[opened.length];
-  if (!run) return work(opened);
-  return withRun(files, run, (file) => withAll(files, runs, work, [...opened, file]));
+  const idFile = idFiles[opened.length];
+  if (!idFile) return work(opened);
+  return withIdFile(files, idFile, (file) => withAll(files, idFiles, work, [...opened, file]));
 }
 
 function leastOf(cursors: readonly Cursor[]): Cursor {
@@ -93,29 +91,29 @@ function leastOf(cursors: readonly Cursor[]): Cursor {
   return least;
 }
 
-/** Reads a run from front to end. */
+/** Reads a file from front to end. */
 class Cursor {
   readonly words = new Int32Array((READ_PAGES * PAGE_BYTES) / 4);
   at = 0;
   count = 0;
   readonly #file: OpenFile;
-  readonly #run: Run;
+  readonly #idFile: IdFile;
   #page = 0;
 
-  constructor(file: OpenFile, run: Run) {
+  constructor(file: OpenFile, idFile: IdFile) {
     this.#file = file;
-    this.#run = run;
+    this.#idFile = idFile;
   }
 
   /** The next pages; false at the end. */
   async load(): Promise<boolean> {
     const from = this.#page;
-    const to = Math.min(from + READ_PAGES, this.#run.pages);
+    const to = Math.min(from + READ_PAGES, this.#idFile.pages);
     if (from === to) return false;
-    await readPages(this.#file, this.#run, from, to, new Uint8Array(this.words.buffer));
+    await readPages(this.#file, this.#idFile, from, to, new Uint8Array(this.words.buffer));
     this.#page = to;
     this.at = 0;
-    this.count = Math.min(to * PAGE_IDS, this.#run.count) - from * PAGE_IDS;
+    this.count = Math.min(to * PAGE_IDS, this.#idFile.count) - from * PAGE_IDS;
     return true;
   }
 }

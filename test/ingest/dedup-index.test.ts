@@ -76,7 +76,7 @@ const aStep: fc.Arbitrary<Step> = fc.oneof(
 
 describe('the dedup index', () => {
   it('answers as a plain map does, whatever was spilled, merged, dropped, unreadable or full meanwhile', async () => {
-    const seen = { runs: 0, merged: 0, withoutFilter: 0, unreadable: 0, refused: 0, duplicates: 0 };
+    const seen = { files: 0, withoutFilter: 0, unreadable: 0, refused: 0, duplicates: 0 };
     await fc.assert(
       fc.asyncProperty(
         fc.constantFrom(3_000, 12_000, 40_000, 150_000),
@@ -127,8 +127,8 @@ describe('the dedup index', () => {
             );
             await one.settle();
             for (const { state } of indexes) {
-              seen.runs = Math.max(seen.runs, state.runs);
-              seen.withoutFilter = Math.max(seen.withoutFilter, state.runsWithoutFilter);
+              seen.files = Math.max(seen.files, state.idFiles);
+              seen.withoutFilter = Math.max(seen.withoutFilter, state.filesWithoutFilter);
             }
           }
           for (const one of indexes) await one.close();
@@ -141,7 +141,7 @@ describe('the dedup index', () => {
       { numRuns: 100 },
     );
     // The steps above must have met what they are about.
-    expect(seen.runs).toBeGreaterThan(5);
+    expect(seen.files).toBeGreaterThan(5);
     expect(seen.withoutFilter).toBeGreaterThan(0);
     expect(seen.unreadable).toBeGreaterThan(0);
     expect(seen.refused).toBeGreaterThan(0);
@@ -162,10 +162,10 @@ describe('the dedup index', () => {
     }
     await index.idle();
     expect(most).toBeLessThanOrEqual(memory.bytesMax);
-    expect(index.state).toMatchObject({ ids: 59 * 4_500 + 5_000, runsWithoutFilter: 0 });
+    expect(index.state).toMatchObject({ ids: 59 * 4_500 + 5_000, filesWithoutFilter: 0 });
     expect(index.state.idsOnDisk).toBeGreaterThan(200_000);
-    expect(index.state.runs).toBeLessThan(20);
-    expect((await disk.paths('/d/one')).length, 'files of merged runs are gone').toBe(index.state.runs);
+    expect(index.state.idFiles).toBeLessThan(20);
+    expect((await disk.paths('/d/one')).length, 'merged files are gone').toBe(index.state.idFiles);
     expect(disk.openFilesMost).toBeLessThanOrEqual(12);
     index.forget(START_MS + 1_000_000);
     await index.settle();
@@ -237,7 +237,7 @@ describe('the dedup index', () => {
     await apply(one.index, range(0, 1_000), START_MS);
     await one.index.settle();
     await one.index.idle();
-    expect(one.index.state).toMatchObject({ ids: 1_000, idsOnDisk: 1_000, runs: 1 });
+    expect(one.index.state).toMatchObject({ ids: 1_000, idsOnDisk: 1_000, idFiles: 1 });
     return one;
   }
 

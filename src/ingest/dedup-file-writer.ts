@@ -1,30 +1,30 @@
-/** Writes ids that come in order to a run, half a megabyte at a time. */
+/** Writes ids that come in order to a file, half a megabyte at a time. */
 import { crc32 } from 'node:zlib';
 import type { FileSystem, OpenFile } from '../base/files.ts';
+import { IdFile, PAGE_BYTES, PAGE_IDS } from './dedup-file.ts';
 import type { IdFilter } from './dedup-filter.ts';
-import { PAGE_BYTES, PAGE_IDS, Run } from './dedup-run.ts';
 
 const BUFFER_PAGES = 256;
 const BUFFER_WORDS = BUFFER_PAGES * PAGE_IDS * 4;
 
-export interface RunPlan {
+export interface IdFilePlan {
   readonly path: string;
   /** No more ids than this are added. */
   readonly idsMax: number;
-  /** What the run shall have for a filter; `fill`: it gets the ids as they are added. */
+  /** What the file shall have for a filter; `fill`: it gets the ids as they are added. */
   readonly filter: { readonly filter: IdFilter; readonly fill: boolean } | undefined;
 }
 
 /** Writes what `work` adds. When anything fails the file is removed and the error passed on. */
-export async function writeRun(
+export async function writeIdFile(
   files: FileSystem,
-  plan: RunPlan,
-  work: (writer: RunWriter) => Promise<void>,
-): Promise<Run> {
+  plan: IdFilePlan,
+  work: (writer: IdFileWriter) => Promise<void>,
+): Promise<IdFile> {
   try {
     const file = await files.open(plan.path, 'create');
     try {
-      const writer = new RunWriter(file, plan);
+      const writer = new IdFileWriter(file, plan);
       await work(writer);
       return await writer.finish();
     } finally {
@@ -36,9 +36,9 @@ export async function writeRun(
   }
 }
 
-export class RunWriter {
+export class IdFileWriter {
   readonly #file: OpenFile;
-  readonly #plan: RunPlan;
+  readonly #plan: IdFilePlan;
   readonly #firsts: Int32Array;
   readonly #checksums: Uint32Array;
   readonly #buffer = new Int32Array(BUFFER_WORDS);
@@ -46,7 +46,7 @@ export class RunWriter {
   #pages = 0;
   #count = 0;
 
-  constructor(file: OpenFile, plan: RunPlan) {
+  constructor(file: OpenFile, plan: IdFilePlan) {
     this.#file = file;
     this.#plan = plan;
     this.#firsts = new Int32Array(Math.ceil(plan.idsMax / PAGE_IDS));
@@ -68,9 +68,9 @@ export class RunWriter {
     }
   }
 
-  async finish(): Promise<Run> {
+  async finish(): Promise<IdFile> {
     if (this.#buffered > 0) await this.#flush();
-    return new Run(
+    return new IdFile(
       this.#plan.path,
       this.#count,
       this.#firsts.slice(0, this.#pages),

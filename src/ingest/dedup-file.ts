@@ -17,9 +17,9 @@ export const PAGE_IDS = 128;
 export const PAGE_BYTES = PAGE_IDS * ID_BYTES;
 /** Bytes that stay in memory for each id on disk, with and without the filter. */
 export const PAGE_INDEX_BYTES_PER_ID = 8 / PAGE_IDS;
-export const RUN_BYTES_PER_ID = FILTER_BITS_PER_ID / 8 + PAGE_INDEX_BYTES_PER_ID;
+export const MEMORY_BYTES_PER_ID_ON_DISK = FILTER_BITS_PER_ID / 8 + PAGE_INDEX_BYTES_PER_ID;
 
-export class Run {
+export class IdFile {
   readonly path: string;
   readonly count: number;
   /** First word of each page. */
@@ -64,16 +64,16 @@ export class Run {
   }
 }
 
-/** A run could not be read. `gone`: nor will it be, so the index has to be made anew from the store. */
-export class RunUnreadable extends Error {
+/** A file could not be read. `gone`: nor will it be, so the index has to be made anew from the store. */
+export class IdFileUnreadable extends Error {
   readonly gone: boolean;
 
-  constructor(run: Run, why: string, gone: boolean, cause?: unknown) {
+  constructor(idFile: IdFile, why: string, gone: boolean, cause?: unknown) {
     super(
-      `remembered ids cannot be read from ${run.path}: ${why}`,
+      `remembered ids cannot be read from ${idFile.path}: ${why}`,
       cause === undefined ? undefined : { cause },
     );
-    this.name = 'RunUnreadable';
+    this.name = 'IdFileUnreadable';
     this.gone = gone;
   }
 }
@@ -81,22 +81,22 @@ export class RunUnreadable extends Error {
 /** After so many failures in a row a file is given up. */
 const FAILURES_MAX = 3;
 
-/** What a failure of the disk means for the run. */
-function unreadable(run: Run, error: unknown): RunUnreadable {
+/** What a failure of the disk means for the file. */
+function unreadable(idFile: IdFile, error: unknown): IdFileUnreadable {
   const { code, message } = error as NodeJS.ErrnoException;
   // Too many open files say nothing about this one.
-  if (code !== 'EMFILE' && code !== 'ENFILE') run.failures += 1;
-  return new RunUnreadable(run, message, code === 'ENOENT' || run.failures >= FAILURES_MAX, error);
+  if (code !== 'EMFILE' && code !== 'ENFILE') idFile.failures += 1;
+  return new IdFileUnreadable(idFile, message, code === 'ENOENT' || idFile.failures >= FAILURES_MAX, error);
 }
 
-/** Opens the run for `work`. Rejects with `RunUnreadable` when it cannot be opened, else as `work` does. */
-export async function withRun<T>(
+/** Opens the file for `work`. Rejects with `IdFileUnreadable` when it cannot be opened, else as `work` does. */
+export async function withIdFile<T>(
   files: FileSystem,
-  run: Run,
+  idFile: IdFile,
   work: (file: OpenFile) => Promise<T>,
 ): Promise<T> {
-  const file = await files.open(run.path, 'read').catch((error: unknown) => {
-    throw unreadable(run, error);
+  const file = await files.open(idFile.path, 'read').catch((error: unknown) => {
+    throw unreadable(idFile, error);
   });
   try {
     return await work(file);
@@ -105,23 +105,23 @@ export async function withRun<T>(
   }
 }
 
-/** Reads the pages [from, to) to the start of `into` and proves them. Rejects with `RunUnreadable`. */
+/** Reads the pages [from, to) to the start of `into` and proves them. Rejects with `IdFileUnreadable`. */
 export async function readPages(
   file: OpenFile,
-  run: Run,
+  idFile: IdFile,
   from: number,
   to: number,
   into: Uint8Array,
 ): Promise<void> {
-  const bytes = Math.min(to * PAGE_BYTES, run.bytesOnDisk) - from * PAGE_BYTES;
+  const bytes = Math.min(to * PAGE_BYTES, idFile.bytesOnDisk) - from * PAGE_BYTES;
   const got = await file.read(into.subarray(0, bytes), from * PAGE_BYTES).catch((error: unknown) => {
-    throw unreadable(run, error);
+    throw unreadable(idFile, error);
   });
-  if (got < bytes) throw new RunUnreadable(run, `it ends ${bytes - got} bytes early`, true);
+  if (got < bytes) throw new IdFileUnreadable(idFile, `it ends ${bytes - got} bytes early`, true);
   for (let page = from; page < to; page += 1) {
     const start = (page - from) * PAGE_BYTES;
-    if (crc32(into.subarray(start, Math.min(start + PAGE_BYTES, bytes))) !== run.checksums[page]) {
-      throw new RunUnreadable(run, `page ${page} is not what was written`, true);
+    if (crc32(into.subarray(start, Math.min(start + PAGE_BYTES, bytes))) !== idFile.checksums[page]) {
+      throw new IdFileUnreadable(idFile, `page ${page} is not what was written`, true);
     }
   }
 }
