@@ -163,7 +163,9 @@ async function startOwned(
   });
 
   for (const [name, document] of Object.entries(options.documents.streams)) {
-    await registry.put(DEFAULT_TENANT, 'stream', name, document, { author: 'project' });
+    const { run } = await registry.put(DEFAULT_TENANT, 'stream', name, document, { author: 'project' });
+    // The project's rollups may need the stream as it will be.
+    if (run) await runs.wait(DEFAULT_TENANT, run.id, STREAM_CHANGE_MS_MAX);
   }
   for (const [name, document] of Object.entries(options.documents.rollups)) {
     await registry.put(DEFAULT_TENANT, 'rollup', name, document, { author: 'project' });
@@ -189,6 +191,9 @@ async function startOwned(
     },
   };
 }
+
+/** How long a start waits for a stream that changes together with its rollups. */
+const STREAM_CHANGE_MS_MAX = 10 * 60_000;
 
 const ADMIN_KEY_SETTING = 'admin_key_sha256';
 

@@ -77,14 +77,14 @@ export async function abandon({ catalog, schema, ingest }: RegistryParts, key: B
     );
   } else if (build?.state !== 'abandoned') return;
   await schema.dropRollup(key.tenant, key.rollup, key.version);
-  catalog.builds.change(key, { state: 'gone' });
+  catalog.builds.change(key, { state: 'gone', chunks: null });
 }
 
 /** Drops the table that a finished build has replaced. May be repeated. */
 export async function tidy({ catalog, schema }: RegistryParts, build: Build): Promise<void> {
   if (build.state !== 'swapped') return;
   if (build.replaces !== undefined) await schema.dropRollup(build.tenant, build.rollup, build.replaces);
-  catalog.builds.change(build, { state: 'done' });
+  catalog.builds.change(build, { state: 'done', chunks: null });
 }
 
 class BuildWork {
@@ -113,6 +113,8 @@ class BuildWork {
       this.#context.throwIfEnding();
       const offsets = this.#applied();
       const builds = this.#builds();
+      // A crash from here on finds builds that must be prepared again, never a new table under old chunks.
+      for (const build of builds) catalog.builds.change(build, { state: 'waiting' });
       for (const build of builds) {
         await schema.makeRollup(this.#tenant, this.#stream(), this.#rollup(build), build.version);
       }
@@ -194,10 +196,9 @@ class BuildWork {
       }
       const next = this.#nextStream();
       const standing = catalog.stream(this.#tenant, this.#run.stream)?.definition;
-      this.#context.throwIfEnding();
+      this.#context.commit();
       // Columns first: wider ones hold what the standing definition writes, too.
       if (next && standing) await schema.widenStream(this.#tenant, standing, next);
-      this.#context.commit();
       const { author } = requestOf(this.#run);
       catalog.commitBuilds(this.#tenant, keysOf(this.#run), {
         ...(next ? { stream: next } : {}),

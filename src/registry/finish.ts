@@ -13,7 +13,7 @@ export interface RegistryParts {
   readonly catalog: Catalog;
   readonly schema: SchemaStore;
   readonly log: Pick<Log, 'remove' | 'partitions'>;
-  readonly runs: Pick<Runs, 'register' | 'start' | 'get' | 'wait' | 'cancel'>;
+  readonly runs: Pick<Runs, 'register' | 'start' | 'get' | 'list' | 'wait' | 'cancel'>;
   readonly ingest: Pick<Ingest, 'exclusively' | 'state'> & {
     /** Begins to apply a stream; what is already begun goes on. */
     begin(tenant: TenantId, stream: StreamDefinition): Promise<void>;

@@ -136,6 +136,7 @@ export function createRegistry(parts: RegistryParts): RunningRegistry {
       catalog.put(tenant, next, options);
       return undefined;
     }
+    refuseDuringReplay(tenant, next.name);
     // What is being built under columns that change is built for the new ones instead, and so is what stands.
     const open = builds.openOn(tenant, next.name).filter((build) => {
       const rollup = parseRollup(build.rollup, build.document, () => previous);
@@ -155,6 +156,16 @@ export function createRegistry(parts: RegistryParts): RunningRegistry {
     const widening: UnderWay = { work: 'widen-stream', tenant, name: next.name, document: toDocument(next) };
     await journal.keep(widening, () => finish(parts, widening, options?.author));
     return undefined;
+  };
+
+  /** A replay makes the stream's tables anew as its definition was when it began. */
+  const refuseDuringReplay = (tenant: TenantId, stream: string): void => {
+    const replay = runs.list(tenant, { stream, kind: 'replay' }).find((run) => run.endedAtMs === undefined);
+    if (!replay) return;
+    throw new MillraceError(
+      'conflict',
+      `the stream "${stream}" is being replayed (run ${replay.id}); change its fields when that is done, or cancel it`,
+    );
   };
 
   const putRollup = async (tenant: TenantId, name: string, document: unknown, options: PutOptions) => {

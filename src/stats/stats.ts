@@ -44,53 +44,76 @@ export function createStats(options: StatsOptions): Stats {
   const { engine, catalog, log, ingest, clock } = options;
 
   return {
-    async ask(tenant, streamName, request: StatsRequest, signal): Promise<StatsAnswer> {
-      const startedMs = clock.monotonicMs();
-      const stream = streamOf(catalog, tenant, streamName);
-      const nowMs = clock.now();
-      const question = parseQuestion(request, stream, nowMs);
-      const freshness = freshnessOf(log, ingest, tenant, stream, nowMs);
-      const rollups = catalog.rollups(tenant).filter(({ definition }) => definition.from === stream.name);
-      const range = await rangeOf(engine, tenant, stream, rollups, question);
-      const starts = startsOf(question, range);
-      // What lies before the earliest event may be counted too: whole buckets of the widest tier are cheaper.
-      const plannedFromMs =
-        question.fromMs === undefined ? Math.min(range.toMs, floorToDay(range.fromMs)) : range.fromMs;
-      const plan = planQuestion({
-        stream,
-        question,
-        fromMs: plannedFromMs,
-        toMs: plannedEnd(question, stream, range.toMs, starts),
-        starts,
-        rollups,
-        eventsCompleteSinceMs: eventsCompleteSince(catalog, tenant, stream.name),
-      });
-      const series = question.every !== undefined;
-      let rows: string[] = [];
-      if (!series || starts.length > 0) {
-        const rowsMax = series ? SERIES_ROWS_MAX + 1 : question.limit!;
-        const order = series ? undefined : totalOrder(question);
-        const statement = toSql({ tenant, stream, question, plan, starts, order, rowsMax });
-        const bytes = await engine.query(statement, 'JSONCompactEachRow', signal ? { signal } : {});
-        const found = readEngineRows(bytes);
-        if (series) refuseIfTooMany(found.length, SERIES_ROWS_MAX);
-        rows = series ? seriesRows(question, found, starts, range) : totalRows(question, found, range);
+    ask: async (tenant, streamName, request, signal) => {
+      const before = standing(tenant, streamName);
+      try {
+        return await answer(tenant, streamName, request, signal);
+      } catch (error) {
+        // The table of a rollup that was replaced between plan and answer is gone: the plan is made once more.
+        const isOfStore = error instanceof MillraceError && error.code === 'store-unavailable';
+        if (!isOfStore || standing(tenant, streamName) === before) throw error;
+        return answer(tenant, streamName, request, signal);
       }
-      return {
-        columns: columnsOf(question),
-        rowsJson: `[${rows.join(',')}]`,
-        rowCount: rows.length,
-        meta: {
-          source: plan.source,
-          ...freshness,
-          cached: false,
-          elapsed_ms: Math.round((clock.monotonicMs() - startedMs) * 100) / 100,
-          from: formatMoment(range.fromMs),
-          to: formatMoment(range.toMs),
-        },
-      };
     },
   };
+
+  /** The versions of the rollups that may answer. */
+  function standing(tenant: TenantId, stream: string): string {
+    const rollups = catalog.rollups(tenant).filter(({ definition }) => definition.from === stream);
+    return JSON.stringify(rollups.map(({ definition, version }) => [definition.name, version]));
+  }
+
+  async function answer(
+    tenant: TenantId,
+    streamName: string,
+    request: StatsRequest,
+    signal: AbortSignal | undefined,
+  ): Promise<StatsAnswer> {
+    const startedMs = clock.monotonicMs();
+    const stream = streamOf(catalog, tenant, streamName);
+    const nowMs = clock.now();
+    const question = parseQuestion(request, stream, nowMs);
+    const freshness = freshnessOf(log, ingest, tenant, stream, nowMs);
+    const rollups = catalog.rollups(tenant).filter(({ definition }) => definition.from === stream.name);
+    const range = await rangeOf(engine, tenant, stream, rollups, question);
+    const starts = startsOf(question, range);
+    // What lies before the earliest event may be counted too: whole buckets of the widest tier are cheaper.
+    const plannedFromMs =
+      question.fromMs === undefined ? Math.min(range.toMs, floorToDay(range.fromMs)) : range.fromMs;
+    const plan = planQuestion({
+      stream,
+      question,
+      fromMs: plannedFromMs,
+      toMs: plannedEnd(question, stream, range.toMs, starts),
+      starts,
+      rollups,
+      eventsCompleteSinceMs: eventsCompleteSince(catalog, tenant, stream.name),
+    });
+    const series = question.every !== undefined;
+    let rows: string[] = [];
+    if (!series || starts.length > 0) {
+      const rowsMax = series ? SERIES_ROWS_MAX + 1 : question.limit!;
+      const order = series ? undefined : totalOrder(question);
+      const statement = toSql({ tenant, stream, question, plan, starts, order, rowsMax });
+      const bytes = await engine.query(statement, 'JSONCompactEachRow', signal ? { signal } : {});
+      const found = readEngineRows(bytes);
+      if (series) refuseIfTooMany(found.length, SERIES_ROWS_MAX);
+      rows = series ? seriesRows(question, found, starts, range) : totalRows(question, found, range);
+    }
+    return {
+      columns: columnsOf(question),
+      rowsJson: `[${rows.join(',')}]`,
+      rowCount: rows.length,
+      meta: {
+        source: plan.source,
+        ...freshness,
+        cached: false,
+        elapsed_ms: Math.round((clock.monotonicMs() - startedMs) * 100) / 100,
+        from: formatMoment(range.fromMs),
+        to: formatMoment(range.toMs),
+      },
+    };
+  }
 }
 
 export function streamOf(catalog: Pick<Catalog, 'stream'>, tenant: TenantId, name: string): StreamDefinition {
