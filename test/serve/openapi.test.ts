@@ -58,6 +58,7 @@ describe('the OpenAPI document', () => {
         "POST /v1/sql",
         "POST /v1/streams/{stream}/events",
         "POST /v1/streams/{stream}/quarantine/replay",
+        "POST /v1/streams/{stream}/replay",
         "PUT /v1/rollups/{name}",
         "PUT /v1/streams/{name}",
       ]
