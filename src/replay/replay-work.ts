@@ -28,7 +28,7 @@ import { firstComputed, RollupShadow } from './rollup-shadow.ts';
 import { carryOut, tidy } from './swap.ts';
 import { changesBefore, stillKept, verifyRaw } from './verify.ts';
 
-/** Definitions have changed, or retention has taken from what was to be copied: from the beginning. */
+/** What was made so far is not what it must be any more (definitions have changed, say): from the beginning. */
 class BeginAnew extends Error {}
 
 const RESTARTS_MAX = 5;
@@ -77,7 +77,7 @@ export class ReplayWork {
         if (restarts >= RESTARTS_MAX) {
           throw new MillraceError(
             'conflict',
-            'the definitions of the stream or its rollups changed again and again while it was replayed; replay it when they stand still',
+            'the stream, its rollups or what is kept of it changed again and again while it was replayed; replay it when they stand still',
           );
         }
         await this.#cut(restarts + 1);
@@ -289,8 +289,9 @@ export class ReplayWork {
       await this.#catchUpTo(this.#applied());
       const rest = this.#filling.caught.map((to, p): Range => ({ from: before[p]!.to, to }));
       const more = await this.#verifyUpTo(rest);
+      const applied = this.#filling.caught.reduce((sum, to) => sum + to, 0);
       for (const [index, shadow] of shadows.entries()) {
-        await shadow.keep();
+        if (!(await shadow.keep(applied))) throw new BeginAnew();
         const wrong = differences(addSums(sums[index]!, more[index]!), await shadow.sumsOfTable());
         if (wrong.length > 0) throw new MillraceError('internal', `${shadow.name}: ${wrong.join('; ')}`);
       }

@@ -100,13 +100,22 @@ export class RollupShadow {
     await this.#insert(`${this.#delta(rows)} UNION ALL ${mark}`);
   }
 
-  /** Takes over the buckets that cannot be computed. Only while nothing goes to the live table. */
-  async keep(): Promise<void> {
-    if (this.#completeSinceMs === null || (await this.#isMarked(KEPT_MARK))) return;
-    const mark = markRow(this.#stream, this.#rollup, KEPT_MARK, 1);
+  /**
+   * Takes over the buckets that cannot be computed. Only while nothing goes to the live table; `applied` is the sum of the
+   * offsets up to which it is applied. False when they were taken over before, and more was applied since: then
+   * they are old, and the shadow is to be made anew.
+   */
+  async keep(applied: number): Promise<boolean> {
+    if (this.#completeSinceMs === null) return true;
+    const [kept] = await this.#engine.rows<{ applied: string }>({
+      text: `SELECT _applied AS applied FROM ${this.#place.shadow} WHERE _tier = 0 AND _bucket = ${KEPT_MARK} LIMIT 1`,
+    });
+    if (kept) return Number(kept.applied) === applied;
+    const mark = markRow(this.#stream, this.#rollup, KEPT_MARK, applied);
     await this.#insert(
       `SELECT * FROM ${this.#place.live} WHERE _tier > 0 AND NOT ${this.#isComputed} UNION ALL ${mark}`,
     );
+    return true;
   }
 
   /** What the events for which `where` holds must come to, in the buckets that are computed. */
