@@ -69,6 +69,7 @@ const server = await createServer({
   quarantine: absent<ServeDeps['quarantine']>('the quarantine'),
   quarantineReplay: absent<ServeDeps['quarantineReplay']>('the quarantine'),
   replays: absent<ServeDeps['replays']>('replays'),
+  reconciler: { ...absent<ServeDeps['reconciler']>('reconciliations'), newest: () => undefined },
   duplicates: absent<ServeDeps['duplicates']>('the duplicates'),
   ledger: {
     ...absent<ServeDeps['ledger']>('the ledger'),

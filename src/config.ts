@@ -4,6 +4,7 @@
  */
 import { z } from 'zod';
 import { parseBytes } from './base/bytes.ts';
+import { parseDuration } from './base/duration.ts';
 import { MillraceError } from './base/errors.ts';
 
 const bytes = z.coerce.number().int().positive();
@@ -38,6 +39,14 @@ const schema = z.object({
   /** Memory for the ids that all streams remember; what does not fit is looked up on disk. */
   MILLRACE_DEDUP_MEMORY: size.prefault('4GiB'),
   MILLRACE_QUERY_SECONDS_MAX: z.coerce.number().positive().default(30),
+  /** How often log, tables and rollups of each stream are held against each other; 0: never. */
+  MILLRACE_RECONCILE_EVERY: z
+    .string()
+    .refine(
+      (text) => text === '0' || (parseDuration(text) ?? 0) >= 60_000,
+      'must be a duration of at least a minute, for example 24h, or 0 for never',
+    )
+    .default('24h'),
 });
 
 export type Settings = z.infer<typeof schema>;

@@ -5,6 +5,7 @@ import { fileURLToPath } from 'node:url';
 import pino, { type Logger } from 'pino';
 import { DEFAULT_TENANT } from './base/brand.ts';
 import { type Clock, systemClock } from './base/clock.ts';
+import { parseDuration } from './base/duration.ts';
 import { type FileSystem, nodeFiles } from './base/files.ts';
 import { type Ids, systemIds } from './base/ids.ts';
 import { type OwnedDirectory, openCatalog, takeOwnership, watchOwnership } from './catalog/index.ts';
@@ -15,6 +16,7 @@ import { startRetention } from './ingest/retention.ts';
 import { createLedger } from './ledger/index.ts';
 import { openFileLog } from './log/index.ts';
 import { createQuarantineReplay } from './quarantine/index.ts';
+import { createReconciler, startReconcileSchedule } from './reconcile/index.ts';
 import { createRegistry, type ProjectDocuments } from './registry/index.ts';
 import { createReplays, recoverSwaps } from './replay/index.ts';
 import { createRuns } from './runs/index.ts';
@@ -116,6 +118,7 @@ async function startOwned(
     logger,
   };
   const replays = createReplays(replayParts);
+  const reconciler = createReconciler(replayParts);
   // A swap that was interrupted is brought to its end before anything is applied to the stream.
   await recoverSwaps(replayParts);
   for (const stream of catalog.streams(DEFAULT_TENANT)) {
@@ -127,6 +130,11 @@ async function startOwned(
   const ledger = createLedger({ catalog, log, ingest, engine, clock, tenant: DEFAULT_TENANT, logger });
   ledger.start();
   const retention = startRetention({ catalog, log, ingest, engine, clock, tenant: DEFAULT_TENANT, logger });
+
+  const reconciliations = startReconcileSchedule({
+    ...{ catalog, runs, reconciler, clock, tenant: DEFAULT_TENANT, logger },
+    everyMs: parseDuration(settings.MILLRACE_RECONCILE_EVERY) ?? 0,
+  });
 
   const collect = createCollect({
     catalog,
@@ -150,6 +158,7 @@ async function startOwned(
     quarantine,
     quarantineReplay,
     replays,
+    reconciler,
     duplicates: createDuplicates({ engine, catalog, clock }),
     ledger,
     log,
@@ -182,6 +191,7 @@ async function startOwned(
       await server.close();
       await log.close();
       retention.stop();
+      reconciliations.stop();
       // Together: a run that waits for its turn between two batches gets it when ingest ends.
       await Promise.all([runs.stop(), ledger.stop(), ingest.stop()]);
       await engine.close();

@@ -8,6 +8,7 @@ import { initCommand } from './commands/init.ts';
 import { ledgerCommand } from './commands/ledger.ts';
 import { applyCommand, planCommand } from './commands/plan.ts';
 import { quarantineCommand } from './commands/quarantine.ts';
+import { reconcileCommand } from './commands/reconcile.ts';
 import { replayCommand } from './commands/replay.ts';
 import { runsCommand } from './commands/runs.ts';
 import { sendCommand } from './commands/send.ts';
@@ -33,6 +34,7 @@ const COMMANDS = [
   ledgerCommand,
   quarantineCommand,
   replayCommand,
+  reconcileCommand,
   runsCommand,
   doctorCommand,
 ];

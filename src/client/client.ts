@@ -13,6 +13,7 @@ import {
 } from './ledger.ts';
 import { follow, type LiveOptions } from './live.ts';
 import { pathOf, queryOf } from './query.ts';
+import type { ReconcileQuestion } from './reconcile.ts';
 import type { RetryPolicy } from './retry.ts';
 import { Sender } from './send-events.ts';
 import { type Fetch, Transport } from './transport.ts';
@@ -300,6 +301,23 @@ export class MillraceClient {
   async replay(stream: string, request: StreamReplayRequest = {}, waitSeconds = 10): Promise<RunInfo> {
     const path = `${pathOf('streams', stream, 'replay')}?wait=${waitSeconds}`;
     return (await this.#start(path, request)) as RunInfo;
+  }
+
+  /**
+   * Holds log, tables and rollups of a stream against each other, and repairs them when asked to; the run's `result`
+   * is a `ReconcileReport`. Resolves with the run, ended or still going after so many seconds (default 10, at most 60).
+   *
+   * @example
+   * const run = await client.reconcile('orders', { repair: true });
+   */
+  async reconcile(stream: string, question: ReconcileQuestion = {}, waitSeconds = 10): Promise<RunInfo> {
+    const path = `${pathOf('streams', stream, 'reconcile')}?wait=${waitSeconds}`;
+    return (await this.#start(path, question)) as RunInfo;
+  }
+
+  /** The newest reconciliation that has ended. Fails with `not-found` when there is none. */
+  async reconciliation(stream: string): Promise<RunInfo> {
+    return (await this.#get(pathOf('streams', stream, 'reconcile'))) as RunInfo;
   }
 
   /** Starts work on the server; it may be repeated, for what is done is not done twice. */

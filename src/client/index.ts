@@ -19,5 +19,11 @@ export type {
   PageQuestion,
 } from './ledger.ts';
 export type { LiveOptions } from './live.ts';
+export type {
+  ReconcileComparison,
+  ReconcileDifference,
+  ReconcileQuestion,
+  ReconcileReport,
+} from './reconcile.ts';
 export type { RetryPolicy } from './retry.ts';
 export type * from './types.ts';

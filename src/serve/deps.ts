@@ -9,6 +9,7 @@ import type { Ingest } from '../ingest/port.ts';
 import type { Ledger } from '../ledger/port.ts';
 import type { Log } from '../log/port.ts';
 import type { QuarantineReplay } from '../quarantine/port.ts';
+import type { Reconciler } from '../reconcile/port.ts';
 import type { Registry } from '../registry/port.ts';
 import type { Replays } from '../replay/port.ts';
 import type { Runs } from '../runs/port.ts';
@@ -26,6 +27,7 @@ export interface ServeDeps {
   readonly quarantine: Quarantine;
   readonly quarantineReplay: QuarantineReplay;
   readonly replays: Replays;
+  readonly reconciler: Reconciler;
   readonly duplicates: Duplicates;
   readonly ledger: Ledger;
   readonly log: Log;

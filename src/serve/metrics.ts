@@ -3,6 +3,7 @@ import { Counter, collectDefaultMetrics, Gauge, Histogram, Registry } from 'prom
 import type { TenantId } from '../base/brand.ts';
 import type { Catalog } from '../catalog/port.ts';
 import type { Ledger } from '../ledger/port.ts';
+import { DIFFERENCE_KINDS, type Reconciler } from '../reconcile/port.ts';
 import type { StreamStates } from './stream-states.ts';
 
 export interface HttpMetrics {
@@ -109,6 +110,40 @@ export class Metrics implements HttpMetrics {
       collect() {
         this.reset();
         for (const { name, health } of healths()) this.inc({ tenant, stream: name }, health.checked);
+      },
+    });
+  }
+
+  /** What the newest reconciliation of each stream has found, and when. */
+  watchReconciliations(tenant: TenantId, catalog: Catalog, reconciler: Pick<Reconciler, 'newest'>): void {
+    const registers = [this.registry];
+    const newest = () =>
+      catalog.streams(tenant).flatMap(({ definition: { name } }) => {
+        const found = reconciler.newest(tenant, name);
+        return found ? [{ name, comparison: found.report.after ?? found.report.before }] : [];
+      });
+    new Gauge({
+      name: 'millrace_reconcile_differences',
+      help: 'Differences between log, tables and rollups that the newest reconciliation has left',
+      labelNames: ['tenant', 'stream', 'kind'],
+      registers,
+      collect() {
+        this.reset();
+        for (const { name, comparison } of newest()) {
+          for (const kind of DIFFERENCE_KINDS)
+            this.set({ tenant, stream: name, kind }, comparison.counts[kind] ?? 0);
+        }
+      },
+    });
+    new Gauge({
+      name: 'millrace_reconcile_last_timestamp_seconds',
+      help: 'When the newest reconciliation compared',
+      labelNames: ['tenant', 'stream'],
+      registers,
+      collect() {
+        this.reset();
+        for (const { name, comparison } of newest())
+          this.set({ tenant, stream: name }, comparison.atMs / 1_000);
       },
     });
   }

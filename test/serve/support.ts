@@ -17,6 +17,7 @@ import { createIngest, DedupMemory, engineStore } from '../../src/ingest/index.t
 import { createLedger } from '../../src/ledger/index.ts';
 import { openFileLog } from '../../src/log/index.ts';
 import { createQuarantineReplay } from '../../src/quarantine/index.ts';
+import { createReconciler } from '../../src/reconcile/index.ts';
 import { createRegistry } from '../../src/registry/index.ts';
 import { createReplays } from '../../src/replay/index.ts';
 import { createRuns } from '../../src/runs/index.ts';
@@ -82,6 +83,9 @@ export async function startParts() {
     replays: createReplays({
       ...{ catalog, log, engine, ingest, files, clock, runs, directory, logger },
       ...{ owner: unowned, memory: new DedupMemory({ bytesMax: 2 ** 28 }) },
+    }),
+    reconciler: createReconciler({
+      ...{ catalog, log, engine, ingest, files, clock, runs, directory, logger, owner: unowned },
     }),
     log,
     ingest,
