@@ -38,6 +38,11 @@ async function ailing(
     const state = await settled(server, 'money');
     expect(state.accepted).toBe(state.stored + state.duplicates + state.quarantined + state.late_dropped);
     expect(history.acknowledged.size).toBeGreaterThan(0);
+    const ledger = (await call(server, 'GET', '/v1/streams/money/ledger?every=1d&from=-2d')).json;
+    expect(ledger, JSON.stringify(ledger)).toMatchObject({
+      balanced: true,
+      totals: { accepted: state.accepted, stored: state.stored, duplicates: state.duplicates },
+    });
     expect(await server.end('SIGTERM')).toBe(0);
     await checkStore(directory.path, MONEY, history);
   } finally {

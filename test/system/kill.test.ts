@@ -3,7 +3,13 @@ import { describe, expect, it } from 'vitest';
 import { checkStore, History } from '../support/check-store.ts';
 import { define, LINES_PER_REQUEST, MONEY, PRODUCERS, Producer } from '../support/producers.ts';
 import { seeded } from '../support/seeded.ts';
-import { type ServerProcess, settled, startServer, temporaryDirectory } from '../support/server-process.ts';
+import {
+  call,
+  type ServerProcess,
+  settled,
+  startServer,
+  temporaryDirectory,
+} from '../support/server-process.ts';
 
 /** Kills at random, and how often each labelled step is died at. More of both where there is time. */
 const KILLS = Number(process.env.MILLRACE_TEST_KILLS ?? 30);
@@ -94,6 +100,11 @@ async function through(
     expect(state.accepted).toBe(state.stored + state.duplicates + state.quarantined + state.late_dropped);
     expect(state.stored).toBeGreaterThan(deaths * LINES_PER_REQUEST);
     expect(state.duplicates).toBeGreaterThan(0);
+    const ledger = (await call(server, 'GET', '/v1/streams/money/ledger?every=1d&from=-2d')).json;
+    expect(ledger, JSON.stringify(ledger)).toMatchObject({
+      balanced: true,
+      totals: { accepted: state.accepted, stored: state.stored, duplicates: state.duplicates },
+    });
     expect(await server.end('SIGTERM')).toBe(0);
     await checkStore(directory.path, MONEY, history);
   } finally {
