@@ -33,8 +33,8 @@ export type OffsetRanges = readonly { readonly from: number; readonly to: number
 /** For each tier the number of events and their checksum modulo 2^64, in decimal. */
 export type TierSums = Readonly<Record<string, { readonly events: string; readonly checksum: string }>>;
 
-/** One insert of so many events takes about a second, and batches go on beside it. */
-export const CHUNK_EVENTS_MAX = 1_000_000;
+/** As many events as a large batch has: an insert of sketches for each of them must fit into memory, too. */
+export const CHUNK_EVENTS_MAX = 250_000;
 const CHUNK_SLICES_MAX = 64;
 
 export interface Extent {
