@@ -110,6 +110,7 @@ async function drive(
     bench: 'dedup',
     case: name,
     ns_per_id: round(took.median),
+    ns_per_id_best_batch: round(took.least),
     ns_per_id_worst_batch: round(took.most),
     cpu_ns_per_id: round(perId(cpuMs).median),
     bytes_per_id: round(state.bytes / state.ids, 2),

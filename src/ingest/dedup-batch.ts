@@ -1,30 +1,13 @@
 /** The ids of one batch and in which bucket each is remembered, so that asking for one touches only the batch's memory. */
 import type { Marks } from './dedup-lookup.ts';
 import { tableBytesFor } from './dedup-table.ts';
-import { firstWord, orderOf, stir } from './dedup-words.ts';
+import { orderOf, stirred } from './dedup-words.ts';
 
 /** Words twice and their order while they are sorted; later words, marks, slots and candidates. */
 const BYTES_PER_ID = 16 + 16 + 8 + 8;
 
 /** What a batch of so many ids may need, with the ids that it adds. */
 export const batchBytesFor = (ids: number): number => ids * BYTES_PER_ID + tableBytesFor(ids);
-
-/** As the index keeps them, without those that are all zero: they stand for none. */
-function stirred(words: Uint32Array, secret: number): Int32Array {
-  const stirredSecret = stir(secret);
-  const ids = new Int32Array(words.length);
-  let at = 0;
-  for (let from = 0; from + 3 < words.length; from += 4) {
-    const b = words[from + 1]!;
-    const a = firstWord(words[from]!, b, secret, stirredSecret);
-    ids[at] = a;
-    ids[at + 1] = b;
-    ids[at + 2] = words[from + 2]!;
-    ids[at + 3] = words[from + 3]!;
-    if ((ids[at]! | ids[at + 1]! | ids[at + 2]! | ids[at + 3]!) !== 0) at += 4;
-  }
-  return ids.subarray(0, at);
-}
 
 function inOrder(words: Int32Array): Int32Array {
   const order = orderOf(words);

@@ -25,6 +25,23 @@ export function stir(word: number): number {
 export const firstWord = (a: number, b: number, secret: number, stirredSecret: number): number =>
   a ^ stir(b ^ secret) ^ stirredSecret;
 
+/** As the index keeps them, without those that are all zero: they stand for none. */
+export function stirred(words: Uint32Array, secret: number): Int32Array {
+  const stirredSecret = stir(secret);
+  const ids = new Int32Array(words.length);
+  let at = 0;
+  for (let from = 0; from + 3 < words.length; from += 4) {
+    const b = words[from + 1]!;
+    const a = firstWord(words[from]!, b, secret, stirredSecret);
+    ids[at] = a;
+    ids[at + 1] = b;
+    ids[at + 2] = words[from + 2]!;
+    ids[at + 3] = words[from + 3]!;
+    if ((ids[at]! | ids[at + 1]! | ids[at + 2]! | ids[at + 3]!) !== 0) at += 4;
+  }
+  return ids.subarray(0, at);
+}
+
 /** Place of an id among `places` (below 2^29), by its first word. Never falls while the word rises. */
 export const placeOf = (a: number, places: number): number => (((a ^ TOP) >>> 0) * places * SCALE) | 0;
 
@@ -69,6 +86,30 @@ function isAfter(words: Int32Array, at: number, a: number, b: number, c: number,
   if (words[at + 1] !== b) return words[at + 1]! > b;
   if (words[at + 2] !== c) return words[at + 2]! > c;
   return words[at + 3]! > d;
+}
+
+const PART_BITS = 11;
+
+/**
+ * The same ids, grouped by their first bits, the groups in order: many ids that go into a large table one group after
+ * the other meet its memory a piece at a time, which makes it twice as fast.
+ */
+export function grouped(words: Int32Array): Int32Array {
+  const shift = 32 - PART_BITS;
+  const starts = new Uint32Array(2 ** PART_BITS + 1);
+  for (let at = 0; at < words.length; at += 4) starts[((words[at]! ^ TOP) >>> shift) + 1]! += 1;
+  for (let part = 1; part < starts.length; part += 1) starts[part]! += starts[part - 1]!;
+  const out = new Int32Array(words.length);
+  for (let at = 0; at < words.length; at += 4) {
+    const part = (words[at]! ^ TOP) >>> shift;
+    const to = starts[part]! * 4;
+    starts[part]! += 1;
+    out[to] = words[at]!;
+    out[to + 1] = words[at + 1]!;
+    out[to + 2] = words[at + 2]!;
+    out[to + 3] = words[at + 3]!;
+  }
+  return out;
 }
 
 const DIGIT_BITS = 11;

@@ -87,6 +87,11 @@ export class RememberedIds {
     await index?.close();
   }
 
+  /** Half a million ids, fewer where memory is small. */
+  get #blockWords(): number {
+    return Math.min(2 ** 21, Math.max(2 ** 12, this.#place.memory.bytesMax / 64));
+  }
+
   /** Bucket by bucket from the oldest, so that what has to leave memory leaves it whole and once. */
   async #load(index: DedupIndex, sinceMs: number): Promise<void> {
     await index.begin();
@@ -94,10 +99,35 @@ export class RememberedIds {
       const fromMs = span * index.bucketMs;
       index.expect(ids, fromMs);
       const chunks = this.#stored.between(Math.max(fromMs, sinceMs), fromMs + index.bucketMs);
-      for await (const words of oneAhead(chunks)) await index.load(words, fromMs);
+      for await (const words of inBlocks(oneAhead(chunks), this.#blockWords)) await index.load(words, fromMs);
     }
     await index.settle();
   }
+}
+
+/** Some chunks as one, of about `length` words. */
+async function* inBlocks(chunks: AsyncIterable<Uint32Array>, length: number): AsyncIterable<Uint32Array> {
+  let held: Uint32Array[] = [];
+  let words = 0;
+  for await (const chunk of chunks) {
+    held.push(chunk);
+    words += chunk.length;
+    if (words < length) continue;
+    yield joined(held, words);
+    held = [];
+    words = 0;
+  }
+  if (words > 0) yield joined(held, words);
+}
+
+function joined(chunks: readonly Uint32Array[], length: number): Uint32Array {
+  const all = new Uint32Array(length);
+  let at = 0;
+  for (const chunk of chunks) {
+    all.set(chunk, at);
+    at += chunk.length;
+  }
+  return all;
 }
 
 /** Asks for the next while the one before is worked on: the engine reads while we add. */
