@@ -1,6 +1,7 @@
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { DEFAULT_TENANT as TENANT } from '../../src/base/brand.ts';
 import { systemClock } from '../../src/base/clock.ts';
+import { checkEvent } from '../../src/collect/validate.ts';
 import { createEvents, createQuarantine, createStats } from '../../src/stats/index.ts';
 import {
   applied,
@@ -123,6 +124,67 @@ describe('a renamed field', () => {
     ]);
     expect(await ask(['count'], ['city'])).toHaveLength(3);
     await exact('by_city');
+  });
+
+  it('may be of any kind, and is as strict under every name', async () => {
+    const kinds = {
+      id: 'uint64',
+      at: 'timestamp',
+      b: 'bool',
+      s: { type: 'string', maxLength: 3 },
+      e: { type: 'enum', values: ['x', 'y'] },
+      j: { type: 'json', optional: true },
+      l: { type: 'array', of: 'int32' },
+      t: { type: 'array', of: 'string' },
+      w: 'timestamp',
+    };
+    const roles = { eventId: 'id', eventTime: 'at' };
+    const renamed = Object.fromEntries(
+      Object.entries(kinds).map(([name, type]) => [
+        ['id', 'at'].includes(name) ? name : `new_${name}`,
+        ['id', 'at'].includes(name)
+          ? type
+          : { ...(typeof type === 'string' ? { type } : type), alias: [`mid_${name}`, name] },
+      ]),
+    );
+    const right = {
+      b: true,
+      s: 'abc',
+      e: 'x',
+      j: { a: [1] },
+      l: [1, 2],
+      t: ['u'],
+      w: '2024-01-01T00:00:00Z',
+    };
+    const wrong = { b: 2, s: 'abcd', e: 'z', l: [1.5], t: [1], w: 1_700_000_000 };
+    const under = (prefix: string, values: object) =>
+      Object.fromEntries(Object.entries(values).map(([name, value]) => [prefix + name, value]));
+    await process.registry.put(TENANT, 'stream', 'kinds', { ...roles, fields: kinds });
+    await process.registry.put(TENANT, 'stream', 'kinds', { ...roles, fields: renamed });
+    const base = (id: number) => ({ id, at: '2024-05-01T00:00:00Z' });
+    const lines: object[] = ['', 'mid_', 'new_'].map((prefix, id) => ({
+      ...base(id),
+      ...under(prefix, right),
+    }));
+    for (const prefix of ['', 'mid_', 'new_']) {
+      for (const [name, value] of Object.entries(wrong)) {
+        lines.push({ ...base(lines.length), ...under(prefix, { ...right, [name]: value }) });
+      }
+    }
+    // A null under the new name does not hide what the earlier one says.
+    lines.push({ ...base(99), ...under('new_', { ...right, s: null, t: null }), s: 'old', mid_t: ['old'] });
+    await applied(process, 'kinds', await world.append('kinds', lines));
+    const list = JSON.parse(
+      (await createEvents(parts()).list(TENANT, 'kinds', { limit: 100 } as never)).eventsJson,
+    ) as { id: number }[];
+    expect(list.map((event) => event.id).sort((a, b) => a - b)).toEqual([0, 1, 2, 99]);
+    for (const event of list)
+      expect(event).toMatchObject(under('new_', { b: true, e: 'x', l: [1, 2], j: { a: [1] } }));
+    expect(list.find((event) => event.id === 99)).toMatchObject({ new_s: 'old', new_t: ['old'] });
+    const { definition } = process.catalog.stream(TENANT, 'kinds')!;
+    expect(lines.map((line) => checkEvent(definition, line as never).length > 0)).toEqual(
+      lines.map((line) => !list.some((event) => event.id === (line as { id: number }).id)),
+    );
   });
 
   it('does not give its column away', async () => {
