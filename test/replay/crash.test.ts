@@ -6,7 +6,7 @@ import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { MillraceError } from '../../src/base/errors.ts';
 import type { FileSystem } from '../../src/base/files.ts';
 import type { Engine, Statement } from '../../src/store/index.ts';
-import { System, TENANT } from './system.ts';
+import { around, System, TENANT } from './system.ts';
 
 const NARROW = {
   fields: { id: 'uint64', at: 'timestamp', kind: { type: 'enum', values: ['a'] } },
@@ -67,13 +67,13 @@ class Doom {
     throw new MillraceError('store-unavailable', 'the process is gone');
   }
 
-  readonly wrapEngine = (engine: Engine): Engine => ({
-    execute: (statement: Statement) => this.step(statement.text, true, () => engine.execute(statement)),
-    rows: <Row>(...args: Parameters<Engine['rows']>) => this.step('', false, () => engine.rows<Row>(...args)),
-    query: (...args) => this.step('', false, () => engine.query(...args)),
-    stream: (...args) => engine.stream(...args),
-    close: () => engine.close(),
-  });
+  readonly wrapEngine = (engine: Engine): Engine =>
+    around(engine, {
+      execute: (statement: Statement) => this.step(statement.text, true, () => engine.execute(statement)),
+      rows: <Row>(...args: Parameters<Engine['rows']>) =>
+        this.step('', false, () => engine.rows<Row>(...args)),
+      query: (...args) => this.step('', false, () => engine.query(...args)),
+    });
 
   readonly wrapFiles = (files: FileSystem): FileSystem => ({
     ...files,
@@ -191,23 +191,20 @@ describe('a replay that is cancelled', () => {
       let isHere = false;
       await system.close();
       await system.open({
-        wrapEngine: (engine) => ({
-          execute: async (statement) => {
-            await engine.execute(statement);
-            left -= 1;
-            if (left !== -1) return;
-            isHere = true;
-            try {
-              system.runs.cancel(TENANT, run);
-            } catch (error) {
-              expect(error).toMatchObject({ code: 'conflict' });
-            }
-          },
-          rows: (...args) => engine.rows(...args),
-          query: (...args) => engine.query(...args),
-          stream: (...args) => engine.stream(...args),
-          close: () => engine.close(),
-        }),
+        wrapEngine: (engine) =>
+          around(engine, {
+            execute: async (statement) => {
+              await engine.execute(statement);
+              left -= 1;
+              if (left !== -1) return;
+              isHere = true;
+              try {
+                system.runs.cancel(TENANT, run);
+              } catch (error) {
+                expect(error).toMatchObject({ code: 'conflict' });
+              }
+            },
+          }),
       });
       await system.widen(definition);
       run = (await system.replays.start(TENANT, 's', RANGE)).id;

@@ -38,6 +38,17 @@ export class ArrivalClock implements Clock {
   }
 }
 
+/** The engine, but for these. */
+export const around = (engine: Engine, changes: Partial<Engine>): Engine =>
+  new Proxy(engine, {
+    get: (target, name) => {
+      const changed = changes[name as keyof Engine];
+      if (changed) return changed;
+      const own: unknown = Reflect.get(target, name);
+      return typeof own === 'function' ? own.bind(target) : own;
+    },
+  });
+
 export interface Hands {
   readonly wrapEngine?: (engine: Engine) => Engine;
   readonly wrapFiles?: (files: FileSystem) => FileSystem;
