@@ -9,7 +9,7 @@
  *                               events than the sketch has counters, or with fewer values than it keeps: beyond that a
  *                               sketch depends on how it was merged
  */
-import { fieldOf, type RollupDefinition, type StreamDefinition, tiersOf } from '../define/model.ts';
+import { columnOf, fieldOf, type RollupDefinition, type StreamDefinition, tiersOf } from '../define/model.ts';
 import {
   periodSeconds,
   quoteIdentifier,
@@ -28,6 +28,10 @@ export interface BucketSlice {
   readonly part?: number;
   readonly of?: number;
 }
+
+/** The columns of a rollup's dimensions: a field that was renamed stays where it is. */
+export const dimensionColumns = (stream: StreamDefinition, rollup: RollupDefinition): readonly string[] =>
+  rollup.by.map((name) => columnOf(fieldOf(stream, name)!));
 
 export interface BucketSides {
   readonly stream: StreamDefinition;
@@ -65,14 +69,16 @@ export function bucketsOf(
 }
 
 /** SQL: events of the slice. */
-export function eventsOf({ events, readableEvents, rollup }: BucketSides, slice: BucketSlice): string {
+export function eventsOf(sides: BucketSides, slice: BucketSlice): string {
+  const { events, readableEvents } = sides;
   const moment = (day: number) => `fromUnixTimestamp64Milli(toInt64(${day * DAY_SECONDS * 1_000}), 'UTC')`;
-  return `(SELECT * FROM ${events} WHERE ${readableEvents} AND _time >= ${moment(slice.fromDay)} AND _time < ${moment(slice.toDay)} AND ${hashPart(rollup, slice)})`;
+  return `(SELECT * FROM ${events} WHERE ${readableEvents} AND _time >= ${moment(slice.fromDay)} AND _time < ${moment(slice.toDay)} AND ${hashPart(sides, slice)})`;
 }
 
-function hashPart(rollup: RollupDefinition, { part, of }: BucketSlice): string {
-  if (part === undefined || of === undefined || rollup.by.length === 0) return 'true';
-  const texts = rollup.by.map((name) => `ifNull(toString(${quoteIdentifier(name)}), '')`);
+function hashPart({ stream, rollup }: BucketSides, { part, of }: BucketSlice): string {
+  const columns = dimensionColumns(stream, rollup);
+  if (part === undefined || of === undefined || columns.length === 0) return 'true';
+  const texts = columns.map((name) => `ifNull(toString(${quoteIdentifier(name)}), '')`);
   return `sipHash64(${texts.join(', ')}) % ${of} = ${part}`;
 }
 
@@ -87,20 +93,15 @@ export function comparedStates(stream: StreamDefinition, rollup: RollupDefinitio
   };
 }
 
-export const floatFields = (stream: StreamDefinition, rollup: RollupDefinition): readonly string[] =>
+/** Columns whose sums are float64. */
+export const floatColumns = (stream: StreamDefinition, rollup: RollupDefinition): readonly string[] =>
   comparedStates(stream, rollup).floats.map((state) => state.name.replace(/^sum\./, ''));
 
-/** SQL: the greatest magnitude of each of those fields in the slice, one row. */
+/** SQL: the greatest magnitude of each of those columns in the slice, one row. */
 export const magnitudesStatement = (sides: BucketSides, slice: BucketSlice): string =>
-  `SELECT ${floatFields(sides.stream, sides.rollup)
-    .map(
-      (field) =>
-        `toFloat64(max(abs(ifNull(${fieldColumn(sides.stream, field)}, 0)))) AS ${quoteIdentifier(field)}`,
-    )
+  `SELECT ${floatColumns(sides.stream, sides.rollup)
+    .map((field) => `toFloat64(max(abs(ifNull(${quoteIdentifier(field)}, 0)))) AS ${quoteIdentifier(field)}`)
     .join(', ')} FROM ${eventsOf(sides, slice)}`;
-
-const fieldColumn = (stream: StreamDefinition, name: string): string =>
-  quoteIdentifier(fieldOf(stream, name)!.name);
 
 /** SQL: the state, merged and as a text. */
 function finalised(state: StateColumn): string {
@@ -129,7 +130,7 @@ function finalisedTop(state: StateColumn): string {
 
 function folded({ stream, rollup }: BucketSides, source: string, where: string, side: 0 | 1): string {
   const { exact, floats } = comparedStates(stream, rollup);
-  const keys = keysOf(rollup);
+  const keys = keysOf(stream, rollup);
   const texts = exact.map(finalised);
   const sums = floats.map((state) => state.merge);
   return `SELECT ${keys}, toUInt8(${side}) AS _side, sum(_count) AS _n, ${arrayOf(texts, 'String')} AS _exact, ${arrayOf(sums, 'Float64')} AS _floats FROM ${source} WHERE ${where} GROUP BY ${keys}`;
@@ -138,8 +139,8 @@ function folded({ stream, rollup }: BucketSides, source: string, where: string, 
 const arrayOf = (values: readonly string[], type: string): string =>
   values.length === 0 ? `CAST([], 'Array(${type})')` : `[${values.join(', ')}]`;
 
-const keysOf = (rollup: RollupDefinition): string =>
-  ['_tier', '_bucket', ...rollup.by.map(quoteIdentifier)].join(', ');
+export const keysOf = (stream: StreamDefinition, rollup: RollupDefinition): string =>
+  ['_tier', '_bucket', ...dimensionColumns(stream, rollup).map(quoteIdentifier)].join(', ');
 
 /**
  * SQL: a row for each bucket of the slice that differs: `_tier`, `_bucket`, the dimensions, `_wn` and `_fn` (events by
@@ -147,10 +148,10 @@ const keysOf = (rollup: RollupDefinition): string =>
  */
 export function differingBuckets(sides: BucketSides, slice: BucketSlice): string {
   const { stream, rollup, magnitudes } = sides;
-  const where = `${bucketsOf(sides, slice)} AND ${hashPart(rollup, slice)}`;
+  const where = `${bucketsOf(sides, slice)} AND ${hashPart(sides, slice)}`;
   const wanted = folded(sides, `(${rollupDelta(stream, rollup, eventsOf(sides, slice))})`, where, 0);
   const found = folded(sides, sides.table, `${sides.readableRows} AND ${where}`, 1);
-  const fields = floatFields(stream, rollup);
+  const fields = floatColumns(stream, rollup);
   // Sums that nearly cancel out have no relative precision: what counts is the size of what was added.
   const tolerances = fields.map((field) => `${(magnitudes[field] ?? 0) * 1e-12}`);
   const close =
@@ -159,10 +160,10 @@ export function differingBuckets(sides: BucketSides, slice: BucketSlice): string
     fields.length === 0
       ? ''
       : ` OR arrayExists((a, b, t) -> NOT (${close}), arrayResize(_wf, ${fields.length}), arrayResize(_ff, ${fields.length}), [${tolerances.map((one) => `toFloat64(${one})`).join(', ')}])`;
-  return `SELECT ${keysOf(rollup)}, sumIf(_n, _side = 0) AS _wn, sumIf(_n, _side = 1) AS _fn,
+  return `SELECT ${keysOf(stream, rollup)}, sumIf(_n, _side = 0) AS _wn, sumIf(_n, _side = 1) AS _fn,
   anyIf(_exact, _side = 0) AS _we, anyIf(_exact, _side = 1) AS _fe, anyIf(_floats, _side = 0) AS _wf, anyIf(_floats, _side = 1) AS _ff
 FROM (${wanted} UNION ALL ${found})
-GROUP BY ${keysOf(rollup)}
+GROUP BY ${keysOf(stream, rollup)}
 HAVING countIf(_side = 0) != countIf(_side = 1) OR _wn != _fn OR _we != _fe${floats}`;
 }
 

@@ -2,7 +2,7 @@
  * What is stored against what the log says: every record is parsed again and held against its row. Rows were made under
  * the definition of their time, so a row is wrong only when it fits no version.
  */
-import type { StreamDefinition } from '../define/model.ts';
+import { columnOf, type StreamDefinition } from '../define/model.ts';
 import type { Batch } from '../ingest/index.ts';
 import { quoteIdentifier } from '../store/index.ts';
 import {
@@ -154,7 +154,9 @@ function hashesOf(table: RawTable, definition: StreamDefinition): readonly [stri
     const hash = `sipHash64(${common.join(', ')})`;
     return [hash, hash];
   }
-  const fields = definition.fields.map(({ name }) => `ifNull(toString(${quoteIdentifier(name)}), '\\\\N')`);
+  const fields = definition.fields.map(
+    (field) => `ifNull(toString(${quoteIdentifier(columnOf(field))}), '\\\\N')`,
+  );
   const hash = `sipHash64(${[...common, '_extra', ...fields].join(', ')})`;
   return [hash, hash];
 }

@@ -28,6 +28,7 @@ export async function repairStrays(repair: Repair, scope: Scope, broken: BrokenP
  * are made one, in a shadow that takes the table's place.
  */
 export async function repairDoubled(repair: Repair, scope: Scope, broken: BrokenParts): Promise<void> {
+  await removeAgain(repair, scope);
   const { engine } = repair.parts;
   const days = new Map<RawTable, Set<number>>();
   for await (const { partition, found } of miscounted(engine, scope, broken, repair.pulse)) {
@@ -39,9 +40,8 @@ export async function repairDoubled(repair: Repair, scope: Scope, broken: Broken
     const stuck = split.filter((offset) => offset < logStart);
     if (again.length > 0) {
       repair.touch(key.partition, again[0]!, again.at(-1)! + 1);
-      await repair.exclusively(async () => {
-        for (const name of RAW_TABLES) await repair.deleteOffsets(scope.raw[name], key.partition, again);
-      });
+      repair.save({ ...repair.state, again: { partition: key.partition, ranges: rangesOf(again) } });
+      await removeAgain(repair, scope);
       const words = `${again.length} offsets of partition ${key.partition} that were in two tables (${offsetsInWords(rangesOf(again))}) were decided again from the log`;
       repair.note('doubled', 'events, quarantine and discarded', true, words);
     }
@@ -76,6 +76,19 @@ export async function repairDoubled(repair: Repair, scope: Scope, broken: Broken
       `${removed} rows too many were left out of ${touched.size} days of arrival`,
     );
   }
+}
+
+/** Rows of the offsets that were written down go from all tables. May be repeated. */
+export async function removeAgain(repair: Repair, scope: Scope): Promise<void> {
+  const { again } = repair.state;
+  if (!again) return;
+  const offsets = again.ranges.flatMap(({ from, to }) =>
+    Array.from({ length: to - from }, (_, index) => from + index),
+  );
+  await repair.exclusively(async () => {
+    for (const name of RAW_TABLES) await repair.deleteOffsets(scope.raw[name], again.partition, offsets);
+  });
+  repair.save({ ...repair.state, again: null });
 }
 
 /** A shadow in which each offset of those days is there once; all other days are linked, not copied. */

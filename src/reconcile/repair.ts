@@ -60,9 +60,8 @@ export class Repair {
     }
   }
 
-  /** A mutation that was killed may still be finished by the engine, so it is waited for first. */
   async deleteWhere(table: string, condition: string): Promise<void> {
-    await this.#settled(table);
+    await this.settled(table);
     try {
       await this.parts.engine.execute({
         text: `ALTER TABLE ${table} DELETE WHERE ${condition} SETTINGS mutations_sync = 2`,
@@ -77,7 +76,8 @@ export class Repair {
     }
   }
 
-  async #settled(table: string): Promise<void> {
+  /** A mutation that a crash interrupted is finished by the engine: nobody may look at the table before that. */
+  async settled(table: string): Promise<void> {
     for (;;) {
       const [row] = await this.parts.engine.rows<{ n: string }>({
         text: 'SELECT count() AS n FROM system.mutations WHERE NOT is_done AND database = {database:String} AND table = {name:String}',

@@ -5,7 +5,7 @@
 import type { StreamName } from '../base/brand.ts';
 import type { Versioned } from '../catalog/port.ts';
 import type { RollupDefinition } from '../define/model.ts';
-import { type Engine, quoteIdentifier, rollupTable } from '../store/index.ts';
+import { type Engine, rollupTable } from '../store/index.ts';
 import {
   type BucketSides,
   type BucketSlice,
@@ -13,7 +13,9 @@ import {
   cutDays,
   DAY_SECONDS,
   differingBuckets,
-  floatFields,
+  dimensionColumns,
+  floatColumns,
+  keysOf,
   magnitudesStatement,
 } from './buckets.ts';
 import { BOUNDED, type BrokenParts, LISTED_MAX, type Pulse, type ReconcileParts, readable } from './parts.ts';
@@ -64,7 +66,7 @@ export async function findBuckets(
   limit: number,
 ): Promise<{ readonly count: number; readonly listed: readonly DifferingBucket[] }> {
   const { stream, rollup } = sides;
-  const fields = floatFields(stream, rollup);
+  const fields = floatColumns(stream, rollup);
   const [row = {}] =
     fields.length === 0
       ? []
@@ -75,11 +77,12 @@ export async function findBuckets(
   const magnitudes = Object.fromEntries(fields.map((field) => [field, Number(row[field] ?? 0)]));
   const rows = await engine.rows<Record<string, unknown>>(
     {
-      text: `SELECT *, count() OVER () AS _total FROM (${differingBuckets({ ...sides, magnitudes }, slice)}) ORDER BY _tier, _bucket${rollup.by.map((name) => `, ${quoteIdentifier(name)}`).join('')} LIMIT ${Math.max(1, limit)}`,
+      text: `SELECT *, count() OVER () AS _total FROM (${differingBuckets({ ...sides, magnitudes }, slice)}) ORDER BY ${keysOf(stream, rollup)} LIMIT ${Math.max(1, limit)}`,
     },
     BOUNDED,
   );
   const { exact, floats } = comparedStates(stream, rollup);
+  const columns = dimensionColumns(stream, rollup);
   const listed = rows.slice(0, limit).map((one): DifferingBucket => {
     const names = [...exact, ...floats].map((state) => state.name);
     const values = (texts: string, sums: string) => [
@@ -94,7 +97,7 @@ export async function findBuckets(
     });
     return {
       ...{ tier: Number(one._tier), bucket: Number(one._bucket) },
-      dimensions: Object.fromEntries(rollup.by.map((name) => [name, one[name]])),
+      dimensions: Object.fromEntries(rollup.by.map((name, at) => [name, one[columns[at]!]])),
       expected: tell(one._wn, wanted),
       found: tell(one._fn, found),
     };

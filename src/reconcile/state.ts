@@ -1,5 +1,6 @@
 /** What a repair has made durable. Every step looks at the tables first, so that it may be begun again anywhere. */
 import type { SwapJournal } from '../store/index.ts';
+import type { Range } from './parts.ts';
 import type { Comparison, RepairNote } from './port.ts';
 
 /** In the order in which they are done: later ones rest on earlier ones. */
@@ -24,12 +25,17 @@ export interface RepairState {
   readonly notes: readonly RepairNote[];
   /** Offsets [from, to) around everything that was changed, by log partition. */
   readonly touched: Readonly<Record<string, { readonly from: number; readonly to: number }>>;
+  /**
+   * Offsets whose rows go from all tables, to be decided again. Written down before the first of them goes: between two
+   * deletions the row that is left could pass for the right one.
+   */
+  readonly again: { readonly partition: number; readonly ranges: readonly Range[] } | null;
   /** Raw is not whole and cannot be made so: nothing may be computed from it. */
   readonly isRawWhole: boolean;
 }
 
 export const beginRepair = (before: Comparison): RepairState => ({
-  ...{ before, done: [], swap: null, notes: [], touched: {}, isRawWhole: true },
+  ...{ before, done: [], swap: null, again: null, notes: [], touched: {}, isRawWhole: true },
 });
 
 export function touch(state: RepairState, partition: number, from: number, to: number): RepairState {

@@ -13,7 +13,7 @@ import { type BrokenParts, NOTHING_BROKEN, type Pulse, type ReconcileParts } fro
 import type { Comparison, ReconcileReport, ReconcileRequest } from './port.ts';
 import { Repair } from './repair.ts';
 import { repairContents } from './repair-contents.ts';
-import { repairDoubled, repairStrays } from './repair-doubled.ts';
+import { removeAgain, repairDoubled, repairStrays } from './repair-doubled.ts';
 import { repairIds } from './repair-ids.ts';
 import { repairMissing } from './repair-missing.ts';
 import { repairParts } from './repair-parts.ts';
@@ -45,6 +45,7 @@ export async function reconcile(
   }
   const repair = new Repair(parts, run, context, pulse);
   await repair.settleSwap();
+  for (const table of Object.values((await repair.scope()).raw)) await repair.settled(table);
   let broken: BrokenParts = NOTHING_BROKEN;
   for (const step of STEPS) {
     context.throwIfEnding();
@@ -133,6 +134,7 @@ export async function giveUp(parts: ReconcileParts, run: Run): Promise<void> {
   const repair = new Repair(parts, run, context, { ...context, step: () => {} });
   try {
     await repair.settleSwap();
+    await removeAgain(repair, await repair.scope());
     await restate(repair);
   } catch (error) {
     // Only when the stream is gone does it not matter.

@@ -150,6 +150,8 @@ export class World {
   }
 
   async run(request: ReconcileRequest = {}): Promise<Run> {
+    // Runs are told apart by when they began.
+    this.clock.atMs += 1;
     return this.ended(this.reconciler.start(TENANT, this.name, request).id);
   }
 
