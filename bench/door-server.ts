@@ -78,6 +78,7 @@ const server = await createServer({
   log,
   ingest,
   engine: { ...absent<ServeDeps['engine']>('the engine'), rows: () => Promise.resolve([]) },
+  guests: absent<ServeDeps['guests']>('the engine'),
   clock,
   ids: systemIds,
   logger: pino({ level: settings.MILLRACE_LOG_LEVEL }, pino.destination(2)),

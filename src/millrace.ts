@@ -164,6 +164,7 @@ async function startOwned(
     log,
     ingest,
     engine,
+    guests: opened,
     clock,
     ids,
     logger,

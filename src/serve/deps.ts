@@ -14,7 +14,8 @@ import type { Registry } from '../registry/port.ts';
 import type { Replays } from '../replay/port.ts';
 import type { Runs } from '../runs/port.ts';
 import type { Duplicates, Events, Quarantine, Stats } from '../stats/port.ts';
-import type { Engine } from '../store/port.ts';
+import type { Engine, Guests } from '../store/port.ts';
+import type { SqlLimits } from './sql/ask.ts';
 
 export interface ServeDeps {
   readonly settings: Settings;
@@ -33,6 +34,10 @@ export interface ServeDeps {
   readonly log: Log;
   readonly ingest: Pick<Ingest, 'state' | 'applied'>;
   readonly engine: Pick<Engine, 'rows' | 'query'>;
+  /** Runs questions in SQL, apart from the engine's own readers. */
+  readonly guests: Guests;
+  /** Limits of questions in SQL that differ from the usual ones. */
+  readonly sqlLimits?: Partial<SqlLimits>;
   readonly clock: Clock;
   readonly ids: Ids;
   readonly logger: Logger;

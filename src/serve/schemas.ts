@@ -312,7 +312,10 @@ export const sqlRequest = z
       )
       .optional()
       .describe('Values of the placeholders `{name:Type}`.'),
-    format: z.enum(['json', 'ndjson', 'csv']).default('json'),
+    format: z
+      .enum(['json', 'ndjson', 'csv', 'arrow', 'parquet'])
+      .default('json')
+      .describe('`json` may have 100 000 rows and 64 MiB; the others have a bound of 1 GiB only.'),
   })
   .meta({
     examples: [
@@ -323,9 +326,16 @@ export const sqlAnswer = z
   .object({
     columns: z.array(z.object({ name: z.string(), type: z.string() })),
     rows: z.array(document),
+    statistics: z.object({ rows: whole }),
   })
   .meta({
-    examples: [{ columns: [{ name: 'visits', type: 'UInt64' }], rows: [{ visits: 3 }] }],
+    examples: [
+      {
+        columns: [{ name: 'visits', type: 'UInt64' }],
+        rows: [{ visits: 3 }],
+        statistics: { rows: 1 },
+      },
+    ],
   });
 
 export const runParams = z.object({ id: z.string().describe('The `id` of the run.') });

@@ -2,6 +2,7 @@ import { MillraceError } from '../base/errors.ts';
 import type { Engine } from '../store/index.ts';
 import { changesRows } from './functions.ts';
 import { checkNodes, checkText } from './guard.ts';
+import { explainToAsker, refusalOf } from './refusal.ts';
 
 const LIMITS = { timeoutSeconds: 5, memoryBytesMax: 2 ** 28 };
 const LENGTH_MAX = 10_000;
@@ -45,13 +46,11 @@ export async function guardExpression(
   return inside[1]!;
 }
 
-const refusal = (reason: string): MillraceError =>
-  new MillraceError('bad-question', `This expression is not allowed: ${reason}.`, {
-    issues: [{ path: 'fix', message: reason }],
-  });
+const refusal = (reason: string): MillraceError => refusalOf('expression', 'fix', reason);
 
 function wordsOf(error: unknown): string {
-  const cause =
-    error instanceof MillraceError && error.cause instanceof Error ? error.cause.message : String(error);
-  return (/DB::Exception: ([\s\S]*?)(?:\(version|$)/.exec(cause)?.[1] ?? cause).slice(0, 300).trim();
+  const explained = explainToAsker(error, 'fix');
+  return explained instanceof MillraceError
+    ? (explained.issues[0]?.message ?? explained.message)
+    : 'the store cannot answer now';
 }

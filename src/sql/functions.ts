@@ -1,6 +1,6 @@
 /**
  * Functions that a question in SQL may use, in lower case: they compute from their arguments alone. Whatever reads files,
- * other tables, settings or the machine, takes a function as its argument, or only costs time, is not here.
+ * other tables, settings or the machine, takes the name of a function as a text, or only costs time, is not here.
  */
 const words = (text: string): readonly string[] => text.trim().split(/\s+/);
 
@@ -37,6 +37,32 @@ const SCALARS = words(`
   domain protocol path cutquerystring extracturlparameter
   row_number rownumber rank dense_rank percent_rank ntile lag lead laginframe leadinframe first_value last_value nth_value
   geodistance greatcircledistance widthbucket transform bar
+  range arrayzip arraypushback arraypushfront arraypopback arraypopfront arrayresize arrayintersect arraywithconstant
+  arrayproduct arraydifference arraycumsum arraycumsumnonnegative hassubstr countequal grouping mapfromarrays
+`);
+
+/** They take a lambda as their first argument. */
+const HIGHER_ORDER = words(`
+  arraymap arrayfilter arrayexists arrayall arraycount arrayfirst arraylast arrayfirstindex arraylastindex
+  arrayfirstornull arraylastornull arrayfill arrayreversefill arraysplit arrayreversesplit arrayfold
+  mapapply mapfilter mapexists mapall
+`);
+
+/** They may take a lambda in front of their arrays. */
+const MAYBE_HIGHER_ORDER = words(`
+  arraysum arraymin arraymax arrayavg arrayproduct arraysort arrayreversesort arraycumsum arraycumsumnonnegative
+  arraydifference arrayuniq arraycompact
+`);
+
+/** Their last argument is a type. */
+const CASTS = words('cast _cast accuratecast accuratecastornull jsonextract');
+
+/** What the engine writes in place of functions of the list when it has resolved a question. */
+const REWRITTEN = words(`
+  _cast identity getsubcolumn isnotdistinctfrom isdistinctfrom nullin notnullin globalnullin globalnotnullin
+  groupingordinary groupingforrollup groupingforcube groupingforgroupingsets singlevalueornull
+  nothing count countif sumif uniqexact __bitboolmaskand __bitboolmaskor __bitwrapperfunc materialize
+  finalizeaggregation approx_top_k
 `);
 
 const AGGREGATES = words(`
@@ -47,7 +73,11 @@ const AGGREGATES = words(`
   simplelinearregression deltasum first_value last_value boundingratio
 `);
 
-const scalars = new Set(SCALARS);
+const higherOrder = new Set(HIGHER_ORDER);
+const maybeHigherOrder = new Set(MAYBE_HIGHER_ORDER);
+const casts = new Set(CASTS);
+const rewritten = new Set(REWRITTEN);
+const scalars = new Set([...SCALARS, ...HIGHER_ORDER]);
 const aggregates = new Set(AGGREGATES);
 
 /** What makes of one row more or fewer: not for an expression over a single row. */
@@ -61,4 +91,19 @@ export function isAllowedFunction(name: string): boolean {
   const lower = name.toLowerCase();
   if (scalars.has(lower) || aggregates.has(lower)) return true;
   return aggregates.has(lower.replace(/(distinct|ornull|ordefault|array|if)+$/, ''));
+}
+
+export const isHigherOrder = (name: string): boolean => higherOrder.has(name.toLowerCase());
+export const mayBeHigherOrder = (name: string): boolean => maybeHigherOrder.has(name.toLowerCase());
+export const isCast = (name: string): boolean => casts.has(name.toLowerCase());
+
+/**
+ * A function of a resolved question: one of the list, what the engine makes of one, or how our own relations finish
+ * the states of a rollup.
+ */
+export function isResolvedFunction(name: string): boolean {
+  const lower = name.toLowerCase();
+  if (rewritten.has(lower) || isAllowedFunction(lower)) return true;
+  const plain = lower.replace(/(merge|state|simplestate|distinct|ornull|ordefault|array|if)+$/, '');
+  return aggregates.has(plain) || rewritten.has(plain);
 }

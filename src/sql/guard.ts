@@ -5,10 +5,12 @@
  *     text ──formatQuerySingleLine──▶ one statement, no comments ──EXPLAIN AST of SELECT * FROM (…)──▶ nodes
  *
  * Inside parentheses there is no place for INTO OUTFILE, FORMAT or anything that is not a SELECT. A function
- * reaches the engine by its own name only: what takes a function as an argument (lambdas, APPLY) is not listed,
- * so an identifier can never become one.
+ * reaches the engine by its own name only: what takes a function as an argument takes a lambda written out, never a
+ * name, and APPLY is not listed, so an identifier cannot become one. What the engine makes of the names is checked
+ * once more (tree.ts).
  */
-import { isAllowedFunction } from './functions.ts';
+import { isAllowedFunction, isCast, isHigherOrder, mayBeHigherOrder } from './functions.ts';
+import { isValueType } from './types.ts';
 
 /** Kinds of nodes that only compute. Not here: Set (settings), transformers of columns, samples, everything unknown. */
 const ALLOWED_NODES = new Set([
@@ -59,8 +61,20 @@ export function checkText(canonical: string): string | undefined {
   }
   bare += canonical.slice(end);
   if (bare.includes('\\') || bare.includes("'")) return 'its quotes do not match';
-  if (/\{\s*\w+\s*:\s*Identifier/i.test(bare)) return 'a placeholder must be a value, not a name';
-  return undefined;
+  if (/\bWITH RECURSIVE\b/i.test(bare)) return 'WITH RECURSIVE is not allowed';
+  return checkPlaceholders(bare);
+}
+
+/** Text literals are gone from `bare`, so a brace opens a placeholder. */
+function checkPlaceholders(bare: string): string | undefined {
+  let rest = bare;
+  for (const [placeholder, type] of bare.matchAll(/\{\s*\w+\s*:([^{}]*)\}/g)) {
+    if (/^\s*Identifier\s*$/i.test(type!)) return 'a placeholder must be a value, not a name';
+    // A time zone has left an empty place.
+    if (!isValueType(type!)) return `${placeholder} is of a type that placeholders may not have`;
+    rest = rest.replace(placeholder, '');
+  }
+  return /[{}]/.test(rest) ? 'its braces are no placeholders' : undefined;
 }
 
 /** Names that the question gives to subqueries of its own, or more: `NAME AS (`. */
@@ -73,6 +87,8 @@ interface Node {
   readonly depth: number;
   readonly kind: string;
   readonly name: string;
+  /** Everything behind the kind. */
+  readonly rest: string;
 }
 
 function nodesOf(listing: string): readonly Node[] {
@@ -80,14 +96,20 @@ function nodesOf(listing: string): readonly Node[] {
     .split('\n')
     .filter((line) => line !== '')
     .map((line) => {
-      const [, indent = '', kind = '', name = ''] = /^( *)(\S+) ?(\S*)/.exec(line) ?? [];
-      return { depth: indent.length, kind, name };
+      const [, indent = '', kind = '', rest = ''] = /^( *)(\S+) ?(.*)$/.exec(line) ?? [];
+      return { depth: indent.length, kind, name: rest.split(' ', 1)[0]!, rest };
     });
 }
 
 /** Checks the nodes of `SELECT * FROM (question)`; the first ones are of the wrapping and harmless. */
-export function checkNodes(listing: string, known: (relation: string) => boolean): Verdict {
+export function checkNodes(
+  listing: string,
+  known: (relation: string) => boolean,
+  { lambdas: takesLambdas }: { readonly lambdas: boolean } = { lambdas: false },
+): Verdict {
   const nodes = nodesOf(listing);
+  /** Indexes of lambdas that stand where they may. */
+  const lambdas = new Set<number>();
   if (nodes[0]?.kind !== 'SelectWithUnionQuery') return refused('it must be a SELECT');
   const relations = new Set<string>();
   for (const [index, node] of nodes.entries()) {
@@ -108,7 +130,27 @@ export function checkNodes(listing: string, known: (relation: string) => boolean
     ) {
       return refused(`table functions such as ${node.name} are not allowed`);
     }
+    if (node.name === 'lambda') {
+      if (!lambdas.has(index))
+        return refused('a lambda stands only in front of the arrays of arrayMap and the like');
+      continue;
+    }
     if (!isAllowedFunction(node.name)) return refused(`the function ${node.name} is not allowed`);
+    const [first, second] = argumentsOf(nodes, index);
+    if (isHigherOrder(node.name) || (second !== undefined && mayBeHigherOrder(node.name))) {
+      if (first === undefined || !isLambda(nodes[first])) {
+        return refused(`${node.name} takes a lambda first, written out: x -> …`);
+      }
+    }
+    if (first !== undefined && takesLambdas && mayTakeLambda(node.name) && isLambda(nodes[first]))
+      lambdas.add(first);
+    if (isCast(node.name)) {
+      const type = nodes[argumentsOf(nodes, index).at(-1) ?? -1];
+      const text = type?.kind === 'Literal' ? /^'(.*)'$/.exec(type.rest)?.[1] : undefined;
+      if (text === undefined || !isValueType(text.replaceAll("\\'", "'"))) {
+        return refused(`${node.name} needs a plain type of values, written out`);
+      }
+    }
     if (IN_FUNCTIONS.has(node.name.toLowerCase()) && !comparesWithValues(nodes, index)) {
       return refused('IN takes a list of values or a subquery; write IN (SELECT …)');
     }
@@ -116,15 +158,22 @@ export function checkNodes(listing: string, known: (relation: string) => boolean
   return { allowed: true, relations };
 }
 
+const isLambda = (node: Node | undefined): boolean => node?.kind === 'Function' && node.name === 'lambda';
+const mayTakeLambda = (name: string): boolean => isHigherOrder(name) || mayBeHigherOrder(name);
+
+/** Where the arguments of a function stand in the listing; its parameters, if it has some, stand behind them. */
+function argumentsOf(nodes: readonly Node[], index: number): readonly number[] {
+  const { depth } = nodes[index]!;
+  const found: number[] = [];
+  for (let at = index + 1; at < nodes.length && nodes[at]!.depth > depth; at += 1) {
+    if (nodes[at]!.depth === depth + 2) found.push(at);
+  }
+  return found;
+}
+
 /** False when the right side of an IN is a bare name: the engine would take it for a table. */
 function comparesWithValues(nodes: readonly Node[], index: number): boolean {
-  const { depth } = nodes[index]!;
-  let argument = 0;
-  for (const node of nodes.slice(index + 1)) {
-    if (node.depth <= depth) break;
-    if (node.depth !== depth + 2) continue;
-    argument += 1;
-    if (argument > 1 && (node.kind === 'Identifier' || node.kind === 'TableIdentifier')) return false;
-  }
-  return true;
+  return argumentsOf(nodes, index)
+    .slice(1)
+    .every((at) => nodes[at]!.kind !== 'Identifier' && nodes[at]!.kind !== 'TableIdentifier');
 }

@@ -10,7 +10,8 @@ import { drainPending, Session } from 'chdb';
 import { MillraceError } from '../base/errors.ts';
 import { type FileSystem, nodeFiles } from '../base/files.ts';
 import { DurableNames } from './durable-names.ts';
-import type { Engine, QueryLimits, Statement, StatementParam } from './port.ts';
+import { createGuest, guestSettings } from './guest.ts';
+import type { Engine, Guest, GuestLimits, Guests, QueryLimits, Statement, StatementParam } from './port.ts';
 import { SessionPool } from './session-pool.ts';
 
 export interface ChdbOptions {
@@ -56,11 +57,11 @@ const LABEL = 'millrace-query-';
 const DEFAULT_QUERY_SECONDS = 30;
 const DEFAULT_MEMORY_BYTES = 8 * 2 ** 30;
 
-export function openChdb(options: ChdbOptions): Engine {
+export function openChdb(options: ChdbOptions): Engine & Guests {
   return new ChdbEngine(options);
 }
 
-class ChdbEngine implements Engine {
+class ChdbEngine implements Engine, Guests {
   readonly #writers: SessionPool;
   readonly #readers: SessionPool;
   /** Only for KILL QUERY: it must not queue behind what it ends. */
@@ -68,6 +69,8 @@ class ChdbEngine implements Engine {
   readonly #names: DurableNames;
   readonly #querySecondsMax: number;
   readonly #queryMemoryMax: number;
+  readonly #openGuest: (settings: string) => Session;
+  readonly #guests = new Set<Guest>();
   #nextQuery = 0;
 
   constructor(options: ChdbOptions) {
@@ -84,6 +87,7 @@ class ChdbEngine implements Engine {
       session.query(`SET ${settings}`);
       return session;
     };
+    this.#openGuest = (settings) => open(`${READER_SETTINGS}, ${settings}`);
     try {
       this.#control = open('max_threads=1');
       this.#writers = new SessionPool(options.writers ?? 2, () => open(WRITER_SETTINGS));
@@ -151,11 +155,27 @@ class ChdbEngine implements Engine {
     return text === '' ? [] : text.split('\n').map((line) => JSON.parse(line) as Row);
   }
 
+  guest(limits: GuestLimits): Guest {
+    this.#nextQuery += 1;
+    const label = `${LABEL}${this.#nextQuery}`;
+    const memoryBytesMax = Math.min(limits.memoryBytesMax, this.#queryMemoryMax);
+    const guest = createGuest({
+      session: this.#openGuest(guestSettings({ ...limits, memoryBytesMax }, label)),
+      kill: () => this.#kill(label),
+      bindings,
+      explain,
+      onClosed: () => this.#guests.delete(guest),
+    });
+    this.#guests.add(guest);
+    return guest;
+  }
+
   /** Ends the questions that still run: nobody waits for their answers any more. Writes run to their end. */
   async close(): Promise<void> {
     await this.#control
       .queryAsync(`KILL QUERY WHERE startsWith(Settings['log_comment'], '${LABEL}') ASYNC`)
       .catch(() => undefined);
+    await Promise.all([...this.#guests].map((guest) => guest.close()));
     const sessions = [this.#control, ...(await this.#writers.drain()), ...(await this.#readers.drain())];
     for (const session of sessions) session.close();
     await drainPending();
@@ -168,13 +188,17 @@ class ChdbEngine implements Engine {
     const seconds = limits.timeoutSeconds ?? this.#querySecondsMax;
     const memory = Math.min(limits.memoryBytesMax ?? this.#queryMemoryMax, this.#queryMemoryMax);
     session.query(`SET max_execution_time=${seconds}, max_memory_usage=${memory}, log_comment='${label}'`);
-    const kill = () => {
-      this.#control
-        .queryAsync(`KILL QUERY WHERE Settings['log_comment']='${label}' ASYNC`)
-        .catch(() => undefined);
-    };
+    const kill = () => void this.#kill(label);
     limits.signal?.addEventListener('abort', kill, { once: true });
     return () => limits.signal?.removeEventListener('abort', kill);
+  }
+
+  async #kill(label: string): Promise<void> {
+    try {
+      await this.#control.queryAsync(`KILL QUERY WHERE Settings['log_comment']='${label}' ASYNC`);
+    } catch {
+      // It has ended, or all has: nothing is left to kill.
+    }
   }
 }
 

@@ -40,3 +40,33 @@ export interface Engine {
   rows<Row>(statement: Statement, limits?: QueryLimits): Promise<Row[]>;
   close(): Promise<void>;
 }
+
+/** Where people we do not know may ask. */
+export interface Guests {
+  /** A session for one question; the caller closes it, and bounds how many there are. */
+  guest(limits: GuestLimits): Guest;
+}
+
+/** What one question may take, all of its statements alike. */
+export interface GuestLimits {
+  /** Of each statement, the time in which its answer is fetched included. */
+  readonly timeoutSeconds: number;
+  readonly memoryBytesMax: number;
+  /** Absent: as many as fit into the bytes. */
+  readonly resultRowsMax?: number | undefined;
+  /** Bytes of the answer before it is written in its format. */
+  readonly resultBytesMax: number;
+}
+
+/**
+ * A session that can only read, under limits that it cannot lift. Statements run one after the other and fail as
+ * those of `Engine` do.
+ */
+export interface Guest {
+  query(statement: Statement, format: string): Promise<Uint8Array>;
+  /** Each chunk is a whole document in the format. A caller who stops in the middle ends the statement. */
+  stream(statement: Statement, format: string): AsyncIterable<Uint8Array>;
+  /** Nobody waits for the answer any more: what runs is ended, nothing more is begun. */
+  leave(): void;
+  close(): Promise<void>;
+}

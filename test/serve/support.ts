@@ -90,6 +90,7 @@ export async function startParts() {
     log,
     ingest,
     engine,
+    guests: engine,
     clock,
     ids,
     logger,

@@ -1,16 +1,18 @@
+import type { FastifyReply } from 'fastify';
 import { z } from 'zod';
+import { toMillraceError } from '../problem.ts';
 import { problems, sqlAnswer, sqlRequest } from '../schemas.ts';
-import { createAskSql, type SqlFormat } from '../sql/ask.ts';
-import { type App, goneSignal, type RouteContext, sendText } from './context.ts';
+import { createAskSql, SQL_LIMITS } from '../sql/ask.ts';
+import { MEDIA_TYPES } from '../sql/formats.ts';
+import { headOf, sendLong } from '../sql/send.ts';
+import { type App, goneSignal, type RouteContext } from './context.ts';
 
-const TYPES: Readonly<Record<SqlFormat, string>> = {
-  json: 'application/json; charset=utf-8',
-  ndjson: 'application/x-ndjson; charset=utf-8',
-  csv: 'text/csv; charset=utf-8',
-};
+const bytes = z.string().describe('Bytes of the file.');
 
-export function sqlRoutes(app: App, { engine, catalog, tenantOf }: RouteContext): void {
-  const ask = createAskSql(engine, catalog);
+export function sqlRoutes(app: App, context: RouteContext): void {
+  const { guests, catalog, clock, settings, sqlLimits, logger, tenantOf } = context;
+  const limits = { ...SQL_LIMITS, timeoutSeconds: settings.MILLRACE_QUERY_SECONDS_MAX, ...sqlLimits };
+  const ask = createAskSql(guests, catalog, limits);
   app.post(
     '/v1/sql',
     {
@@ -18,9 +20,11 @@ export function sqlRoutes(app: App, { engine, catalog, tenantOf }: RouteContext)
         operationId: 'askSql',
         summary: 'A question in SQL',
         description:
-          'One SELECT in the dialect of ClickHouse. Streams and rollups are relations by their names: the fields and ' +
-          '`_id`, `_time`, `_received` of events; `_time`, dimensions and measures of a rollup. Functions that ' +
-          'compute are allowed; settings, table functions and lambdas are not. At most 100 000 rows.',
+          'One SELECT in the dialect of ClickHouse. Streams and rollups are relations by their names, and may be joined: ' +
+          'the fields and `_id`, `_time`, `_received` of events; `_time`, dimensions and measures of a rollup. ' +
+          'Functions that compute are allowed, with lambdas where arrays take them; settings and table functions are ' +
+          'not. Long answers are streamed: one that fails in the middle breaks off the connection, and where the ' +
+          'format allows its last line is the problem.',
         tags: ['Numbers'],
         body: sqlRequest,
         response: {
@@ -30,16 +34,34 @@ export function sqlRoutes(app: App, { engine, catalog, tenantOf }: RouteContext)
               'application/json': { schema: sqlAnswer },
               'application/x-ndjson': { schema: z.string() },
               'text/csv': { schema: z.string() },
+              'application/vnd.apache.arrow.stream': { schema: bytes },
+              'application/vnd.apache.parquet': { schema: bytes },
             },
           },
           ...problems('bad-question', 'unauthorized', 'unsupported-media-type', 'too-busy', 'query-timeout'),
         },
       },
     },
-    async (request, reply) => {
+    async (request, typed) => {
+      const reply = typed as unknown as FastifyReply;
       const { format } = request.body;
-      const text = await ask(tenantOf(request), request.body, goneSignal(reply));
-      return sendText(reply, text, TYPES[format]);
+      const head = await headOf(ask(tenantOf(request), request.body, goneSignal(reply)));
+      if ('whole' in head) return reply.type(MEDIA_TYPES[format]).send(head.whole) as never;
+      reply.hijack();
+      const failure = await sendLong(head, {
+        response: reply.raw,
+        headers: {
+          'content-type': MEDIA_TYPES[format],
+          'cache-control': 'no-store',
+          'x-request-id': request.id,
+        },
+        format,
+        clock,
+        timeoutMs: limits.timeoutSeconds * 1_000,
+        asError: toMillraceError,
+      });
+      if (failure) logger.warn({ err: failure, requestId: request.id }, 'an answer in SQL broke off');
+      return undefined as never;
     },
   );
 }

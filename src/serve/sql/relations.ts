@@ -8,34 +8,44 @@ import {
   type RollupDefinition,
   type StreamDefinition,
 } from '../../define/model.ts';
+import type { Relation } from '../../sql/index.ts';
 import { COUNT_STATE, eventsTable, quoteIdentifier, rollupTable, stateColumns } from '../../store/index.ts';
 
 const EVENT_COLUMNS = ['_id', '_time', '_received', '_partition', '_offset', '_extra'];
 
-/** The SELECT behind the name of a stream or rollup; undefined when there is none. A stream comes first. */
-export function relationSql(catalog: Catalog, tenant: TenantId, name: string): string | undefined {
+/** What stands behind the name of a stream or rollup; undefined when there is none. A stream comes first. */
+export function relationOf(
+  catalog: Pick<Catalog, 'stream' | 'rollup'>,
+  tenant: TenantId,
+  name: string,
+): Relation | undefined {
   const stream = catalog.stream(tenant, name);
-  if (stream !== undefined) return eventsSql(tenant, stream.definition);
+  if (stream !== undefined) {
+    const table = eventsTable(tenant, stream.definition.name);
+    return { sql: eventsSql(table, stream.definition), tables: [unquoted(table)] };
+  }
   const rollup = catalog.rollup(tenant, name);
   const source = rollup === undefined ? undefined : catalog.stream(tenant, rollup.definition.from);
-  return rollup === undefined || source === undefined
-    ? undefined
-    : rollupSql(tenant, source.definition, rollup);
+  if (rollup === undefined || source === undefined) return undefined;
+  const table = rollupTable(tenant, rollup.definition.name, rollup.version);
+  return { sql: rollupSql(table, source.definition, rollup), tables: [unquoted(table)] };
 }
 
-function eventsSql(tenant: TenantId, stream: StreamDefinition): string {
+const unquoted = (table: string): string => table.replaceAll('`', '');
+
+function eventsSql(table: string, stream: StreamDefinition): string {
   const columns = [
     ...stream.fields.map((field) => named(columnOf(field), field.name)),
     ...EVENT_COLUMNS.map(quoteIdentifier),
   ];
-  return `SELECT ${columns.join(', ')} FROM ${eventsTable(tenant, stream.name)}`;
+  return `SELECT ${columns.join(', ')} FROM ${table}`;
 }
 
 /** One row for each bucket and combination of dimensions: `_time` (start of the bucket), dimensions, measures. */
 function rollupSql(
-  tenant: TenantId,
+  table: string,
   stream: StreamDefinition,
-  { definition, version }: Versioned<RollupDefinition>,
+  { definition }: Versioned<RollupDefinition>,
 ): string {
   const columns = definition.by.map((name) => columnOf(fieldOf(stream, name)!));
   const dimensions = definition.by.map((name, index) => named(columns[index]!, name));
@@ -43,7 +53,7 @@ function rollupSql(
     ({ name, measure }) => `${measureSql(stream, measure)} AS ${quoteIdentifier(name)}`,
   );
   const selected = ["toDateTime64(_bucket, 3, 'UTC') AS _time", ...dimensions, ...measures];
-  return `SELECT ${selected.join(', ')} FROM ${rollupTable(tenant, definition.name, version)} WHERE _tier = ${definition.everySeconds} GROUP BY ${['_bucket', ...columns.map(quoteIdentifier)].join(', ')}`;
+  return `SELECT ${selected.join(', ')} FROM ${table} WHERE _tier = ${definition.everySeconds} GROUP BY ${['_bucket', ...columns.map(quoteIdentifier)].join(', ')}`;
 }
 
 /** A field that was renamed lies in the column that it was made with. */
