@@ -5,6 +5,7 @@ import { carryOutSwap, dropOldTables, dropShadows, prepareSwap, tableUuids } fro
 import { plainNames } from './broken-parts.ts';
 import { BOUNDED, type BrokenParts, type Pulse, type ReconcileParts } from './parts.ts';
 import type { DifferenceKind, RepairNote } from './port.ts';
+import { dropStaged } from './restage.ts';
 import { type Scope, scopeOf } from './scope.ts';
 import { type RepairState, touch, withNote } from './state.ts';
 
@@ -118,6 +119,7 @@ export class Repair {
       });
     }
     await dropShadows(engine, this.run.tenant, this.run.id);
+    await dropStaged(this.parts, this.run.tenant, this.run.id);
   }
 
   async countOf(table: string, where: string): Promise<number> {

@@ -18,6 +18,7 @@ import { repairIds } from './repair-ids.ts';
 import { repairMissing } from './repair-missing.ts';
 import { repairParts } from './repair-parts.ts';
 import { repairRollups } from './repair-rollups.ts';
+import { dropStaged } from './restage.ts';
 import { restate } from './restate.ts';
 import { rollupsOf } from './scope.ts';
 import { beginRepair, type RepairState, STEPS, type StepName } from './state.ts';
@@ -121,7 +122,7 @@ function told({ logger }: ReconcileParts, report: ReconcileReport): ReconcileRep
 /** What a run that failed or was cancelled leaves: every step is whole, so only totals and ids must follow. */
 export async function giveUp(parts: ReconcileParts, run: Run): Promise<void> {
   const state = run.checkpoint as RepairState | null;
-  if (!state) return;
+  if (!state) return dropStaged(parts, run.tenant, run.id);
   const context: RunContext = {
     signal: new AbortController().signal,
     cancelled: false,
