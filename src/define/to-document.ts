@@ -20,9 +20,7 @@ function streamToDocument(stream: StreamDefinition): StreamDocument {
     ...(retention.logMs === undefined ? {} : { log: formatDuration(retention.logMs) }),
     ...(retention.hotMs === undefined ? {} : { hot: formatDuration(retention.hotMs) }),
     ...(retention.coldMs === undefined ? {} : { cold: formatDuration(retention.coldMs) }),
-    ...(retention.quarantineMs === undefined
-      ? {}
-      : { quarantine: formatDuration(retention.quarantineMs) }),
+    ...(retention.quarantineMs === undefined ? {} : { quarantine: formatDuration(retention.quarantineMs) }),
   };
   return {
     fields: Object.fromEntries(stream.fields.map((field) => [field.name, fieldToDocument(field)])),

@@ -59,8 +59,8 @@ describe.skipIf(chromium === undefined)('the page of the real server', () => {
     await page.getByText('visits', { exact: true }).first().waitFor();
     await page.getByText('place-0').first().waitFor();
     expect(await page.locator('canvas').count()).toBeGreaterThan(0);
-    expect(await page.locator('body').innerText()).toContain('300');
-    expect(await page.locator('body').innerText()).toContain('rollup visits_by_place');
+    expect(await page.locator('body').textContent()).toContain('300');
+    expect(await page.locator('body').textContent()).toContain('rollup visits_by_place');
     expect(page.url()).not.toContain(KEY);
   });
 
