@@ -53,7 +53,8 @@ export function createIngest(options: IngestOptions): RunningIngest {
     const partitions: PartitionProgress[] = [];
     for (let partition = 0; partition < stream.partitions; partition += 1) {
       const key: PartitionKey = { tenant, stream: stream.name, partition };
-      const progress = new Progress(options.files, progressDirectory(options.directory, key));
+      const directory = progressDirectory(options.directory, key);
+      const progress = new Progress(options.files, directory, options.owner.epoch);
       const { position, manifest } = await progress.load();
       refuseShortLog(options.log, key, position.applied);
       partitions.push(new PartitionProgress(key, progress, position, manifest));
@@ -110,7 +111,8 @@ export function createIngest(options: IngestOptions): RunningIngest {
     },
     restate: async (key, applied, restated) => {
       const partition = partitionOf(key);
-      const progress = new Progress(options.files, progressDirectory(options.directory, key));
+      const directory = progressDirectory(options.directory, key);
+      const progress = new Progress(options.files, directory, options.owner.epoch);
       const position = partition?.position ?? (await progress.load()).position;
       invariant(position.applied === applied, `${key.stream}/${key.partition} is applied to ${applied}`);
       if (partition) await partition.restate(restated);

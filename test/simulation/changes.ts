@@ -17,17 +17,19 @@ async function exclusively(world: World, process: Process, what: string, work: (
   const done = process.ingest
     .exclusively(key.tenant, key.stream, async () => {
       await scheduler.park(life, `${life.name} ${what}`);
+      // The catalog and the store refuse whoever was taken over from.
+      if (process.owner.isFenced) return 'died' as const;
       nothingUnderWay(world);
       work();
       await scheduler.park(life, `${life.name} ${what}, done`);
-      nothingUnderWay(world);
+      if (!process.owner.isFenced) nothingUnderWay(world);
       return 'done' as const;
     })
     .catch((error: unknown) => {
       if (error instanceof MillraceError) return 'died' as const;
       throw error;
     });
-  return Promise.race([done, process.died]);
+  return Promise.race([done, process.lost]);
 }
 
 const appliedOf = (world: World, process: Process): number[] =>
@@ -72,7 +74,7 @@ export async function changeRollups(world: World): Promise<void> {
       offsets = appliedOf(world, process);
     });
     const filled = await Promise.race([
-      process.died,
+      process.lost,
       scheduler.park(process.life, `${process.life.name} fills a rollup`).then(() => 'done' as const),
     ]);
     if (prepared === 'done' && filled === 'done') {

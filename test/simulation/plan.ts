@@ -60,7 +60,7 @@ export function planOf(scheduler: Scheduler): Plan {
     powerCuts: scheduler.pick([0, 0.5, 1]),
     stops: scheduler.pick([0, 0, 0.003]),
     clockJumps: scheduler.pick([0, 0, 0.01]),
-    takeOvers: 0,
+    takeOvers: scheduler.pick([0, 0, 0, 0.005]),
     definitionChanges: scheduler.pick([0, 0, 2]),
     rollupChanges: scheduler.pick([0, 0, 2]),
     memoryBytes: scheduler.pick([2 ** 30, 2 ** 30, 4_096]),
@@ -68,6 +68,17 @@ export function planOf(scheduler: Scheduler): Plan {
     startMs: Date.UTC(2024, 0, 2) - scheduler.pick([3_000, 40_000_000]),
   };
 }
+
+/** Nothing goes wrong. */
+export const CALM: Partial<Plan> = {
+  partitions: 1,
+  lateness: undefined,
+  diskFaults: 0,
+  storeFaults: 0,
+  memoryBytes: 2 ** 30,
+  segmentBytes: 100_000,
+  lingerMs: 0,
+};
 
 const definitions = new Map<string, StreamDefinition>();
 

@@ -73,14 +73,12 @@ async function send(
     scheduler.note(`${name} is refused: ${String(error)}`);
     if (!(error instanceof MillraceError)) world.fail(`an append failed with ${String(error)}`);
     // A write that failed is taken back before its sender is told; when that fails too, a crash may bring it back.
-    if (world.diskFaults.count - faultsBefore <= 1) for (const line of lines) history.refused.add(line);
+    // Whoever was taken over from cannot take anything back.
+    if (!process.owner.isFenced && world.diskFaults.count - faultsBefore <= 1)
+      for (const line of lines) history.refused.add(line);
     return 'refused' as const;
   });
   if (appended === 'died' || appended === 'refused') return 'unknown';
-  const owned = await Promise.race([process.owner.check().then(() => 'owned' as const), process.died]).catch(
-    () => 'fenced' as const,
-  );
-  if (owned !== 'owned') return 'unknown';
   const { baseOffset, count } = appended;
   scheduler.note(`${name} has ${partition}:[${baseOffset}, ${baseOffset + count})`);
   history.acknowledged.push({ partition, from: baseOffset, lines });
@@ -97,7 +95,7 @@ async function waitUntilStored(
 ) {
   const to = (from + count) as Offset;
   const stored = process.ingest.applied(world.key(partition), from, to);
-  const outcome: Outcome | 'died' = await Promise.race([stored, process.died]).catch((error: unknown) => {
+  const outcome: Outcome | 'died' = await Promise.race([stored, process.lost]).catch((error: unknown) => {
     const isTold =
       error instanceof MillraceError || (error instanceof Error && error.message.includes('injected'));
     if (!isTold) world.fail(`waiting failed with ${String(error)}`);

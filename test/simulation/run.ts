@@ -20,6 +20,9 @@ export interface Report {
 
 const STEPS_MAX = 20_000;
 const CRASHES_MAX = 12;
+const TAKE_OVERS_MAX = 4;
+/** A disk that fails too often lets no process begin. */
+const STARTS_MAX = 25;
 
 export async function runSeed(
   seed: number,
@@ -79,20 +82,20 @@ async function live(world: World): Promise<void> {
 }
 
 /** Steps until it is done; `disturb` may do what it likes whenever everything that can run has run. */
-async function until(world: World, isDone: () => boolean, disturb?: () => void): Promise<void> {
+export async function until(world: World, isDone: () => boolean, disturb?: () => void): Promise<void> {
   const { scheduler } = world;
   const stepsMax = scheduler.steps + STEPS_MAX;
-  let quiet = 0;
   for (;;) {
     await scheduler.settle();
     if (world.violation) throw world.violation;
     if (isDone()) return;
     if (scheduler.steps > stepsMax) throw new Violation('it does not come to an end');
     disturb?.();
-    quiet = scheduler.step() ? 0 : quiet + 1;
-    // What the disturbance has set off may end without a step.
-    if (quiet < 2) continue;
-    if (!world.process) world.start(true);
+    // What the disturbance has set off may be all that there is to do.
+    await scheduler.settle();
+    if (isDone() || scheduler.step()) continue;
+    if (world.hasPaused) world.endPaused();
+    else if (!world.process) world.start(true);
     else if (world.process.storeFaults.hung) world.crash(false);
     else throw new Violation('nothing goes on, and not everything is done');
   }
@@ -100,6 +103,7 @@ async function until(world: World, isDone: () => boolean, disturb?: () => void):
 
 function disturb(world: World): void {
   const { scheduler, plan, process } = world;
+  if (world.crashes >= STARTS_MAX) world.diskFaults.rate = 0;
   if (!process) {
     if (scheduler.chance(0.1)) world.start();
     return;
@@ -110,6 +114,9 @@ function disturb(world: World): void {
     return;
   }
   if (scheduler.chance(plan.stops)) world.stop().catch((error: unknown) => world.report(error));
+  if (world.hasPaused && scheduler.chance(0.01)) world.endPaused();
+  else if (world.hasPaused && scheduler.chance(0.02)) world.wakePaused();
+  else if (world.takeOvers < TAKE_OVERS_MAX && scheduler.chance(plan.takeOvers)) world.takeOver();
   if (scheduler.chance(plan.clockJumps))
     scheduler.jumpWallClock(scheduler.pick([-60_000, -1_500, -10, 10, 1_500, 15_000, 90_000, 86_400_000]));
   if (scheduler.chance(0.05)) scheduler.dawdle(scheduler.pick([1, 20, 300]));
@@ -121,6 +128,7 @@ function disturb(world: World): void {
 
 /** Nothing goes wrong any more, and everything in the log comes into the tables. */
 async function drain(world: World): Promise<void> {
+  world.endPaused();
   world.diskFaults.rate = 0;
   world.diskFaults.full = false;
   if (world.process) world.process.storeFaults.rate = 0;

@@ -14,6 +14,8 @@ import { seeded } from '../support/seeded.ts';
 export interface Life {
   readonly name: string;
   alive: boolean;
+  /** Stopped by a signal, or by a long wait of its machine: it goes on when it is told to. */
+  paused?: boolean;
 }
 
 interface Parked {
@@ -123,13 +125,13 @@ export class Scheduler {
 
   /** Lets one parked step go on; when there is none, time passes until somebody wakes up. False: nothing can happen. */
   step(): boolean {
-    const due = this.#sleepers.filter((one) => one.dueMs <= this.#monotonicMs);
-    const all = this.#parked.length + due.length;
-    if (all === 0) return this.#passTime();
+    const ready = this.#parked.filter((one) => !one.life.paused);
+    for (const one of this.#sleepers) if (one.dueMs <= this.#monotonicMs && !one.life.paused) ready.push(one);
+    const one = ready[this.below(ready.length)];
+    if (!one) return this.#passTime();
     this.steps += 1;
-    const index = this.below(all);
-    const one = index < this.#parked.length ? this.#parked[index]! : due[index - this.#parked.length]!;
-    if (index < this.#parked.length) this.#parked.splice(index, 1);
+    const place = this.#parked.indexOf(one);
+    if (place >= 0) this.#parked.splice(place, 1);
     this.note(one.what);
     one.go();
     return true;
@@ -141,9 +143,9 @@ export class Scheduler {
   }
 
   #passTime(): boolean {
-    if (this.#sleepers.length === 0) return false;
     let next = Number.POSITIVE_INFINITY;
-    for (const { dueMs } of this.#sleepers) next = Math.min(next, dueMs);
+    for (const { dueMs, life } of this.#sleepers) if (!life.paused) next = Math.min(next, dueMs);
+    if (next === Number.POSITIVE_INFINITY) return false;
     this.#monotonicMs = Math.max(this.#monotonicMs, next);
     return true;
   }

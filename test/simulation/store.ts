@@ -33,6 +33,8 @@ export interface SimulatedStoreOptions {
   readonly faults: StoreFaults;
   readonly files: FileSystem;
   readonly memory: DedupMemory;
+  /** Another process has the store now. */
+  readonly isClosed: () => boolean;
   /** How the store of a mutant differs. */
   readonly flaw?: StoreFlaw | undefined;
 }
@@ -73,6 +75,7 @@ export function simulatedStore(options: SimulatedStoreOptions): IngestStore {
   const broken = (what: string): Error => new Error(`the store: injected, ${what}`);
   const step = async (what: string): Promise<void> => {
     await scheduler.park(life, `${life.name} ${what}`);
+    if (options.isClosed()) throw broken(`${what}: another process has it`);
     if (!fails()) return;
     scheduler.note(`${life.name} ${what}: fails`);
     throw broken(what);
@@ -226,6 +229,7 @@ class SimulatedBatches implements BatchStore<Staged> {
       await scheduler.park(life, `${what} late`);
       await scheduler.park(life, `${what} later`);
     }
+    if (this.#options.isClosed()) throw this.#broken(`${what}: another process has it`);
     const shares = sharesOf(slot.rows, decision);
     const rows = target.kind === 'rollup' ? shares.events : shares[target.kind];
     const halves = flaw === 'splits blocks' && rows.length > 1 ? [rows.slice(0, 1), rows.slice(1)] : [rows];

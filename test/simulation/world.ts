@@ -24,15 +24,20 @@ export interface Mutation {
   readonly files?: (files: FileSystem) => FileSystem;
   readonly logFiles?: (files: FileSystem) => FileSystem;
   readonly ingest?: (ingest: RunningIngest) => RunningIngest;
+  /** It never learns that another process has taken over. */
+  readonly unfenced?: true;
 }
 
 export interface Process {
   readonly life: Life;
   readonly died: Promise<'died'>;
+  /** It died, or another process has taken over. */
+  readonly lost: Promise<'died'>;
   readonly owner: Ownership & { isFenced: boolean };
   readonly storeFaults: StoreFaults;
   state: 'starting' | 'serving' | 'stopping' | 'ended';
   readonly die: () => void;
+  readonly lose: () => void;
   log: Log;
   ingest: RunningIngest;
 }
@@ -47,14 +52,21 @@ export class World {
   readonly diskFaults: DiskFaults = { rate: 0, full: false, count: 0 };
   process: Process | undefined;
   crashes = 0;
+  takeOvers = 0;
   violation: unknown;
   readonly #ids = countingIds();
   readonly #mutation: Mutation;
+  readonly #paused: Process[] = [];
   #lives = 0;
 
-  constructor(seed: number, mutation: Mutation, trace?: (line: string) => void) {
+  constructor(
+    seed: number,
+    mutation: Mutation = {},
+    trace?: (line: string) => void,
+    wanted: Partial<Plan> = {},
+  ) {
     const planner = new Scheduler(seed, 0);
-    this.plan = planOf(planner);
+    this.plan = { ...planOf(planner), ...wanted };
     this.scheduler = new Scheduler(planner.below(2 ** 31), this.plan.startMs, trace);
     this.scheduler.note(JSON.stringify(this.plan));
     this.#mutation = mutation;
@@ -93,6 +105,11 @@ export class World {
     const died = new Promise<'died'>((resolve) => {
       die = () => resolve('died');
     });
+    let lose = () => {};
+    const lost = new Promise<'died'>((resolve) => {
+      lose = () => resolve('died');
+      void died.then(resolve);
+    });
     scheduler.note(`${life.name} starts`);
     const disk = diskOf(scheduler, life, this.files, this.diskFaults);
     const files = this.#mutation.files?.(disk) ?? disk;
@@ -103,7 +120,8 @@ export class World {
       isFenced: false,
       check: async () => {
         await scheduler.park(life, `${life.name} checks that it owns`);
-        if (owner.isFenced) throw new MillraceError('fenced', 'somebody else owns it');
+        if (owner.isFenced && !this.#mutation.unfenced)
+          throw new MillraceError('fenced', 'somebody else owns it');
       },
       release: async () => undefined,
     };
@@ -114,6 +132,7 @@ export class World {
       faults: storeFaults,
       files,
       memory: new DedupMemory({ bytesMax: plan.memoryBytes }),
+      isClosed: () => owner.isFenced,
       flaw: this.#mutation.store,
     });
     const open = async () => {
@@ -122,6 +141,7 @@ export class World {
         files: this.#mutation.logFiles?.(files) ?? files,
         clock,
         ids: this.#ids,
+        owner,
         lingerMs: plan.lingerMs,
         segmentBytes: plan.segmentBytes,
         onDamage: (error) =>
@@ -151,6 +171,8 @@ export class World {
       life,
       died,
       die,
+      lost,
+      lose,
       owner,
       storeFaults,
       state: 'starting',
@@ -173,13 +195,48 @@ export class World {
     scheduler.end(process.life);
     process.state = 'ended';
     this.process = undefined;
-    if (powerCut) this.cutPower();
-    else this.files.kill();
     process.die();
+    if (powerCut) this.cutPower();
+  }
+
+  /**
+   * Another process takes over, and the one before does not know it yet: it goes on writing files. The store is the new
+   * one's alone.
+   */
+  takeOver(): void {
+    const { process, scheduler } = this;
+    if (process?.state !== 'serving') return;
+    scheduler.note(`${process.life.name} is taken over from`);
+    process.owner.isFenced = true;
+    process.life.paused = scheduler.chance(0.5);
+    process.lose();
+    this.takeOvers += 1;
+    this.#paused.push(process);
+    this.start();
+  }
+
+  /** Those who were taken over from notice it within a second, and end. */
+  endPaused(): void {
+    for (const process of this.#paused.splice(0)) {
+      this.scheduler.note(`${process.life.name} is gone`);
+      this.scheduler.end(process.life);
+      process.die();
+    }
+  }
+
+  /** They go on where they were stopped. */
+  wakePaused(): void {
+    for (const { life } of this.#paused) if (life.paused) this.scheduler.note(`${life.name} goes on`);
+    for (const { life } of this.#paused) life.paused = false;
+  }
+
+  get hasPaused(): boolean {
+    return this.#paused.length > 0;
   }
 
   cutPower(): void {
     const { scheduler } = this;
+    this.endPaused();
     this.files.cutPower((bytes) => scheduler.pick([0, bytes, scheduler.below(bytes + 1)]));
     this.tables.cutPower(() => scheduler.chance(0.5));
   }
