@@ -33,6 +33,9 @@ export function guestSettings(limits: GuestLimits, label: string): string {
     `max_temporary_data_on_disk_size_for_query=${limits.memoryBytesMax}`,
     'max_threads=1',
     'max_query_size=1048576',
+    // A parser that goes back again and again takes seconds over a few thousand words.
+    'max_parser_backtracks=20000',
+    'max_parser_depth=300',
     'max_ast_elements=20000',
     'max_expanded_ast_elements=50000',
     'max_subquery_depth=50',
