@@ -131,7 +131,11 @@ export class StreamWorker {
         const leave = await this.#deps.gate.enter();
         const began = this.#deps.clock.monotonicMs();
         const before = committing;
-        const next = await this.#insist(() => this.#decider.next(partition, before));
+        const next = await this.#insist(
+          () => this.#decider.next(partition, before),
+          // What fails here may be what the waiting work repairs; nothing was decided.
+          () => this.#exclusive.length > 0,
+        );
         await before;
         if (!next) {
           leave();
@@ -184,14 +188,14 @@ export class StreamWorker {
     if (!enough) await this.#pace.gather(this.#stop.signal);
   }
 
-  /** Does the work until it succeeds or the worker stops; each failure is told. */
-  async #insist<T>(work: () => Promise<T>): Promise<T | undefined> {
+  /** Does the work until it succeeds, the worker stops or the work gives way; each failure is told. */
+  async #insist<T>(work: () => Promise<T>, givesWay = () => false): Promise<T | undefined> {
     for (let wait = RETRY_MS_MIN; ; wait = Math.min(RETRY_MS_MAX, wait * 2)) {
       try {
         return await work();
       } catch (error) {
         this.#tell(error);
-        if (this.#stopped) return undefined;
+        if (this.#stopped || givesWay()) return undefined;
         await this.#deps.clock.sleep(wait, this.#stop.signal);
         if (this.#stopped) return undefined;
       }

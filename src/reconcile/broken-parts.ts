@@ -30,6 +30,12 @@ export async function findBrokenParts(engine: Hands, table: string, pulse: Pulse
   return found;
 }
 
+/** Asked again right before something is done about it: what failed once may have been the moment's fault. */
+export async function isStillBroken(engine: Hands, table: string, part: string): Promise<boolean> {
+  if (!(await activeParts(engine, table)).includes(part)) return false;
+  return (await damageOf(engine, table, part)) !== undefined;
+}
+
 export async function activeParts(engine: Pick<Engine, 'rows'>, table: string): Promise<readonly string[]> {
   const rows = await engine.rows<{ name: string }>({
     text: 'SELECT name FROM system.parts WHERE active AND database = {database:String} AND table = {name:String} ORDER BY name',

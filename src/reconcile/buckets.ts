@@ -19,6 +19,9 @@ import {
 } from '../store/index.ts';
 
 export const DAY_SECONDS = 86_400;
+/** Event times lie between 1900 and 2299. */
+const FIRST_DAY = Date.UTC(1900, 0, 1) / 86_400_000;
+const LAST_DAY = Date.UTC(2299, 11, 31) / 86_400_000 + 1;
 
 /** Buckets of all tiers that begin in [fromDay, toDay), days of event time since 1970. */
 export interface BucketSlice {
@@ -71,7 +74,10 @@ export function bucketsOf(
 /** SQL: events of the slice. */
 export function eventsOf(sides: BucketSides, slice: BucketSlice): string {
   const { events, readableEvents } = sides;
-  const moment = (day: number) => `fromUnixTimestamp64Milli(toInt64(${day * DAY_SECONDS * 1_000}), 'UTC')`;
+  const moment = (day: number) => {
+    const known = Math.min(Math.max(day, FIRST_DAY), LAST_DAY);
+    return `fromUnixTimestamp64Milli(toInt64(${known * DAY_SECONDS * 1_000}), 'UTC')`;
+  };
   return `(SELECT * FROM ${events} WHERE ${readableEvents} AND _time >= ${moment(slice.fromDay)} AND _time < ${moment(slice.toDay)} AND ${hashPart(sides, slice)})`;
 }
 

@@ -7,8 +7,15 @@ import { type Circumstances, whyDoubled, whyIdTwice, whyMissing, whyRollup, whyS
 import { findIdsTwice } from './ids.ts';
 import { findStrays, isMissing, type Miscounted, miscounted, type Strays, surplusOf } from './offsets.ts';
 import { type BrokenParts, LISTED_MAX, type Pulse, type Range, type ReconcileParts } from './parts.ts';
-import type { Comparison, Difference, DifferenceKind, ReconcileRequest, Unverifiable } from './port.ts';
-import { compareRollup, type RollupFinding } from './rollups.ts';
+import {
+  type Comparison,
+  DIFFERENCE_KINDS,
+  type Difference,
+  type DifferenceKind,
+  type ReconcileRequest,
+  type Unverifiable,
+} from './port.ts';
+import { compareRollup, type Exclusively, type RollupFinding } from './rollups.ts';
 import { RAW_TABLES, type Scope, scopeOf } from './scope.ts';
 
 export interface Compared {
@@ -26,7 +33,25 @@ interface OffsetFinding extends Range {
   readonly rows: number;
 }
 
+/** Retention may drop a day in the middle: then everything is looked at once more. */
 export async function compareAll(
+  parts: ReconcileParts,
+  run: Pick<Run, 'id' | 'tenant' | 'stream'>,
+  request: ReconcileRequest,
+  pulse: Pulse,
+): Promise<Compared> {
+  for (let tries = 1; ; tries += 1) {
+    const compared = await compareOnce(parts, run, request, pulse);
+    const now = await scopeOf(parts, run.tenant, run.stream, request);
+    const { forgottenBeforeMs, completeSinceMs } = compared.scope;
+    const same = now.forgottenBeforeMs === forgottenBeforeMs && now.completeSinceMs === completeSinceMs;
+    if (same || tries === TRIES_MAX) return compared;
+  }
+}
+
+const TRIES_MAX = 3;
+
+async function compareOnce(
   parts: ReconcileParts,
   { id: run, tenant, stream: name }: Pick<Run, 'id' | 'tenant' | 'stream'>,
   request: ReconcileRequest,
@@ -35,8 +60,6 @@ export async function compareAll(
   const { engine, clock, ingest, log } = parts;
   const atMs = clock.now();
   const scope = await scopeOf(parts, tenant, name, request);
-  const exclusively = <T>(work: () => Promise<T>): Promise<T> =>
-    ingest.exclusively(tenant, scope.stream.definition.name, work);
 
   pulse.step('reading every part');
   const tables = new Map<string, string>([
@@ -48,6 +71,10 @@ export async function compareAll(
   const brokenParts: BrokenPart[] = [];
   for (const table of tables.keys()) brokenParts.push(...(await findBrokenParts(engine, table, pulse)));
   const broken = byTable(brokenParts);
+  // A batch may wait for ever for a part that cannot be read; what is looked at then may be of two moments.
+  const isCalm = !Object.values(scope.raw).some((table) => broken.has(table));
+  const exclusively: Exclusively = (work) =>
+    isCalm ? ingest.exclusively(tenant, scope.stream.definition.name, work) : work();
 
   pulse.step('comparing offsets with the log');
   const counts = { missing: 0, doubled: 0 };
@@ -71,7 +98,7 @@ export async function compareAll(
   const remarks: string[] = [...(contents?.remarks ?? [])];
   for (const rollup of scope.rollups) {
     pulse.step(`comparing the rollup ${rollup.definition.name}`);
-    const found = await compareRollup(parts, scope, rollup, broken, pulse);
+    const found = await compareRollup(parts, scope, rollup, broken, pulse, exclusively);
     if (found) rollups.push(found);
     else remarks.push(`the rollup ${rollup.definition.name} was changed meanwhile and is not compared`);
     if (found?.hasTop)
@@ -117,7 +144,7 @@ export async function compareAll(
     records: scope.partitions.reduce((sum, { from, cut }) => sum + cut - from, 0),
     rollups: rollups.map((one) => ({ name: one.name, days: one.days })),
     counts: Object.fromEntries(Object.entries(counted).filter(([, count]) => count > 0)),
-    differences,
+    differences: bounded(differences),
     unverifiable: [...unverifiableOf(scope, rollups), ...(contents?.unverifiable ?? [])],
     remarks,
   };
@@ -198,10 +225,21 @@ const tellStrays = ({ table, partition, rows, first, last }: Strays): Difference
 
 const tellRollup = ({ name, listed }: RollupFinding, circumstances: Circumstances): Difference[] =>
   listed.map(({ tier, bucket, dimensions, expected, found }) => ({
-    ...{ kind: 'rollup', where: name, tier, bucket: new Date(bucket * 1_000).toISOString(), dimensions },
+    ...{ kind: 'rollup', where: name, tier, bucket: momentOf(bucket), dimensions },
     ...{ expected, found },
     why: whyRollup(Number(expected.events), Number(found.events), name, circumstances),
   }));
+
+/** Whoever writes by hand may write times that no calendar has. */
+const momentOf = (seconds: number): string =>
+  Math.abs(seconds) <= 8.64e12 ? new Date(seconds * 1_000).toISOString() : `${seconds} s`;
+
+/** All, or the first of each kind, so that none hides another. */
+function bounded(all: readonly Difference[]): readonly Difference[] {
+  if (all.length <= LISTED_MAX) return all;
+  const most = Math.floor(LISTED_MAX / DIFFERENCE_KINDS.length);
+  return DIFFERENCE_KINDS.flatMap((kind) => all.filter((one) => one.kind === kind).slice(0, most));
+}
 
 function unverifiableOf(scope: Scope, rollups: readonly RollupFinding[]): Unverifiable[] {
   const day = new Date(scope.forgottenBeforeMs).toISOString();

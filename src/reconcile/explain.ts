@@ -21,7 +21,7 @@ export function whyMissing(count: number, { lostParts, rollupsCountMore }: Circu
   );
   if (parts.length > 0) return `${what}: ${parts.join('; ')}`;
   if (rollupsCountMore !== undefined && rollupsCountMore > 0)
-    return `the events table lost a part, or rows were deleted by hand: ${what}, and the rollups still count ${number(rollupsCountMore)} events more than there are`;
+    return `the events table lost a part, or rows were deleted by hand: ${what}, and the rollups still count ${number(rollupsCountMore)} ${rollupsCountMore === 1 ? 'event' : 'events'} more than there are`;
   return `a table lost a part, or rows were deleted by hand: ${what}`;
 }
 

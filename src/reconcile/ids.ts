@@ -28,10 +28,10 @@ export interface IdsTwice {
 
 type Hands = Pick<Engine, 'rows'>;
 
-/** SQL: stored events below the cut that carry an id of their own. */
+/** SQL: stored events that are applied and carry an id of their own. */
 export function withIds(scope: Scope, broken: BrokenParts): string {
   const { events } = scope.raw;
-  const cuts = scope.partitions.map(({ cut }) => `toUInt64(${cut})`).join(', ');
+  const cuts = scope.partitions.map(({ applied }) => `toUInt64(${applied})`).join(', ');
   return `${events} WHERE ${readable(broken, events)} AND _id_hash != 0 AND _offset < arrayElement([${cuts}], toUInt32(_partition) + 1)`;
 }
 

@@ -3,7 +3,7 @@ import type { TenantId } from '../base/brand.ts';
 import type { Run } from '../runs/port.ts';
 
 export interface ReconcileRequest {
-  /** Puts right what can be put right. Absent: only looks. */
+  /** Puts right what can be put right, in the whole stream. Absent: only looks. */
   readonly repair?: boolean;
   /** Also parses the log again and compares every value that is stored. */
   readonly deep?: boolean;
@@ -73,7 +73,7 @@ export interface Comparison {
   readonly rollups: readonly { readonly name: string; readonly days: number }[];
   /** Exact, by kind: parts, offsets, rows, or buckets. Kinds without any are left out. */
   readonly counts: Readonly<Partial<Record<DifferenceKind, number>>>;
-  /** The first of them, at most 1 000 of each kind. */
+  /** The first of them, at most 1 000 in all. */
   readonly differences: readonly Difference[];
   readonly unverifiable: readonly Unverifiable[];
   /** What was compared only in part, in words. */

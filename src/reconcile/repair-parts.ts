@@ -1,5 +1,5 @@
 /** Parts that cannot be read are set aside: their offsets are missing then, and come again from the log. */
-import { activeParts, findBrokenParts, isPartName } from './broken-parts.ts';
+import { findBrokenParts, isPartName, isStillBroken } from './broken-parts.ts';
 import { differingSlices, isMissing, miscountedIn } from './offsets.ts';
 import type { BrokenParts } from './parts.ts';
 import { rangesOf } from './parts.ts';
@@ -35,10 +35,10 @@ export async function repairParts(repair: Repair, scope: Scope): Promise<BrokenP
   for (const name of names) {
     const table = scope.raw[name];
     for (const part of broken.get(table) ?? []) {
-      await repair.exclusively(async () => {
-        if (!isPartName(part) || !(await activeParts(repair.parts.engine, table)).includes(part)) return;
-        await repair.parts.engine.execute({ text: `ALTER TABLE ${table} DETACH PART '${part}'` });
-      });
+      // Not between two batches: a batch may be waiting for just this part to be readable.
+      await repair.parts.owner.check();
+      if (!isPartName(part) || !(await isStillBroken(repair.parts.engine, table, part))) continue;
+      await repair.parts.engine.execute({ text: `ALTER TABLE ${table} DETACH PART '${part}'` });
       repair.note(
         'unreadable-part',
         name,

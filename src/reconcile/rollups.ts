@@ -2,7 +2,6 @@
  * Raw against a rollup. Events flow meanwhile and come to raw and to the rollup one after the other, so the first pass
  * finds slices that may differ, and each of those is looked at again between two batches, when all tables are as one.
  */
-import type { StreamName } from '../base/brand.ts';
 import type { Versioned } from '../catalog/port.ts';
 import type { RollupDefinition } from '../define/model.ts';
 import { type Engine, rollupTable } from '../store/index.ts';
@@ -123,14 +122,19 @@ UNION ALL SELECT toInt64(floor(_bucket / ${DAY_SECONDS})) AS day, count() AS n F
   return rows.map((row) => ({ day: Number(row.day), rows: Number(row.n) }));
 }
 
+/** Does the work between two batches. */
+export type Exclusively = <T>(work: () => Promise<T>) => Promise<T>;
+
 export async function compareRollup(
   parts: Pick<ReconcileParts, 'engine' | 'ingest' | 'catalog'>,
   scope: Scope,
   rollup: Versioned<RollupDefinition>,
   broken: BrokenParts,
   pulse: Pulse,
+  exclusively: Exclusively = (work) =>
+    parts.ingest.exclusively(scope.tenant, scope.stream.definition.name, work),
 ): Promise<RollupFinding | undefined> {
-  const { engine, ingest, catalog } = parts;
+  const { engine, catalog } = parts;
   const { name } = rollup.definition;
   const stands = () => catalog.rollup(scope.tenant, name)?.version === rollup.version;
   const sides = sidesOf(scope, rollup, broken);
@@ -146,9 +150,7 @@ export async function compareRollup(
     const slices: BucketSlice[] = [];
     for (const slice of doubtful) {
       pulse.throwIfEnding();
-      const found = await ingest.exclusively(scope.tenant, scope.stream.definition.name as StreamName, () =>
-        findBuckets(engine, sides, slice, LISTED_MAX - listed.length),
-      );
+      const found = await exclusively(() => findBuckets(engine, sides, slice, LISTED_MAX - listed.length));
       if (found.count === 0) continue;
       count += found.count;
       listed.push(...found.listed);

@@ -12,6 +12,8 @@ export interface PartitionScope {
   /** The offsets [from, cut) ought to be there, each once. */
   readonly from: number;
   readonly cut: number;
+  /** Everything below it is in the store. */
+  readonly applied: number;
   /** Below it retention has dropped rows of at least one table. */
   readonly forgotten: number;
   /** The log holds what is at or behind it. */
@@ -56,7 +58,7 @@ export async function scopeOf(
     const to = request.toMs === undefined ? applied : await log.offsetAt(key, request.toMs);
     const first = Math.max(forgotten, from);
     partitions.push({
-      ...{ key, from: first, cut: Math.max(first, Math.min(applied, to)), forgotten },
+      ...{ key, applied, from: first, cut: Math.max(first, Math.min(applied, to)), forgotten },
       logStart: log.state(key).start,
     });
   }

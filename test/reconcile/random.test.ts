@@ -74,7 +74,7 @@ it('random damage is found and repaired', { timeout: 180_000 }, async () => {
         expect([world.totals(0), world.totals(1)]).toEqual(totals);
         expect(await world.leftovers()).toEqual([]);
       }),
-      { numRuns: 6, endOnFailure: true },
+      { numRuns: 5, endOnFailure: true },
     );
   } finally {
     await world.end();

@@ -224,13 +224,14 @@ export class World {
     await this.do(`ALTER TABLE ${table} DROP PART '${part!.name}'`);
   }
 
-  /** Flips one bit in the middle of a file of the table's first part, while nothing is open. */
-  async flipBit(table: string, file = 'data.bin'): Promise<void> {
+  /** Flips one bit in the middle of a file of the table's first part (or many all over it), while nothing is open. */
+  async flipBit(table: string, file = 'data.bin', many = 1): Promise<void> {
     const [part] = await this.partsOf(table);
     await this.close();
     const path = `${part!.path}${file}`;
     const bytes = readFileSync(path);
-    bytes[Math.floor(bytes.byteLength / 2)]! ^= 0x10;
+    for (let one = 1; one <= many; one += 1)
+      bytes[Math.floor((bytes.byteLength * one) / (many + 1))]! ^= 0x10;
     writeFileSync(path, bytes);
     await this.open();
   }
