@@ -21,12 +21,15 @@ export async function guardExpression(
   relation: string,
 ): Promise<string> {
   if (expression.length > LENGTH_MAX) throw refusal(`it is longer than ${LENGTH_MAX} characters`);
-  const ask = async (text: string, params = {}): Promise<string> =>
-    Buffer.from(await engine.query({ text, params }, 'TSVRaw', LIMITS)).toString('utf8');
+  const ask = async (text: string, params = {}): Promise<string> => {
+    try {
+      return Buffer.from(await engine.query({ text, params }, 'TSVRaw', LIMITS)).toString('utf8');
+    } catch (error) {
+      throw refusal(`the engine cannot read it: ${wordsOf(error)}`);
+    }
+  };
   const formatted = await ask('SELECT formatQuerySingleLine({query:String})', {
     query: `SELECT (${expression}\n) AS value FROM ${relation}`,
-  }).catch((error: unknown) => {
-    throw refusal(`the engine cannot read it: ${wordsOf(error)}`);
   });
   const canonical = formatted.replace(/\n$/, '');
   const mistake = checkText(canonical);

@@ -8,7 +8,7 @@ const SCALARS = words(`
   plus minus multiply divide intdiv intdivorzero modulo moduloorzero negate abs gcd lcm greatest least
   equals notequals less lessorequals greater greaterorequals and or xor not in notin globalin globalnotin exists
   isnull isnotnull isnullable ifnull nullif coalesce assumenotnull tonullable isnan isfinite isinfinite ifnotfinite
-  if multiif
+  if multiif _cast casewithexpression isdistinctfrom isnotdistinctfrom
   like notlike ilike notilike match position positioncaseinsensitive positionutf8 locate startswith endswith
   extract extractall replaceone replaceall replace replaceregexpone replaceregexpall splitbychar splitbystring splitbyregexp
   concat substring substr substringutf8 left right lower upper lowerutf8 upperutf8 lcase ucase trim trimleft trimright trimboth ltrim rtrim

@@ -25,10 +25,20 @@ const ARGUMENTS = /'(?:[^'\\]|\\.)*'|(?<!\w)-?\d+/g;
 export function isValueType(type: string): boolean {
   if (type.length > LENGTH_MAX) return false;
   const bare = type.replaceAll(ARGUMENTS, '').trim();
-  if (!/^[\w\s(),=]+$/.test(bare)) return false;
+  if (!/^[\w\s(),=]+$/.test(bare) || !isBalanced(bare)) return false;
   const words = bare
     .split(/[(),=]/)
     .map((word) => word.trim())
     .filter((word) => word !== '');
   return words.length > 0 && words.every((word) => VALUE_TYPES.has(word.toLowerCase()));
+}
+
+function isBalanced(text: string): boolean {
+  let open = 0;
+  for (const char of text) {
+    if (char === '(') open += 1;
+    if (char === ')') open -= 1;
+    if (open < 0) return false;
+  }
+  return open === 0;
 }

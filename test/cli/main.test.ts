@@ -1,3 +1,4 @@
+import { readdirSync, readFileSync } from 'node:fs';
 import { mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
 import type { ServerResponse } from 'node:http';
 import { tmpdir } from 'node:os';
@@ -211,6 +212,27 @@ describe('numbers', () => {
     });
     expect((await run(['sql', '-'], { stdin: 'SELECT 2' })).out).toContain('9007199254740993');
     expect((await run(['sql', 'x', '--param', 'm'])).code).toBe(2);
+  });
+
+  it('sql writes a file only when the answer is whole', async () => {
+    const file = join(directory, 'answer.parquet');
+    answering({
+      'POST /v1/sql': (response, seen) => {
+        const { query } = JSON.parse(seen.body) as { query: string };
+        response.write('PAR1');
+        if (query === 'whole') response.end('PAR1');
+        else response.write('half', () => response.socket!.destroySoon());
+      },
+    });
+    const ask = (query: string) => run(['sql', query, '--format', 'parquet', '-o', file]);
+    expect((await ask('broken')).code).toBe(1);
+    expect(readdirSync(directory)).toEqual([]);
+    expect((await ask('whole')).code).toBe(0);
+    expect(readFileSync(file, 'utf8')).toBe('PAR1PAR1');
+    expect((await ask('broken')).err).toContain('broke off');
+    expect(readFileSync(file, 'utf8')).toBe('PAR1PAR1');
+    expect((await run(['sql', 'x', '--format', 'arrow'])).code).toBe(2);
+    expect((await run(['sql', 'x', '-o', file])).code).toBe(2);
   });
 
   it('streams shows how each is doing', async () => {

@@ -104,9 +104,17 @@ describe('a question in SQL', () => {
       'SELECT toStartOfHour(_time) AS t, COUNT(*) FROM visits GROUP BY t UNION ALL SELECT now(), 1',
       'SELECT CASE WHEN seconds > 1 THEN 1 ELSE 2 END, _time + INTERVAL 1 DAY, -seconds, seconds::String FROM visits -- a comment',
       'SELECT * FROM visits LIMIT 1',
+      "SELECT extract(YEAR FROM _time), substring(page FROM 1 FOR 2), trim(BOTH 'a' FROM page), CASE page WHEN '/a' THEN 2 END, page || 'x', seconds > 1 ? 1 : 2, date_add(DAY, 1, _time), position('a' IN page), DATE '2020-01-01', TIMESTAMP '2020-01-01 00:00:00', page NOT ILIKE 'a', 7 DIV 2, 7 MOD 2, page REGEXP 'a', big IS DISTINCT FROM 1, (1, 'a').2, map('a', 1)['a'], seconds BETWEEN 0 AND 9, NOT seconds, big IS NOT NULL FROM visits",
+      'SELECT page, grouping(page), count() FROM visits GROUP BY GROUPING SETS ((page), ())',
+      'SELECT page, count() FROM visits GROUP BY page WITH TOTALS HAVING count() > 0 ORDER BY page LIMIT 1 BY page',
+      "SELECT sum(seconds) FILTER (WHERE page = '/a'), quantilesTDigest(0.5, 0.9)(seconds), count(DISTINCT page) FROM visits",
+      'SELECT * FROM visits AS o WHERE EXISTS (SELECT 1 FROM by_page AS i WHERE i.page = o.page) AND seconds >= ALL (SELECT 0)',
+      'SELECT page, z FROM visits ARRAY JOIN [1, 2] AS z WHERE z > 1',
+      'SELECT a.page FROM visits AS a ASOF JOIN by_page AS b ON a.page = b.page AND a._time >= b._time',
+      "SELECT toDateTime64({at:DateTime64(3, 'UTC')}, 3), has({list:Array(String)}, page) FROM visits",
       'SELECT 1',
     ]) {
-      const reply = await ask(query);
+      const reply = await ask(query, { params: { at: '2024-01-01 00:00:00.000', list: "['/a']" } });
       expect(reply.status, `${query}: ${reply.text}`).toBe(200);
     }
   });

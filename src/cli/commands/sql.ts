@@ -1,36 +1,68 @@
+import { createWriteStream } from 'node:fs';
+import { rename, rm } from 'node:fs/promises';
+import { resolve } from 'node:path';
+import { pipeline } from 'node:stream/promises';
 import { type Command, Option } from 'commander';
 import { parseJson } from '../../client/index.ts';
 import { type ConnectionOptions, collect, connect, IMPATIENT, serverCommand } from '../connect.ts';
-import { type Io, UsageError } from '../io.ts';
+import { Failure, type Io, UsageError, untilSignal } from '../io.ts';
 import { textTable } from '../text-table.ts';
 
 interface Options extends ConnectionOptions {
   readonly json?: true;
-  readonly format: 'table' | 'json' | 'ndjson' | 'csv';
+  readonly format: 'table' | 'json' | 'ndjson' | 'csv' | 'arrow' | 'parquet';
+  readonly output?: string;
   readonly param?: readonly string[];
 }
 
 const EXAMPLE = `$ millrace sql 'SELECT country, count() FROM orders GROUP BY country ORDER BY 2 DESC LIMIT 10'
-$ millrace sql 'SELECT * FROM orders WHERE merchant = {m:UInt64}' --param m=42 --format csv`;
+$ millrace sql 'SELECT * FROM orders WHERE merchant = {m:UInt64}' --param m=42 --format csv
+$ millrace sql 'SELECT * FROM orders' --format parquet -o orders.parquet`;
 
 export function sqlCommand(io: Io): Command {
   return serverCommand('sql', 'a question in SQL; reads only', EXAMPLE)
     .argument('<query>', 'the question; - reads it from standard input')
     .addOption(
       new Option('--format <format>', 'how to print the answer')
-        .choices(['table', 'json', 'ndjson', 'csv'])
+        .choices(['table', 'json', 'ndjson', 'csv', 'arrow', 'parquet'])
         .default('table'),
     )
+    .option('-o, --output <file>', 'write the answer to a file; it is there only when the answer is whole')
     .option('--param <name=value>', 'value of {name:Type} in the question (repeatable)', collect)
     .action(async (query: string, options: Options) => {
-      const { client } = connect(io, options, IMPATIENT);
       const format = options.json ? 'json' : options.format;
-      const answer = await client.sql(query === '-' ? await textOf(io) : query, {
-        params: paramsOf(options.param ?? []),
-        format: format === 'table' ? 'json' : format,
-      });
+      const { output } = options;
+      if (output === undefined && (format === 'arrow' || format === 'parquet'))
+        throw new UsageError(`--format ${format} is for files; say which with --output FILE.`);
+      if (output !== undefined && format === 'table')
+        throw new UsageError('A table is for the terminal; choose another --format for --output.');
+      const params = paramsOf(options.param ?? []);
+      const text = query === '-' ? await textOf(io) : query;
+      const { client } = connect(io, options, IMPATIENT);
+      if (output !== undefined && format !== 'table') {
+        await untilSignal(io, async (signal) =>
+          writeWhole(resolve(io.cwd, output), await client.sqlStream(text, { params, format, signal })),
+        );
+        return;
+      }
+      const shown = format === 'ndjson' || format === 'csv' ? format : 'json';
+      const answer = await client.sql(text, { params, format: shown });
       io.stdout.write(format === 'table' ? tableOf(answer) : answer.endsWith('\n') ? answer : `${answer}\n`);
     });
+}
+
+/** An answer that breaks off leaves no file, and leaves one that was there before as it was. */
+async function writeWhole(file: string, pieces: AsyncIterable<Uint8Array>): Promise<void> {
+  const partial = `${file}.partial`;
+  try {
+    await pipeline(pieces, createWriteStream(partial));
+    await rename(partial, file);
+  } catch (error) {
+    await rm(partial, { force: true });
+    if (error instanceof Error && 'syscall' in error)
+      throw new Failure(`${file} cannot be written: ${error.message}`);
+    throw error;
+  }
 }
 
 async function textOf(io: Io): Promise<string> {
