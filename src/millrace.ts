@@ -11,7 +11,7 @@ import { type Ids, systemIds } from './base/ids.ts';
 import { type OwnedDirectory, openCatalog, takeOwnership, watchOwnership } from './catalog/index.ts';
 import { createCollect, limitsOf } from './collect/index.ts';
 import type { Settings } from './config.ts';
-import { createIngest, DEDUP_MEMORY_DEFAULT, DedupMemory, engineStore } from './ingest/index.ts';
+import { createIngest, DedupMemory, engineStore } from './ingest/index.ts';
 import { startRetention } from './ingest/retention.ts';
 import { createLedger } from './ledger/index.ts';
 import { openFileLog } from './log/index.ts';
@@ -71,6 +71,8 @@ async function startOwned(
   const ids = options.ids ?? systemIds;
   const files = options.files ?? nodeFiles;
   const logger = options.logger ?? pino({ level: settings.MILLRACE_LOG_LEVEL }, pino.destination(2));
+  // What another life of the process left there is of no use, and nobody would ever remove it.
+  await files.rmdir(`${directory}/scratch`);
   await files.mkdir(`${directory}/scratch`);
 
   const opened = openChdb({
@@ -93,7 +95,10 @@ async function startOwned(
       ),
   });
   const area = { engine, files, directory: `${directory}/scratch` };
-  const memory = new DedupMemory({ bytesMax: DEDUP_MEMORY_DEFAULT });
+  const memory = new DedupMemory({
+    bytesMax: settings.MILLRACE_DEDUP_MEMORY,
+    secret: randomBytes(4).readUInt32LE(),
+  });
   const ingest = createIngest({
     catalog,
     log,
@@ -107,7 +112,10 @@ async function startOwned(
   });
   const schema = new StoreTables(engine);
   const runs = createRuns({ catalog, clock, ids, logger });
-  const registry = createRegistry({ catalog, schema, ingest, log, runs });
+  const registry = createRegistry({
+    ...{ catalog, schema, ingest, log, runs },
+    dedupBytesMax: settings.MILLRACE_DEDUP_MEMORY,
+  });
   const quarantineReplay = createQuarantineReplay({
     ...{ catalog, log, ingest, area, clock, ids, runs },
     eventBytesMax: settings.MILLRACE_EVENT_BYTES_MAX,

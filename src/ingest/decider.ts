@@ -76,7 +76,6 @@ export class Decider {
     if (!batch) return undefined;
     const { stream, version } = this.#definition();
     const index = await this.#indexFor(stream, batch, before);
-    await index?.settle();
     const staged = await this.#deps.store.stage(batch, stream, version);
     try {
       await index?.prepare(staged.rows.idWords(), batch.blocks[0]!.receivedAtMs);
@@ -96,6 +95,7 @@ export class Decider {
     );
     this.#remember(partition, batch, decision);
     if (index) this.#forget(index);
+    await index?.settle();
     return { staged, decision, stream, version, watermarkMs };
   }
 

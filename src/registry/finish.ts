@@ -13,6 +13,8 @@ export interface RegistryParts {
   readonly catalog: Catalog;
   readonly schema: SchemaStore;
   readonly log: Pick<Log, 'remove' | 'partitions'>;
+  /** Memory for remembering ids: a stream whose declared rate does not fit is refused. Absent: there is no bound. */
+  readonly dedupBytesMax?: number;
   readonly runs: Pick<Runs, 'register' | 'start' | 'get' | 'list' | 'wait' | 'cancel'>;
   readonly ingest: Pick<Ingest, 'exclusively' | 'state'> & {
     /** Begins to apply a stream; what is already begun goes on. */

@@ -3,6 +3,7 @@ import { type Issue, MillraceError } from '../base/errors.ts';
 import type { Catalog } from '../catalog/port.ts';
 import { badDefinition, parseRollup, parseStream } from '../define/index.ts';
 import type { StreamDefinition } from '../define/model.ts';
+import { checkDedupFits } from '../ingest/index.ts';
 import { carryOver } from './carry-over.ts';
 import { planRollup } from './plan-rollup.ts';
 import { planStream } from './plan-stream.ts';
@@ -16,9 +17,10 @@ import { rollupsToRebuild } from './rollups-to-rebuild.ts';
  * Fails with `bad-definition` and the mistakes of every document, each under `streams.NAME` or `rollups.NAME`.
  */
 export function planProject(
-  catalog: Pick<Catalog, 'stream' | 'rollup' | 'rollups'>,
+  catalog: Pick<Catalog, 'stream' | 'streams' | 'rollup' | 'rollups'>,
   tenant: TenantId,
   project: ProjectDocuments,
+  dedupBytesMax?: number,
 ): readonly Change[] {
   const issues: Issue[] = [];
   const streams = new Map<string, StreamDefinition>();
@@ -28,13 +30,26 @@ export function planProject(
     );
     if (stream) streams.set(name, stream);
   }
-  const changes = [...streams.values()].map((stream) =>
-    planStream(
+  const others = catalog.streams(tenant).map(({ definition }) => definition);
+  const together = [...others.filter(({ name }) => !streams.has(name)), ...streams.values()];
+  const changes = [...streams.values()].map((stream) => {
+    const change = planStream(
       catalog.stream(tenant, stream.name)?.definition,
       stream,
       rollupsToRebuild(catalog, tenant, stream).map(({ name }) => name),
-    ),
-  );
+    );
+    const spills =
+      dedupBytesMax === undefined || change.action === 'none'
+        ? undefined
+        : collecting(issues, `streams.${stream.name}`, () =>
+            checkDedupFits(
+              stream,
+              together.filter(({ name }) => name !== stream.name),
+              dedupBytesMax,
+            ),
+          );
+    return spills === undefined ? change : { ...change, effects: [...change.effects, spills] };
+  });
 
   const isMistaken = (name: unknown) =>
     typeof name === 'string' && Object.hasOwn(project.streams, name) && !streams.has(name);

@@ -160,8 +160,11 @@ function planPolicies(previous: StreamDefinition, next: StreamDefinition, effect
     ms === undefined || ms === 0 ? absent : formatDuration(ms);
   const lateness = ({ lateness: late }: StreamDefinition) =>
     late ? `${formatDuration(late.allowedMs)}, then ${late.then}` : 'none';
+  const rate = ({ dedupeRatePerSecond }: StreamDefinition) =>
+    dedupeRatePerSecond === undefined ? 'undeclared' : `${dedupeRatePerSecond} ids a second`;
   const policies: readonly (readonly [string, string, string])[] = [
     ['dedupe', duration(previous.dedupeWithinMs, 'off'), duration(next.dedupeWithinMs, 'off')],
+    ['dedupe.rate', rate(previous), rate(next)],
     ['lateness', lateness(previous), lateness(next)],
     ['future', duration(previous.futureAllowedMs, 'none'), duration(next.futureAllowedMs, 'none')],
     ...(['logMs', 'hotMs', 'coldMs', 'quarantineMs'] as const).map(

@@ -3,6 +3,7 @@ import { MillraceError } from '../base/errors.ts';
 import { refuseUnlessVersion } from '../catalog/index.ts';
 import { parseRollup, parseStream, toDocument } from '../define/index.ts';
 import type { StreamDefinition } from '../define/model.ts';
+import { checkDedupFits } from '../ingest/index.ts';
 import type { Run } from '../runs/port.ts';
 import { abandon, requestOf, rollupBuilder, tidy } from './build-run.ts';
 import { Builds } from './builds.ts';
@@ -89,6 +90,7 @@ export function createRegistry(parts: RegistryParts): RunningRegistry {
       }
       const change = planStream(current?.definition, next);
       throwIfRefused(change);
+      if (change.action !== 'none') refuseUnlessIdsFit(tenant, next);
       if (under) await builds.end(tenant, under);
       if (!current) await createStream(tenant, next, options);
       const run =
@@ -97,6 +99,16 @@ export function createRegistry(parts: RegistryParts): RunningRegistry {
           : undefined;
       return { created: !current, run, next };
     });
+
+  const refuseUnlessIdsFit = (tenant: TenantId, next: StreamDefinition): void => {
+    const others = catalog.streams(tenant).map(({ definition }) => definition);
+    if (parts.dedupBytesMax === undefined) return;
+    checkDedupFits(
+      next,
+      others.filter(({ name }) => name !== next.name),
+      parts.dedupBytesMax,
+    );
+  };
 
   const streamOutcome = async (tenant: TenantId, name: string, put: StartedStream): Promise<PutResult> => {
     const { created, next } = put;
@@ -255,7 +267,7 @@ export function createRegistry(parts: RegistryParts): RunningRegistry {
   };
 
   return {
-    plan: (tenant, project) => planProject(catalog, tenant, project),
+    plan: (tenant, project) => planProject(catalog, tenant, project, parts.dedupBytesMax),
     put: (tenant, kind, name, document, options) =>
       kind === 'stream'
         ? putStream(tenant, name, document, options).then((put) => streamOutcome(tenant, name, put))

@@ -172,3 +172,24 @@ describe('planProject', () => {
     ).toEqual(['streams.t.fields.a', 'streams.t.fields.b', 'rollups.r.by.0', 'rollups.constructor.from']);
   });
 });
+
+describe('a declared rate of ids', () => {
+  const document = (rate: number) => ({
+    fields: { id: 'string' },
+    eventId: 'id',
+    dedupe: { within: '30d', rate },
+  });
+  const plan = (rate: number, bytes: number) =>
+    planProject(
+      openCatalog(':memory:', new ManualClock()),
+      DEFAULT_TENANT,
+      { streams: { s: document(rate) }, rollups: {} },
+      bytes,
+    );
+
+  it('that fits says nothing, one that spills says so, one that does not fit is refused with the numbers', () => {
+    expect(plan(10, 2 ** 32)[0]!.effects).toHaveLength(1);
+    expect(plan(100, 2 ** 32)[0]!.effects.at(-1)).toContain('older ids are looked up on disk');
+    expect(() => plan(100_000, 2 ** 32)).toThrow(/do not fit.*MILLRACE_DEDUP_MEMORY/);
+  });
+});
