@@ -296,7 +296,7 @@ export class DedupBuckets implements MemoryHolder {
   }
 
   async #makeDirectory(): Promise<void> {
-    if (this.#directoryIsReady) return;
+    // Each time: what lies in scratch may be removed, by hand or by a process that this one took over from.
     const { files, directory } = this.#place!;
     await files.mkdir(directory);
     this.#directoryIsReady = true;
