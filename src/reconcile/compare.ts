@@ -3,34 +3,31 @@ import type { Run } from '../runs/port.ts';
 import { rollupTable } from '../store/index.ts';
 import { type BrokenPart, detachedParts, findBrokenParts } from './broken-parts.ts';
 import { compareContents } from './contents.ts';
-import { type Circumstances, whyDoubled, whyIdTwice, whyMissing, whyRollup, whyStray } from './explain.ts';
+import type { Circumstances } from './explain.ts';
 import { findIdsTwice } from './ids.ts';
 import { findStrays, isMissing, type Miscounted, miscounted, type Strays, surplusOf } from './offsets.ts';
-import { type BrokenParts, LISTED_MAX, type Pulse, type Range, type ReconcileParts } from './parts.ts';
-import {
-  type Comparison,
-  DIFFERENCE_KINDS,
-  type Difference,
-  type DifferenceKind,
-  type ReconcileRequest,
-  type Unverifiable,
-} from './port.ts';
+import { type BrokenParts, LISTED_MAX, type Pulse, type ReconcileParts } from './parts.ts';
+import type { Comparison, Difference, DifferenceKind, ReconcileRequest } from './port.ts';
 import { compareRollup, type Exclusively, type RollupFinding } from './rollups.ts';
 import { RAW_TABLES, type Scope, scopeOf } from './scope.ts';
+import {
+  bounded,
+  countedMore,
+  type OffsetFinding,
+  tellDoubled,
+  tellIdTwice,
+  tellMissing,
+  tellPart,
+  tellRollup,
+  tellStrays,
+  unverifiableOf,
+} from './tell.ts';
 
 export interface Compared {
   readonly scope: Scope;
   readonly broken: BrokenParts;
   readonly rollups: readonly RollupFinding[];
   readonly comparison: Comparison;
-}
-
-interface OffsetFinding extends Range {
-  readonly partition: number;
-  /** Tables with rows of these offsets; none: they are missing. */
-  readonly tables: readonly string[];
-  /** Rows of each offset. */
-  readonly rows: number;
 }
 
 /** Retention may drop a day in the middle: then everything is looked at once more. */
@@ -120,15 +117,7 @@ async function compareOnce(
     ...offsets.doubled.slice(0, LISTED_MAX).map(tellDoubled),
     ...strays.map(tellStrays),
     ...(contents?.listed ?? []),
-    ...ids.listed.map((one) => ({
-      ...{ kind: 'id-twice' as const, where: 'events', id: one.id },
-      partition: one.later[0]!.partition,
-      from: one.later[0]!.offset,
-      to: one.later[0]!.offset + 1,
-      expected: { stored: 1, first: one.first },
-      found: { stored: 1 + one.laterCount, later: one.later },
-      why: whyIdTwice(one.later[0]!.receivedMs - one.first.receivedMs, circumstances.horizonMs),
-    })),
+    ...ids.listed.map((one) => tellIdTwice(one, circumstances)),
     ...rollups.flatMap((rollup) => tellRollup(rollup, circumstances)).slice(0, LISTED_MAX),
   ];
   const counted: Partial<Record<DifferenceKind, number>> = {
@@ -189,72 +178,4 @@ async function lostParts(
     add(table, `has the part ${name} set aside${reason === '' ? '' : ` (${reason})`}`);
   }
   return lost;
-}
-
-/** By how many events the rollups' finest tiers are ahead of the events, as far as it is listed. */
-function countedMore(rollups: readonly RollupFinding[]): number | undefined {
-  const more = rollups.flatMap(({ listed }) => {
-    const finest = Math.min(...listed.map(({ tier }) => tier));
-    if (!Number.isFinite(finest)) return [];
-    return listed
-      .filter(({ tier }) => tier === finest)
-      .reduce((sum, { expected, found }) => sum + Number(found.events) - Number(expected.events), 0);
-  });
-  return more.length === 0 ? undefined : Math.max(...more);
-}
-
-const tellPart = ({ part, words }: BrokenPart, where: string): Difference => ({
-  ...{ kind: 'unreadable-part', where, expected: 'every part can be read', found: part },
-  why: `the files of the part ${part} are damaged: ${words.slice(0, 300)}`,
-});
-
-const tellMissing = ({ partition, from, to }: OffsetFinding, circumstances: Circumstances): Difference => ({
-  ...{ kind: 'missing', where: 'events, quarantine or discarded', partition, from, to },
-  ...{ expected: 'each offset in one table', found: 'in none', why: whyMissing(to - from, circumstances) },
-});
-
-const tellDoubled = ({ partition, from, to, tables, rows }: OffsetFinding): Difference => ({
-  ...{ kind: 'doubled', where: tables.join(' and '), partition, from, to },
-  ...{ expected: 'one row of each offset', found: `${rows} rows of each`, why: whyDoubled(tables) },
-});
-
-const tellStrays = ({ table, partition, rows, first, last }: Strays): Difference => ({
-  ...{ kind: 'stray', where: table, partition, from: first, to: last + 1 },
-  ...{ expected: 'no rows', found: `${rows} rows`, why: whyStray() },
-});
-
-const tellRollup = ({ name, listed }: RollupFinding, circumstances: Circumstances): Difference[] =>
-  listed.map(({ tier, bucket, dimensions, expected, found }) => ({
-    ...{ kind: 'rollup', where: name, tier, bucket: momentOf(bucket), dimensions },
-    ...{ expected, found },
-    why: whyRollup(Number(expected.events), Number(found.events), name, circumstances),
-  }));
-
-/** Whoever writes by hand may write times that no calendar has. */
-const momentOf = (seconds: number): string =>
-  Math.abs(seconds) <= 8.64e12 ? new Date(seconds * 1_000).toISOString() : `${seconds} s`;
-
-/** All, or the first of each kind, so that none hides another. */
-function bounded(all: readonly Difference[]): readonly Difference[] {
-  if (all.length <= LISTED_MAX) return all;
-  const most = Math.floor(LISTED_MAX / DIFFERENCE_KINDS.length);
-  return DIFFERENCE_KINDS.flatMap((kind) => all.filter((one) => one.kind === kind).slice(0, most));
-}
-
-function unverifiableOf(scope: Scope, rollups: readonly RollupFinding[]): Unverifiable[] {
-  const day = new Date(scope.forgottenBeforeMs).toISOString();
-  return [
-    ...scope.partitions
-      .filter(({ forgotten }) => forgotten > 0)
-      .map(({ key, forgotten }) => ({
-        ...{ where: 'events, quarantine or discarded', partition: key.partition, from: 0, to: forgotten },
-        why: `retention has dropped records that arrived before ${day}; what is left of them is what the ledger has sealed`,
-      })),
-    ...rollups.flatMap(({ name, unverifiable }) =>
-      unverifiable.map(({ tier, buckets }) => ({
-        ...{ where: name, tier, buckets },
-        why: `these buckets count events of before ${new Date(scope.completeSinceMs ?? 0).toISOString()} that retention has dropped, so they cannot be computed again`,
-      })),
-    ),
-  ];
 }
