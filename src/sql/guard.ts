@@ -117,12 +117,14 @@ export function checkNodes(
       return refused(node.kind === 'Set' ? 'SETTINGS are not allowed' : `${node.kind} is not allowed`);
     }
     if (node.kind === 'TableIdentifier') {
-      if (!known(node.name)) {
+      // All of it: a name may hold blanks.
+      const table = node.rest.replace(/ \(alias .*\)$/, '');
+      if (!known(table)) {
         return refused(
-          `there is no stream or rollup ${JSON.stringify(node.name)}; GET /v1/streams and /v1/rollups list them`,
+          `there is no stream or rollup ${JSON.stringify(table)}; GET /v1/streams and /v1/rollups list them`,
         );
       }
-      relations.add(node.name);
+      relations.add(table);
     }
     if (node.kind !== 'Function') continue;
     if (

@@ -52,6 +52,6 @@ function wordsOf(words: string): string {
     .slice(0, LENGTH_MAX)
     .replaceAll(/`?\bt_\w+`?\.`?(\w+)`?/g, 'a table')
     .replaceAll(/(?<![\w'])\/(?:[\w.-]+\/)+[\w.-]*/g, 'a path')
-    .replace(/\s*Maybe you meant:[^.]*\.?/, '')
+    .replace(/\s*(?:Maybe you meant:|Consider rising )[^.]*\.?/, '')
     .trim();
 }

@@ -118,7 +118,9 @@ export function createGuest({ session, kill, bindings, explain, onClosed }: Gues
         // Left in the middle: the engine's own cancel would hold up the event loop while it computes.
         if (!ended) {
           await kill();
-          await endOf(chunks);
+          running = endOf(chunks);
+          await running;
+          running = undefined;
         }
       }
     },

@@ -1,0 +1,138 @@
+/** The second door: what a guest's session refuses even if a question should come past the guard. */
+import { existsSync } from 'node:fs';
+import { mkdtemp, rm } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { type Guest, type GuestLimits, openChdb } from '../../src/store/index.ts';
+
+let directory: string;
+let engine: ReturnType<typeof openChdb>;
+const LIMITS: GuestLimits = { timeoutSeconds: 20, memoryBytesMax: 2 ** 27, resultBytesMax: 2 ** 27 };
+const LONG = 'SELECT count() FROM numbers(1000000000000) WHERE sipHash64(number) = 1';
+
+beforeAll(async () => {
+  directory = await mkdtemp(join(tmpdir(), 'millrace-guest-'));
+  engine = openChdb({ directory: `${directory}/store`, readers: 1, writers: 1 });
+  await engine.execute({ text: 'CREATE DATABASE t_a' });
+  await engine.execute({ text: 'CREATE TABLE t_a.x (n UInt64) ENGINE = MergeTree ORDER BY n' });
+  await engine.execute({ text: 'INSERT INTO t_a.x SELECT 1' });
+});
+afterAll(async () => {
+  await engine.close();
+  await rm(directory, { recursive: true, force: true });
+});
+
+async function withGuest<T>(work: (guest: Guest) => Promise<T>, limits = LIMITS): Promise<T> {
+  const guest = engine.guest(limits);
+  try {
+    return await work(guest);
+  } finally {
+    await guest.close();
+  }
+}
+const ask = async (guest: Guest, text: string): Promise<string> =>
+  Buffer.from(await guest.query({ text }, 'TSVRaw'))
+    .toString('utf8')
+    .trim();
+
+/** Waits until nothing of the guests runs. */
+async function untilIdle(): Promise<void> {
+  const running = {
+    text: "SELECT count() AS n FROM system.processes WHERE query LIKE '%sipHash64%' AND query NOT LIKE '%processes%'",
+  };
+  while ((await engine.rows<{ n: string }>(running))[0]!.n !== '0');
+}
+
+describe('a guest', () => {
+  it('reads, and its limits stand', async () => {
+    await withGuest(async (guest) => {
+      expect(await ask(guest, 'SELECT n FROM t_a.x')).toBe('1');
+      expect(
+        await ask(
+          guest,
+          "SELECT getSetting('readonly'), getSetting('max_threads'), getSetting('max_memory_usage'), getSetting('max_execution_time'), getSetting('allow_ddl')",
+        ),
+      ).toBe(`1\t1\t${2 ** 27}\t20\tfalse`);
+    });
+  });
+
+  it('neither writes nor changes a setting, nor reaches outside by a table function', async () => {
+    const out = join(directory, 'out');
+    await withGuest(async (guest) => {
+      for (const text of [
+        'INSERT INTO t_a.x SELECT 2',
+        'CREATE TABLE t_a.y (n UInt64) ENGINE = Memory',
+        'CREATE TEMPORARY TABLE y (n UInt64)',
+        'CREATE FUNCTION f AS x -> x',
+        'DROP TABLE t_a.x',
+        'TRUNCATE TABLE t_a.x',
+        'ALTER TABLE t_a.x DELETE WHERE 1',
+        'SET readonly = 0',
+        'SET max_memory_usage = 0',
+        'SELECT 1 SETTINGS readonly = 0',
+        "SELECT * FROM file('/etc/passwd', 'LineAsString')",
+        `INSERT INTO FUNCTION file('${out}') SELECT 1`,
+        "SELECT * FROM url('http://127.0.0.1:1/', 'LineAsString')",
+        "SELECT * FROM remote('127.0.0.1', t_a.x)",
+        "SELECT * FROM executable('id', 'TSV', 'a String')",
+      ]) {
+        const outcome = await ask(guest, text).catch(() => 'refused');
+        expect([text, outcome]).toEqual([text, 'refused']);
+      }
+      expect(await ask(guest, 'SELECT count() FROM t_a.x')).toBe('1');
+    });
+    expect(existsSync(out)).toBe(false);
+  });
+
+  it('leaves nothing to the next', async () => {
+    await withGuest((guest) => ask(guest, 'USE t_a'));
+    await withGuest(async (guest) => expect(await ask(guest, 'SELECT currentDatabase()')).toBe('default'));
+  });
+
+  it('gets each chunk as a whole document of the format', async () => {
+    const text = 'SELECT number AS n FROM numbers(200000)';
+    await withGuest(async (guest) => {
+      const chunks: string[] = [];
+      for await (const chunk of guest.stream({ text }, 'CSVWithNames'))
+        chunks.push(Buffer.from(chunk).toString('utf8'));
+      expect(chunks.length).toBeGreaterThan(1);
+      expect(chunks.every((chunk) => chunk.startsWith('"n"\n') && chunk.endsWith('\n'))).toBe(true);
+    });
+  });
+
+  it('who leaves ends what runs, at once or in the middle of a stream, and begins nothing more', async () => {
+    await withGuest(async (guest) => {
+      const asked = ask(guest, LONG);
+      guest.leave();
+      await expect(asked).rejects.toMatchObject({ code: 'query-timeout' });
+      await expect(ask(guest, 'SELECT 1')).rejects.toMatchObject({ code: 'query-timeout' });
+    });
+    await withGuest(async (guest) => {
+      const text = 'SELECT sipHash64(number) FROM numbers(1000000000000)';
+      for await (const chunk of guest.stream({ text }, 'TSV')) {
+        expect(chunk.length).toBeGreaterThan(0);
+        break;
+      }
+    });
+    await untilIdle();
+  });
+
+  it('is ended by the end of the engine', async () => {
+    const other = await mkdtemp(join(tmpdir(), 'millrace-guest-'));
+    await engine.close();
+    const second = openChdb({ directory: other, readers: 1, writers: 1 });
+    const guest = second.guest(LIMITS);
+    const asked = guest.query({ text: LONG }, 'TSV').catch((error: { code: string }) => error.code);
+    const streaming = second
+      .guest(LIMITS)
+      .stream({ text: 'SELECT sipHash64(number) FROM numbers(1000000000000)' }, 'TSV')
+      [Symbol.asyncIterator]();
+    await streaming.next();
+    await second.close();
+    expect(await asked).toBe('query-timeout');
+    await streaming.return?.(undefined);
+    await rm(other, { recursive: true, force: true });
+    engine = openChdb({ directory: `${directory}/store`, readers: 1, writers: 1 });
+  });
+});
