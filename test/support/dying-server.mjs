@@ -29,7 +29,7 @@ const files = {
   open: async (path, mode) => {
     const file = await nodeFiles.open(path, mode);
     const scratch = path.includes('/scratch/');
-    const small = /(manifest|position)\.json\.new$/.exec(path)?.[1];
+    const small = /(manifest|position)(?:-\d+)?\.json\.new$/.exec(path)?.[1];
     if (!isLog(path) && !scratch && small === undefined) return file;
     const name = small ?? (scratch ? 'scratch' : 'log');
     return {
@@ -54,14 +54,14 @@ const files = {
     };
   },
   rename: async (from, to) => {
-    const name = /(manifest|position)\.json$/.exec(to)?.[1];
+    const name = /(manifest|position)(?:-\d+)?\.json$/.exec(to)?.[1];
     if (name !== undefined) reached(`${name}: before rename`);
     await nodeFiles.rename(from, to);
     if (name !== undefined) reached(`${name}: renamed`);
   },
   writeFileAtomic: async (path, bytes) => {
     await replaceFile(files, path, bytes);
-    const name = /(manifest|position)\.json$/.exec(path)?.[1];
+    const name = /(manifest|position)(?:-\d+)?\.json$/.exec(path)?.[1];
     if (name !== undefined) reached(`${name}: durable`);
   },
 };

@@ -1,10 +1,10 @@
 /** Senders that never give up: what was not answered is sent again, with the same ids, to whoever answers next. */
 import { expect } from 'vitest';
-import type { Checked, History } from './check-store.ts';
+import { type Checked, checkStore, History } from './check-store.ts';
 import { seeded } from './seeded.ts';
-import { call, type ServerProcess } from './server-process.ts';
+import { call, type ServerProcess, settled, startServer, temporaryDirectory } from './server-process.ts';
 
-export const PRODUCERS = 4;
+const PRODUCERS = 4;
 export const LINES_PER_REQUEST = 40;
 
 const STREAM = {
@@ -26,7 +26,7 @@ const ROLLUP = {
 };
 
 /** The stream that the producers send to, and the rollup over it. */
-export const MONEY: Checked = {
+const MONEY: Checked = {
   stream: 'money',
   streamDocument: STREAM,
   rollup: 'money_by_kind',
@@ -34,7 +34,7 @@ export const MONEY: Checked = {
 };
 
 /** Sends until the server dies; every request without an answer is kept and sent again, with the same ids, to the next server. */
-export class Producer {
+class Producer {
   readonly #number: number;
   readonly #random: () => number;
   readonly #history: History;
@@ -93,8 +93,63 @@ export class Producer {
   }
 }
 
-/** Makes the stream and the rollup. */
-export async function define(server: ServerProcess): Promise<void> {
+async function define(server: ServerProcess): Promise<void> {
   expect((await call(server, 'PUT', '/v1/streams/money', STREAM)).status).toBe(201);
   expect((await call(server, 'PUT', '/v1/rollups/money_by_kind', ROLLUP)).status).toBe(201);
+}
+
+export interface Trial {
+  /** How many servers end, one after another, on one data directory. */
+  readonly lives: number;
+  /** How the next of them is started. */
+  readonly options?: () => Parameters<typeof startServer>[1];
+  /** What happens to it while producers send. It is killed afterwards unless it is dead. */
+  readonly happens: (server: ServerProcess, history: History) => Promise<void>;
+}
+
+/**
+ * Producers send to one server after another, each of which ends; then a healthy one comes up, and everything is
+ * checked: the counts of the stream, its ledger, and the store itself. Returns how many events are stored.
+ */
+export async function survive({ lives, options, happens }: Trial): Promise<{ stored: number }> {
+  const directory = await temporaryDirectory();
+  const history = new History();
+  const producers = Array.from({ length: PRODUCERS }, (_, number) => new Producer(number, history));
+  try {
+    let server = await startServer(directory.path);
+    await define(server);
+    await server.end('SIGTERM');
+    for (let life = 0; life < lives; life += 1) {
+      const started = await startServer(directory.path, options?.() ?? {}).catch((error: Error) => error);
+      if (started instanceof Error) {
+        // It may be killed before it is ready; it may not give up.
+        expect(started.message).toContain('ended with null');
+        continue;
+      }
+      server = started;
+      let alive = true;
+      const sending = producers.map((producer) => producer.sendWhile(server, () => alive));
+      await happens(server, history);
+      await server.end('SIGKILL');
+      alive = false;
+      await Promise.all(sending);
+    }
+    server = await startServer(directory.path);
+    const state = await settled(server, 'money');
+    const { accepted, stored, duplicates, quarantined, late_dropped } = state;
+    expect(accepted).toBe(stored + duplicates + quarantined + late_dropped);
+    expect(history.acknowledged.size).toBeGreaterThan(0);
+    const ends = [-2, 2].map((days) => new Date(Date.now() + days * 86_400_000).toISOString());
+    const path = `/v1/streams/money/ledger?every=1d&from=${ends[0]}&to=${ends[1]}`;
+    const ledger = (await call(server, 'GET', path)).json;
+    expect(ledger, JSON.stringify(ledger)).toMatchObject({
+      balanced: true,
+      totals: { accepted, stored, duplicates, quarantined },
+    });
+    expect(await server.end('SIGTERM')).toBe(0);
+    await checkStore(directory.path, MONEY, history);
+    return { stored };
+  } finally {
+    await directory.remove();
+  }
 }

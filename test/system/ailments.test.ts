@@ -1,54 +1,14 @@
 import { connect, type Socket } from 'node:net';
 import { resolve } from 'node:path';
 import { describe, expect, it } from 'vitest';
-import { checkStore, History } from '../support/check-store.ts';
-import { define, MONEY, PRODUCERS, Producer } from '../support/producers.ts';
-import {
-  call,
-  type ServerProcess,
-  settled,
-  startServer,
-  temporaryDirectory,
-} from '../support/server-process.ts';
+import { survive, type Trial } from '../support/producers.ts';
+import { call, type ServerProcess, type startServer } from '../support/server-process.ts';
 
 const AILING = resolve(import.meta.dirname, '../support/ailing-server.mjs');
 
-/** Producers send while the server ails; it is killed on the way; in the end the store is checked. */
-async function ailing(
-  options: Parameters<typeof startServer>[1],
-  meanwhile: (server: ServerProcess, history: History) => Promise<void>,
-): Promise<void> {
-  const directory = await temporaryDirectory();
-  const history = new History();
-  const producers = Array.from({ length: PRODUCERS }, (_, number) => new Producer(number, history));
-  try {
-    let server = await startServer(directory.path);
-    await define(server);
-    await server.end('SIGTERM');
-    for (let round = 0; round < 2; round += 1) {
-      server = await startServer(directory.path, options);
-      let alive = true;
-      const sending = producers.map((producer) => producer.sendWhile(server, () => alive));
-      await meanwhile(server, history);
-      await server.end('SIGKILL');
-      alive = false;
-      await Promise.all(sending);
-    }
-    server = await startServer(directory.path);
-    const state = await settled(server, 'money');
-    expect(state.accepted).toBe(state.stored + state.duplicates + state.quarantined + state.late_dropped);
-    expect(history.acknowledged.size).toBeGreaterThan(0);
-    const ledger = (await call(server, 'GET', '/v1/streams/money/ledger?every=1d&from=-2d')).json;
-    expect(ledger, JSON.stringify(ledger)).toMatchObject({
-      balanced: true,
-      totals: { accepted: state.accepted, stored: state.stored, duplicates: state.duplicates },
-    });
-    expect(await server.end('SIGTERM')).toBe(0);
-    await checkStore(directory.path, MONEY, history);
-  } finally {
-    await directory.remove();
-  }
-}
+/** The server ails twice, and is killed each time. */
+const ailing = (options: Parameters<typeof startServer>[1], happens: Trial['happens']) =>
+  survive({ lives: 2, options: () => options, happens });
 
 const pause = (ms: number) => new Promise<void>((done) => setTimeout(done, ms));
 
