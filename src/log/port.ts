@@ -60,7 +60,9 @@ export interface PartitionState {
 /**
  * What an implementor owes:
  * - `append` resolves only after the records are durable (fsynced), in the order of the calls of one
- *   partition; after a rejection none of the call's records is ever read back.
+ *   partition; after a rejection none of the call's records is ever read back, unless the process dies before
+ *   what was written could be taken back (the disk failed twice), or another one takes over meanwhile: then nobody
+ *   knows, as after any crash.
  * - a reader never sees a record that is not durable.
  * - `append` rejects with `log-unavailable` when it cannot write and works again by itself once it can,
  *   and with `too-busy` when more than its bound waits in memory.
