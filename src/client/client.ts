@@ -189,6 +189,18 @@ export class MillraceClient {
     return (await this.#get(path, question.signal)) as LedgerOfBatch | LedgerPage;
   }
 
+  /**
+   * Takes note of mismatches in a range of arrival that cannot be repaired: their marks go, and retention no longer waits
+   * for them. Resolves with how many rows they are.
+   */
+  async acknowledgeLedger(
+    stream: string,
+    range: { readonly from: string; readonly to: string; readonly partition?: number | undefined },
+  ): Promise<number> {
+    const answer = await this.#start(pathOf('streams', stream, 'ledger', 'acknowledge'), range);
+    return (answer as { readonly acknowledged: number }).acknowledged;
+  }
+
   /** Arrivals that were not counted because their id was stored before, newest first, a page at a time. */
   async duplicates(stream: string, question: PageQuestion = {}): Promise<DuplicatesPage> {
     const path = pathOf('streams', stream, 'duplicates') + ledgerQuery(question);

@@ -53,7 +53,12 @@ export function dropStage(area: StageArea, table: string): Promise<void> {
 
 /** A file for the engine to read; it need not survive anything. */
 async function writeScratch(area: StageArea, path: string, chunks: readonly Uint8Array[]): Promise<void> {
-  const file = await area.files.open(path, 'create');
+  const open = () => area.files.open(path, 'create');
+  // Somebody may have cleared the scratch directory away.
+  const file = await open().catch(async () => {
+    await area.files.mkdir(area.directory);
+    return open();
+  });
   try {
     await file.writev(chunks, 0);
   } finally {

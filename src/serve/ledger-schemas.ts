@@ -29,6 +29,17 @@ export const ledgerQuery = z.strictObject({
     .describe('A receipt, the `batch` of an answer to POST events: what became of these records. Alone.'),
 });
 
+export const acknowledgeRequest = z
+  .strictObject({
+    from: text.describe('Time of arrival: RFC 3339, epoch milliseconds or relative (`-1h`); included.'),
+    to: text.describe('As `from`; excluded.'),
+    partition: z.number().int().min(0).optional().describe('Only this partition of the log.'),
+  })
+  .meta({ examples: [{ from: '2024-05-01T12:00:00Z', to: '2024-05-01T12:05:00Z' }] });
+export const acknowledgeAnswer = z
+  .object({ acknowledged: whole.describe('Rows of the ledger that did not balance.') })
+  .meta({ examples: [{ acknowledged: 1 }] });
+
 const counts = {
   accepted: whole.describe('Records in the log.'),
   stored: whole,

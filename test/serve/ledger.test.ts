@@ -133,6 +133,11 @@ describe('the ledger over HTTP', () => {
       checked_to: expect.any(String),
       mismatched_minutes: 1,
     });
+    const acknowledge = (body: object) => server.call('POST', '/v1/streams/orders/ledger/acknowledge', body);
+    expect((await acknowledge({ from: '1970-01-01T00:00:00Z' })).status).toBe(400);
+    const range = { from: '1970-01-01T00:00:00Z', to: '1970-01-01T01:00:00Z' };
+    expect((await acknowledge(range)).json).toEqual({ acknowledged: 1 });
+    expect((await server.call('GET', '/v1/streams/orders')).json.state.ledger.balanced).toBe(true);
     ledger.clear(parts.tenant, stream);
     await removeOne();
     const answer = await get('ledger?only=mismatched');

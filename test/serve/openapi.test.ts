@@ -58,6 +58,7 @@ describe('the OpenAPI document', () => {
         "POST /v1/plan",
         "POST /v1/sql",
         "POST /v1/streams/{stream}/events",
+        "POST /v1/streams/{stream}/ledger/acknowledge",
         "POST /v1/streams/{stream}/quarantine/replay",
         "POST /v1/streams/{stream}/reconcile",
         "POST /v1/streams/{stream}/replay",

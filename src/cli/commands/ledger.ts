@@ -1,7 +1,7 @@
 import { type Command, Option } from 'commander';
 import { type LedgerOfBatch, type LedgerPage, type LedgerRow, toJson } from '../../client/index.ts';
 import { type ConnectionOptions, connect, IMPATIENT, serverCommand, wholeNumber } from '../connect.ts';
-import { Failure, type Io } from '../io.ts';
+import { Failure, type Io, UsageError } from '../io.ts';
 import { textTable } from '../text-table.ts';
 
 interface Options extends ConnectionOptions {
@@ -13,6 +13,7 @@ interface Options extends ConnectionOptions {
   readonly by?: 'partition';
   readonly only?: 'mismatched';
   readonly batch?: string;
+  readonly acknowledge?: true;
 }
 
 const EXAMPLE = `$ millrace ledger orders --every 1h --from -1d
@@ -39,9 +40,18 @@ export function ledgerCommand(io: Io): Command {
     .addOption(new Option('--by <what>', 'a row for each partition').choices(['partition']))
     .addOption(new Option('--only <which>', 'only rows that do not balance').choices(['mismatched']))
     .option('--batch <receipt>', 'what became of the records of one request, by its receipt')
+    .option('--acknowledge', 'take note of mismatches from --from to --to that cannot be repaired')
     .action(async (stream: string, options: Options) => {
-      const { url, key, json, batch, ...question } = options;
+      const { url, key, json, batch, acknowledge, ...question } = options;
       const { client } = connect(io, options, IMPATIENT);
+      if (acknowledge) {
+        const { from, to, partition } = question;
+        if (from === undefined || to === undefined)
+          throw new UsageError('Say --from and --to: what is acknowledged is no longer told.');
+        const acknowledged = await client.acknowledgeLedger(stream, { from, to, partition });
+        io.stdout.write(json ? `${toJson({ acknowledged })}\n` : `${acknowledged} rows acknowledged.\n`);
+        return;
+      }
       if (batch !== undefined) {
         const answer = await client.ledger(stream, { batch });
         io.stdout.write(json ? `${toJson(answer)}\n` : batchText(answer));

@@ -1,9 +1,12 @@
 /** The proof: the ledger, what became of one request's records, and the duplicates. */
 import type { z } from 'zod';
 import { type Issue, MillraceError } from '../../base/errors.ts';
+import { acknowledge } from '../../catalog/index.ts';
 import type { LedgerCounts } from '../../ledger/port.ts';
 import { parseTime } from '../../stats/index.ts';
 import {
+  acknowledgeAnswer,
+  acknowledgeRequest,
   batchAnswer,
   duplicatesAnswer,
   duplicatesQuery,
@@ -11,10 +14,10 @@ import {
   ledgerQuery,
 } from '../ledger-schemas.ts';
 import { problems, streamParams } from '../schemas.ts';
-import { type App, goneSignal, present, type RouteContext } from './context.ts';
+import { type App, goneSignal, present, type RouteContext, streamOf } from './context.ts';
 
 export function ledgerRoutes(app: App, context: RouteContext): void {
-  const { ledger, duplicates, clock, tenantOf } = context;
+  const { catalog, ledger, duplicates, clock, logger, tenantOf } = context;
   const mistakes = problems('bad-request', 'unauthorized', 'unknown-stream', 'too-busy', 'query-timeout');
 
   app.get(
@@ -73,6 +76,40 @@ export function ledgerRoutes(app: App, context: RouteContext): void {
         checked_to: answer.checkedToMs === undefined ? null : iso(answer.checkedToMs),
         next_cursor: answer.next,
       } satisfies z.infer<typeof ledgerAnswer>;
+    },
+  );
+
+  app.post(
+    '/v1/streams/:stream/ledger/acknowledge',
+    {
+      schema: {
+        operationId: 'acknowledgeLedger',
+        summary: 'Takes note of mismatches that stay',
+        description:
+          'Of sealed rows that do not balance and cannot be repaired, because what they miss is lost. They stay listed as ' +
+          'they are; the marks go, and retention no longer waits for them. One that changes afterwards is a mismatch again.',
+        tags: ['Operation'],
+        params: streamParams,
+        body: acknowledgeRequest,
+        response: { 200: acknowledgeAnswer, ...mistakes },
+      },
+    },
+    async (request) => {
+      const tenant = tenantOf(request);
+      const { name } = streamOf(context, tenant, request.params.stream).definition;
+      const { from, to, partition } = request.body;
+      const issues: Issue[] = [];
+      const note = (path: string, message: string) => issues.push({ path, message });
+      const fromMs = parseTime('from', from, clock.now(), 'UTC', note);
+      const toMs = parseTime('to', to, clock.now(), 'UTC', note);
+      if (issues.length > 0)
+        throw new MillraceError('bad-question', 'The range is not understood.', { issues });
+      const acknowledged = acknowledge(catalog, tenant, name, present({ fromMs, toMs, partition }));
+      logger.warn(
+        { stream: name, from, to, partition, acknowledged },
+        'mismatches of the ledger are acknowledged',
+      );
+      return { acknowledged };
     },
   );
 
