@@ -163,8 +163,10 @@ export class DedupMemory {
       this.#patience -= 1;
       return;
     }
+    const failuresBefore = this.#failures;
     while (!this.#fits(bytes)) if (!(await this.#relieve())) break;
-    if (this.#failures > 0 && isUrgent()) {
+    // Only what the disk refuses now counts: when there is nothing to spill, an old refusal must not stand in the way.
+    if (this.#failures > failuresBefore && isUrgent()) {
       throw new MillraceError(
         'store-unavailable',
         `remembered ids need ${this.#total + bytes} bytes, MILLRACE_DEDUP_MEMORY allows ${this.bytesMax}, and the disk does not take what is over: ${wordsOf(this.#lastFailure)}. Make room on the disk of the data directory.`,
