@@ -10,6 +10,7 @@ import type { Authenticate } from './authenticate.ts';
 import { type EventsUrl, readAck } from './events-url.ts';
 import type { Freshness } from './freshness.ts';
 import type { HttpMetrics } from './metrics.ts';
+import { refuseUnlessAllowed } from './permissions.ts';
 import { toMillraceError, toProblem } from './problem.ts';
 import type { RequestIds } from './request-ids.ts';
 
@@ -46,7 +47,9 @@ export function createEventsDoor(deps: EventsDoorDeps): EventsDoor {
     let status: number;
     try {
       if (deps.isStopping()) throw new MillraceError('stopping', 'The server is stopping. Send again soon.');
-      const { tenant } = authenticate(headers.authorization);
+      const principal = authenticate(headers);
+      refuseUnlessAllowed(principal, 'sendEvents', url.stream);
+      const { tenant } = principal;
       const ack = readAck(url.query);
       const length = headers['content-length'];
       const answer = await collect.take({

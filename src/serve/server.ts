@@ -19,6 +19,7 @@ import { LiveHub } from './live/hub.ts';
 import { Methods } from './methods.ts';
 import { Metrics } from './metrics.ts';
 import { openapi } from './openapi.ts';
+import { PERMISSIONS, refuseUnlessAllowed } from './permissions.ts';
 import { toMillraceError, toProblem } from './problem.ts';
 import { Readiness } from './readiness.ts';
 import { createRequestIds } from './request-ids.ts';
@@ -78,7 +79,8 @@ export async function createServer(deps: ServeDeps): Promise<MillraceServer> {
     ...deps,
     states,
     hub,
-    tenantOf: (request) => authenticate(request.headers.authorization).tenant,
+    principalOf: (request) => authenticate(request.headers),
+    tenantOf: (request) => authenticate(request.headers).tenant,
   };
 
   const answerProblem = (thrown: unknown, request: FastifyRequest, reply: FastifyReply): FastifyReply => {
@@ -156,8 +158,12 @@ export async function createServer(deps: ServeDeps): Promise<MillraceServer> {
   await openapi(app);
   await app.register(async (scope) => collectRoutes(scope as unknown as App, door));
   await app.register(async (scope) => {
+    scope.addHook('onRoute', ({ schema, path }) => {
+      operationOf(schema, path);
+    });
     scope.addHook('onRequest', async (request) => {
-      context.tenantOf(request);
+      const { schema, url } = request.routeOptions;
+      refuseUnlessAllowed(context.principalOf(request), operationOf(schema, url), streamIn(request.params));
     });
     const guarded = scope as unknown as App;
     definitionRoutes(guarded, context);
@@ -214,6 +220,15 @@ export async function createServer(deps: ServeDeps): Promise<MillraceServer> {
     },
   };
 }
+
+/** The name of a route's operation, which must be in the table of permissions. */
+function operationOf(schema: object | undefined, path: string | undefined): string {
+  const { operationId = '' } = (schema ?? {}) as { operationId?: string };
+  if (Object.hasOwn(PERMISSIONS, operationId)) return operationId;
+  throw new Error(`${path} (${operationId}) has no entry in the table of permissions`);
+}
+
+const streamIn = (params: unknown): string | undefined => (params as { stream?: string }).stream;
 
 const pathOf = (request: Pick<FastifyRequest, 'url'>): string => request.url.split('?', 1)[0]!;
 

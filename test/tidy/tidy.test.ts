@@ -9,6 +9,7 @@ const STAGES = [
   'base',
   'define',
   'catalog',
+  'tenants',
   'log',
   'store',
   'sql',

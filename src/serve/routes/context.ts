@@ -11,6 +11,7 @@ import type { TenantId } from '../../base/brand.ts';
 import { MillraceError } from '../../base/errors.ts';
 import type { Versioned } from '../../catalog/port.ts';
 import type { StreamDefinition } from '../../define/model.ts';
+import type { Principal } from '../../tenants/index.ts';
 import type { ServeDeps } from '../deps.ts';
 import type { LiveHub } from '../live/hub.ts';
 import type { StreamStates } from '../stream-states.ts';
@@ -27,6 +28,7 @@ export type App = FastifyInstance<
 export interface RouteContext extends ServeDeps {
   readonly states: StreamStates;
   readonly hub: LiveHub;
+  readonly principalOf: (request: Pick<FastifyRequest, 'headers'>) => Principal;
   readonly tenantOf: (request: Pick<FastifyRequest, 'headers'>) => TenantId;
 }
 

@@ -3,6 +3,7 @@
 import { z } from 'zod';
 import { ERROR_CATALOGUE, type ErrorCode, MillraceError } from '../../base/errors.ts';
 import type { Metrics } from '../metrics.ts';
+import { refuseUnlessAllowed } from '../permissions.ts';
 import type { Readiness } from '../readiness.ts';
 import { problems } from '../schemas.ts';
 import type { App, RouteContext } from './context.ts';
@@ -60,7 +61,7 @@ export function openRoutes(
       },
     },
     async (request, reply) => {
-      if (!metricsAreOpen) context.tenantOf(request);
+      if (!metricsAreOpen) refuseUnlessAllowed(context.principalOf(request), 'metrics');
       reply.type(metrics.registry.contentType);
       return metrics.registry.metrics();
     },

@@ -1,0 +1,11 @@
+export type {
+  KeyLimits,
+  Need,
+  Principal,
+  RowFilters,
+  Scope,
+  TenantDirectory,
+  TenantLimits,
+  TenantState,
+} from './port.ts';
+export { allows, isFiltered, rowFilterOf } from './scopes.ts';
