@@ -25,3 +25,14 @@ export {
   type RunState,
 } from './runs.ts';
 export { openCatalog } from './sqlite.ts';
+export {
+  AUDIT_KEPT_MS,
+  type AuditEntry,
+  type AuditFilter,
+  type AuditRecords,
+  type KeyRecord,
+  type KeyRecords,
+  type KeySecret,
+  type TenantRecord,
+  type TenantRecords,
+} from './tenancy.ts';

@@ -1,3 +1,4 @@
+export type { Holding, TenantPart } from '../base/tenant-part.ts';
 export type {
   KeyLimits,
   Need,
