@@ -10,7 +10,7 @@ import { type App, goneSignal, type RouteContext } from './context.ts';
 const bytes = z.string().describe('Bytes of the file.');
 
 export function sqlRoutes(app: App, context: RouteContext): void {
-  const { guests, catalog, clock, settings, sqlLimits, logger, tenantOf } = context;
+  const { guests, catalog, clock, settings, sqlLimits, logger, principalOf } = context;
   const limits = { ...SQL_LIMITS, timeoutSeconds: settings.MILLRACE_QUERY_SECONDS_MAX, ...sqlLimits };
   const ask = createAskSql(guests, catalog, limits);
   app.post(
@@ -45,7 +45,7 @@ export function sqlRoutes(app: App, context: RouteContext): void {
     async (request, typed) => {
       const reply = typed as unknown as FastifyReply;
       const { format } = request.body;
-      const head = await headOf(ask(tenantOf(request), request.body, goneSignal(reply)));
+      const head = await headOf(ask(principalOf(request), request.body, goneSignal(reply)));
       if ('whole' in head) return reply.type(MEDIA_TYPES[format]).send(head.whole) as never;
       reply.hijack();
       const failure = await sendLong(head, {

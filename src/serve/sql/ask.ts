@@ -1,9 +1,9 @@
 /** A question in SQL: guarded, then run by a guest over the tenant's own streams and rollups and nothing else. */
-import type { TenantId } from '../../base/brand.ts';
 import { MillraceError } from '../../base/errors.ts';
 import type { Catalog } from '../../catalog/port.ts';
 import { explainToAsker, guardQuestion } from '../../sql/index.ts';
 import { type Guest, type GuestLimits, type Guests, quoteIdentifier } from '../../store/index.ts';
+import type { Principal } from '../../tenants/index.ts';
 import { type SqlFormat, writeAnswer } from './formats.ts';
 import { relationOf } from './relations.ts';
 
@@ -39,7 +39,7 @@ export const SQL_LIMITS: SqlLimits = {
  * `query-timeout`; an answer that outgrows its limits fails there or between pieces. Who stops taking ends the question.
  */
 export type AskSql = (
-  tenant: TenantId,
+  principal: Principal,
   question: SqlQuestion,
   signal?: AbortSignal,
 ) => AsyncGenerator<Uint8Array, void, void>;
@@ -51,7 +51,7 @@ export function createAskSql(
 ): AskSql {
   let underWay = 0;
 
-  return async function* ask(tenant, question, signal) {
+  return async function* ask(principal, question, signal) {
     if (underWay >= limits.underWayMax) {
       throw new MillraceError(
         'too-busy',
@@ -66,7 +66,7 @@ export function createAskSql(
       guest = guests.guest(guestLimits(limits, question.format));
       signal?.addEventListener('abort', leave, { once: true });
       if (signal?.aborted) guest.leave();
-      yield* answer(guest, catalog, tenant, question);
+      yield* answer(guest, catalog, principal, question);
     } catch (error) {
       throw explainToAsker(error);
     } finally {
@@ -80,14 +80,14 @@ export function createAskSql(
 async function* answer(
   guest: Guest,
   catalog: Pick<Catalog, 'stream' | 'rollup'>,
-  tenant: TenantId,
+  principal: Principal,
   { query, params = {}, format }: SqlQuestion,
 ): AsyncGenerator<Uint8Array, void, void> {
   const text = await guardQuestion(
     {
       ask: async (text, bound) =>
         Buffer.from(await guest.query({ text, params: { ...bound } }, 'TSVRaw')).toString('utf8'),
-      relation: (name) => relationOf(catalog, tenant, name),
+      relation: (name) => relationOf(catalog, principal.tenant, name),
       quoteName: quoteIdentifier,
     },
     query,
