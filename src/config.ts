@@ -29,6 +29,9 @@ const schema = z.object({
   MILLRACE_CACHE: z.string().default('memory:'),
   MILLRACE_ROLES: z.string().default('all'),
   MILLRACE_ADMIN_KEY: z.string().min(8, 'must have at least 8 characters').optional(),
+  /** Paths of PEM files: the server's certificate with those behind it, and its key. Both, or none: then plain HTTP. */
+  MILLRACE_TLS_CERT: z.string().min(1).optional(),
+  MILLRACE_TLS_KEY: z.string().min(1).optional(),
   MILLRACE_LOG_LEVEL: z.enum(['fatal', 'error', 'warn', 'info', 'debug', 'trace', 'silent']).default('info'),
   /** Milliseconds that the log waits for company before it writes a group of appends. */
   MILLRACE_LINGER_MS: z.coerce.number().min(0).max(1_000).default(2),
@@ -101,6 +104,14 @@ export function readSettings(...sources: Readonly<Record<string, string | undefi
             : `the scheme "${scheme}:" is not known here; this version has only ${embedded}:`,
       });
     }
+  }
+  const { MILLRACE_TLS_CERT: cert, MILLRACE_TLS_KEY: key } = merged;
+  if ((cert === undefined) !== (key === undefined)) {
+    const [path, other] =
+      cert === undefined
+        ? ['MILLRACE_TLS_CERT', 'MILLRACE_TLS_KEY']
+        : ['MILLRACE_TLS_KEY', 'MILLRACE_TLS_CERT'];
+    issues.push({ path, message: `must be set together with ${other}` });
   }
   if (parsed.success && parsed.data.MILLRACE_ROLES !== 'all') {
     issues.push({ path: 'MILLRACE_ROLES', message: 'this version runs every role in one process; use all' });

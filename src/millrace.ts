@@ -38,7 +38,7 @@ export interface StartOptions {
 }
 
 export interface Millrace {
-  /** `http://HOST:PORT` */
+  /** `http://HOST:PORT`, or `https:` */
   readonly url: string;
   /** Only when the key was generated at this start: it is shown once and kept as a hash. */
   readonly adminKey: string | undefined;

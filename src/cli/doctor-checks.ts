@@ -34,6 +34,7 @@ export async function localChecks(
     await writableCheck(data),
     await diskCheck(data),
     await portCheck(settings.MILLRACE_HOST, settings.MILLRACE_PORT, serverRuns),
+    await transportCheck(settings, io.clock.now()),
     await openFilesCheck(),
     threadsCheck(io.environment.UV_THREADPOOL_SIZE),
   ];
@@ -128,6 +129,34 @@ async function portCheck(host: string, port: number, serverRuns: boolean): Promi
     found: `${host}:${port}: ${failure.message}`,
     advice: 'Another program may have it; choose another one with --port or MILLRACE_PORT.',
   };
+}
+
+const CERTIFICATE_DAYS_LEAST = 14;
+
+async function transportCheck(settings: Settings, nowMs: number): Promise<Check> {
+  const name = 'transport';
+  const { MILLRACE_TLS_CERT: cert, MILLRACE_TLS_KEY: key, MILLRACE_HOST: host } = settings;
+  const { isLoopback, readCertificate } = await import('../serve/index.ts');
+  if (cert === undefined || key === undefined) {
+    const found = `plain HTTP at ${host}`;
+    if (isLoopback(host)) return { name, state: 'ok', found: `${found}, reached from this machine only` };
+    const advice =
+      'Set MILLRACE_TLS_CERT and MILLRACE_TLS_KEY, or let only a proxy with TLS reach this address.';
+    return { name, state: 'warning', found, advice };
+  }
+  try {
+    const days = (readCertificate({ cert, key }).expiresAtMs - nowMs) / 86_400_000;
+    const found =
+      days > 0
+        ? `TLS; the certificate is good for ${Math.floor(days)} more days`
+        : 'TLS; the certificate has expired';
+    if (days >= CERTIFICATE_DAYS_LEAST) return { name, state: 'ok', found };
+    const advice = 'Renew it and write the new files in its place: the server takes them without a restart.';
+    return { name, state: days > 0 ? 'warning' : 'failed', found, advice };
+  } catch (error) {
+    const found = error instanceof Error ? error.message : String(error);
+    return { name, state: 'failed', found, advice: 'The server does not start with these files.' };
+  }
 }
 
 async function openFilesCheck(): Promise<Check> {

@@ -2,23 +2,25 @@
  * The HTTP server. Events come in by a door of their own in front of the framework (events-door.ts);
  * everything else is routed, checked and described by Fastify.
  */
-import { createServer as createHttpServer, type Server } from 'node:http';
+import type { Server } from 'node:http';
 import { parse } from 'node:querystring';
 import Fastify, { type FastifyReply, type FastifyRequest, LogController } from 'fastify';
 import { validatorCompiler, type ZodTypeProvider } from 'fastify-type-provider-zod';
 import { DEFAULT_TENANT } from '../base/brand.ts';
 import { MillraceError } from '../base/errors.ts';
 import { createAuthenticate } from './authenticate.ts';
-import { answerBrokenRequest, connectionsMax, isLoopback, SERVER_OPTIONS } from './connections.ts';
+import { answerBrokenRequest, isLoopback } from './connections.ts';
 import { dashboard } from './dashboard.ts';
 import type { ServeDeps } from './deps.ts';
 import { createEventsDoor } from './events-door.ts';
 import { matchEventsUrl } from './events-url.ts';
 import { Freshness } from './freshness.ts';
+import { createListeners } from './listener.ts';
 import { LiveHub } from './live/hub.ts';
 import { Methods } from './methods.ts';
 import { Metrics } from './metrics.ts';
 import { openapi } from './openapi.ts';
+import { pageHeaders } from './page-headers.ts';
 import { PERMISSIONS, refuseUnlessAllowed } from './permissions.ts';
 import { toMillraceError, toProblem } from './problem.ts';
 import { Readiness } from './readiness.ts';
@@ -38,7 +40,7 @@ import { sqlRoutes } from './routes/sql.ts';
 import { StreamStates } from './stream-states.ts';
 
 export interface MillraceServer {
-  /** Starts to take requests; from then on `/readyz` answers 200. Resolves with `http://HOST:PORT`. */
+  /** Starts to take requests; from then on `/readyz` answers 200. Resolves with `http://HOST:PORT`, or `https:`. */
   listen(): Promise<string>;
   /**
    * New requests get 503 `stopping`; followers are let go; requests under way have 5 s to end. Resolves when no
@@ -57,6 +59,13 @@ const ALIVE_PATHS = new Set(['/healthz', '/readyz']);
 export async function createServer(deps: ServeDeps): Promise<MillraceServer> {
   const { settings, clock, logger } = deps;
   const authenticate = createAuthenticate(deps.adminKeyHash);
+  const listeners = createListeners({
+    ...{ settings, clock },
+    onRenewed: (expiresAtMs) =>
+      logger.info({ expiresAt: new Date(expiresAtMs).toISOString() }, 'a renewed certificate is served'),
+    onFailure: (error) =>
+      logger.error({ err: error }, 'the changed certificate cannot be used; the one before is served on'),
+  });
   const requestIds = createRequestIds(deps.ids, clock);
   const metrics = new Metrics();
   const readiness = new Readiness(deps.engine, clock);
@@ -96,15 +105,12 @@ export async function createServer(deps: ServeDeps): Promise<MillraceServer> {
   };
 
   const app = Fastify({
-    serverFactory: (handle): Server => {
-      const server = createHttpServer(SERVER_OPTIONS, (request, response) => {
+    serverFactory: (handle): Server =>
+      listeners.create((request, response) => {
         const events = request.method === 'POST' ? matchEventsUrl(request.url ?? '') : undefined;
         if (events === undefined) handle(request, response);
         else void door(request, response, events);
-      });
-      server.maxConnections = connectionsMax();
-      return server;
-    },
+      }),
     loggerInstance: logger,
     logController: new LogController({ disableRequestLogging: true }),
     bodyLimit: JSON_BODY_BYTES_MAX,
@@ -161,8 +167,10 @@ export async function createServer(deps: ServeDeps): Promise<MillraceServer> {
     scope.addHook('onRoute', ({ schema, path }) => {
       operationOf(schema, path);
     });
-    scope.addHook('onRequest', async (request) => {
+    scope.addHook('onRequest', async (request, reply) => {
       const { schema, url } = request.routeOptions;
+      // What a key may see is not for caches on the way.
+      reply.header('cache-control', 'no-store');
       refuseUnlessAllowed(context.principalOf(request), operationOf(schema, url), streamIn(request.params));
     });
     const guarded = scope as unknown as App;
@@ -177,17 +185,27 @@ export async function createServer(deps: ServeDeps): Promise<MillraceServer> {
     runRoutes(guarded, context);
   });
   openRoutes(app, context, { metrics, readiness, metricsAreOpen: isLoopback(settings.MILLRACE_HOST) });
-  await dashboard(app, deps.webDirectory);
+  await app.register(async (scope) => {
+    const pages = scope as unknown as App;
+    await pageHeaders(pages, { tls: listeners.scheme === 'https' });
+    await dashboard(pages, deps.webDirectory);
+  });
   metrics.watchStreams(DEFAULT_TENANT, deps.catalog, states);
   metrics.watchLedger(DEFAULT_TENANT, deps.catalog, deps.ledger);
   metrics.watchReconciliations(DEFAULT_TENANT, deps.catalog, deps.reconciler);
   metrics.watchRuns(() => deps.runs.counts(DEFAULT_TENANT));
   metrics.gauge('millrace_live_followers', 'Connections that follow a stream', () => hub.followers);
+  metrics.gauge(
+    'millrace_tls_certificate_expires_seconds',
+    'When the certificate that is served expires, seconds since the epoch; 0 without TLS',
+    () => (listeners.certificateExpiresAtMs ?? 0) / 1_000,
+  );
   await app.ready();
 
   let closed: Promise<void> | undefined;
   const close = async (): Promise<void> => {
     readiness.markStopping();
+    listeners.close();
     hub.close();
     const server = app.server as Server;
     const ended = new AbortController();
@@ -205,6 +223,12 @@ export async function createServer(deps: ServeDeps): Promise<MillraceServer> {
   return {
     app,
     listen: async () => {
+      if (listeners.scheme === 'http' && !isLoopback(settings.MILLRACE_HOST)) {
+        logger.warn(
+          { host: settings.MILLRACE_HOST },
+          'keys and events travel unencrypted: set MILLRACE_TLS_CERT and MILLRACE_TLS_KEY, or let a proxy with TLS be the only one that reaches this address',
+        );
+      }
       await app.listen({ host: settings.MILLRACE_HOST, port: settings.MILLRACE_PORT, backlog: 4_096 });
       readiness.markReady();
       const address = app.server.address();
@@ -212,7 +236,7 @@ export async function createServer(deps: ServeDeps): Promise<MillraceServer> {
       const host = settings.MILLRACE_HOST.includes(':')
         ? `[${settings.MILLRACE_HOST}]`
         : settings.MILLRACE_HOST;
-      return `http://${host}:${port}`;
+      return `${listeners.scheme}://${host}:${port}`;
     },
     close: () => {
       closed ??= close();
