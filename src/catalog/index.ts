@@ -11,7 +11,13 @@ export {
   unseal,
 } from './ledger.ts';
 export { type OwnedDirectory, type OwnershipOptions, takeOwnership, watchOwnership } from './ownership.ts';
-export { type Catalog, type Definition, rollupsToApply, type Versioned } from './port.ts';
+export {
+  type Catalog,
+  type Definition,
+  type DefinitionVersion,
+  rollupsToApply,
+  type Versioned,
+} from './port.ts';
 export { refuseUnlessVersion } from './precondition.ts';
 export {
   ENDED_RUNS_MAX,

@@ -12,6 +12,7 @@ import { RUNS_TABLE } from './runs.ts';
  * runs         long pieces of work: what was asked for, how far it came, how it ended.
  * builds       rollups that are being built; see builds.ts.
  * ledger       what the ledger has sealed, a row for each partition and minute of arrival; see ledger.ts.
+ * tenants, keys, audit  see tenancy.ts. `secrets` and `document` are JSON.
  */
 const STEPS: readonly string[] = [
   `CREATE TABLE definitions (
@@ -32,6 +33,38 @@ const STEPS: readonly string[] = [
   RUNS_TABLE,
   LEDGER_TABLES,
   BUILDS_TABLE,
+  `CREATE TABLE tenants (
+     name          TEXT    NOT NULL PRIMARY KEY,
+     version       INTEGER NOT NULL,
+     state         TEXT    NOT NULL,
+     document      TEXT    NOT NULL,
+     created_at_ms INTEGER NOT NULL,
+     updated_at_ms INTEGER NOT NULL
+   ) WITHOUT ROWID;
+   CREATE TABLE keys (
+     tenant          TEXT    NOT NULL,
+     name            TEXT    NOT NULL,
+     version         INTEGER NOT NULL,
+     secrets         TEXT    NOT NULL,
+     document        TEXT    NOT NULL,
+     created_at_ms   INTEGER NOT NULL,
+     updated_at_ms   INTEGER NOT NULL,
+     last_used_at_ms INTEGER,
+     PRIMARY KEY (tenant, name)
+   ) WITHOUT ROWID;
+   CREATE TABLE audit (
+     id         TEXT    NOT NULL PRIMARY KEY,
+     at_ms      INTEGER NOT NULL,
+     tenant     TEXT,
+     actor      TEXT    NOT NULL,
+     action     TEXT    NOT NULL,
+     subject    TEXT    NOT NULL,
+     detail     TEXT    NOT NULL,
+     request_id TEXT,
+     outcome    TEXT    NOT NULL
+   ) WITHOUT ROWID;
+   CREATE INDEX audit_by_time ON audit (at_ms);
+   CREATE INDEX audit_by_tenant ON audit (tenant, id);`,
 ];
 
 /** Brings the file forward, each step whole or not at all. Refuses a file that a newer version has written. */

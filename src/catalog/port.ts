@@ -4,6 +4,7 @@ import type { RollupDefinition, StreamDefinition } from '../define/model.ts';
 import type { BuildKey, BuildRecords } from './builds.ts';
 import type { LedgerRecords } from './ledger.ts';
 import type { RunRecords } from './runs.ts';
+import type { AuditRecords, KeyRecords, TenantRecords } from './tenancy.ts';
 
 export type Definition = StreamDefinition | RollupDefinition;
 
@@ -14,6 +15,18 @@ export interface Versioned<D extends Definition = Definition> {
   /** Counts from 1; every change is a new version. The ETag is `"VERSION"`. */
   readonly version: number;
   readonly updatedAtMs: number;
+}
+
+/** One version of a definition, as it was put or removed. */
+export interface DefinitionVersion {
+  readonly version: number;
+  /** Who put or removed it: a key, `operator`, `project`; undefined when nobody said. */
+  readonly author: string | undefined;
+  readonly updatedAtMs: number;
+  /** From this version on there was none of the name, until the next one. */
+  readonly removed: boolean;
+  /** Canonical JSON document; of a removal, what was removed. */
+  readonly document: Readonly<Record<string, unknown>>;
 }
 
 /**
@@ -39,8 +52,15 @@ export interface Catalog {
     tenant: TenantId,
     kind: Definition['kind'],
     name: string,
-    options?: { readonly ifVersion?: number },
+    options?: { readonly ifVersion?: number; readonly author?: string },
   ): void;
+  /** Every version of a definition, also of one that was removed, newest first; at most `limit` (default 100). */
+  history(
+    tenant: TenantId,
+    kind: Definition['kind'],
+    name: string,
+    limit?: number,
+  ): Promise<readonly DefinitionVersion[]>;
   /** A small durable setting, for example the hash of the admin key. */
   setting(name: string): string | undefined;
   setSetting(name: string, value: string): void;
@@ -62,6 +82,9 @@ export interface Catalog {
   readonly runs: RunRecords;
   /** What the ledger has sealed, as `src/ledger` seals it. */
   readonly ledger: LedgerRecords;
+  readonly tenants: TenantRecords;
+  readonly keys: KeyRecords;
+  readonly audit: AuditRecords;
   close(): void;
 }
 

@@ -1,12 +1,11 @@
 import { MillraceError } from '../base/errors.ts';
-import type { Definition } from './port.ts';
 
 /**
  * Fails with `precondition-failed` when the caller has read another version than the one that stands.
  * 0 stands for "there is none".
  */
 export function refuseUnlessVersion(
-  kind: Definition['kind'],
+  kind: 'stream' | 'rollup' | 'tenant' | 'key',
   name: string,
   standing: number,
   ifVersion: number | undefined,

@@ -5,13 +5,16 @@ import { MillraceError } from '../base/errors.ts';
 import { type Ownership, unowned } from '../base/ownership.ts';
 import { parseRollup, parseStream, toDocument } from '../define/index.ts';
 import type { RollupDefinition, StreamDefinition } from '../define/model.ts';
+import { auditRecords } from './audit.ts';
 import { buildRecords } from './builds.ts';
 import { fenceCatalog } from './fence.ts';
+import { keyRecords } from './keys.ts';
 import { ledgerRecords } from './ledger.ts';
 import { migrate } from './migrations.ts';
 import type { Catalog, Definition, Versioned } from './port.ts';
 import { refuseUnlessVersion } from './precondition.ts';
 import { runRecords } from './runs.ts';
+import { tenantRecords } from './tenants.ts';
 
 interface Row {
   readonly name: string;
@@ -20,6 +23,8 @@ interface Row {
   readonly updated_at_ms: number;
   readonly removed: number;
 }
+
+const HISTORY_DEFAULT = 100;
 
 /** What stands for one tenant, parsed. Dropped whole when something of the tenant changes. */
 interface Standing {
@@ -58,6 +63,9 @@ export function openCatalog(path: string, clock: Clock, owner: Pick<Ownership, '
   );
   const insert = database.prepare(
     'INSERT INTO definitions (tenant, kind, name, version, document, author, updated_at_ms, removed) VALUES (?, ?, ?, ?, ?, ?, ?, ?)',
+  );
+  const versionsOf = database.prepare(
+    'SELECT version, document, author, updated_at_ms, removed FROM definitions WHERE tenant = ? AND kind = ? AND name = ? ORDER BY version DESC LIMIT ?',
   );
   const readSetting = database.prepare('SELECT value FROM settings WHERE name = ?');
   const writeSetting = database.prepare(
@@ -158,18 +166,29 @@ export function openCatalog(path: string, clock: Clock, owner: Pick<Ownership, '
       return lookUp(tenant, kind, name)!;
     },
 
-    remove(tenant, kind, name, { ifVersion } = {}) {
+    remove(tenant, kind, name, { ifVersion, author } = {}) {
       database
         .transaction(() => {
           const row = newestRow(tenant, kind, name);
           refuseUnlessVersion(kind, name, row?.removed === 0 ? row.version : 0, ifVersion);
           if (!row || row.removed === 1) return;
-          append(tenant, kind, name, row.version + 1, row.document, undefined, true);
+          append(tenant, kind, name, row.version + 1, row.document, author, true);
           // A later stream of this name has a log and offsets of its own.
           if (kind === 'stream') ledger.clear(tenant, name);
         })
         .immediate();
     },
+
+    history: async (tenant, kind, name, limit = HISTORY_DEFAULT) =>
+      (versionsOf.all(tenant, kind, name, limit) as (Row & { readonly author: string | null })[]).map(
+        (row) => ({
+          version: row.version,
+          author: row.author ?? undefined,
+          updatedAtMs: row.updated_at_ms,
+          removed: row.removed === 1,
+          document: JSON.parse(row.document) as Record<string, unknown>,
+        }),
+      ),
 
     setting: (name) => (readSetting.get(name) as { value: string } | undefined)?.value,
     setSetting: (name, value) => void writeSetting.run(name, value),
@@ -207,6 +226,9 @@ export function openCatalog(path: string, clock: Clock, owner: Pick<Ownership, '
     },
     runs: runRecords(database),
     ledger,
+    tenants: tenantRecords(database, clock, (tenant) => void cache.delete(tenant)),
+    keys: keyRecords(database, clock),
+    audit: auditRecords(database, clock),
     close: () => void database.close(),
   };
 }
