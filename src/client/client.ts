@@ -2,21 +2,15 @@ import { type Clock, systemClock } from '../base/clock.ts';
 import { type Ids, systemIds } from '../base/ids.ts';
 import type { EventOf, StreamDefinition } from '../define/index.ts';
 import type { Batch } from './batch.ts';
-import { MillraceRequestError } from './errors.ts';
-import { parseJson } from './json.ts';
-import {
-  type DuplicatesPage,
-  type LedgerOfBatch,
-  type LedgerPage,
-  type LedgerQuestion,
-  ledgerQuery,
-  type PageQuestion,
-} from './ledger.ts';
+import { type PutOptions, putDefinition, versionOf } from './definitions.ts';
+import type { DuplicatesPage, LedgerOfBatch, LedgerPage, LedgerQuestion, PageQuestion } from './ledger.ts';
 import { follow, type LiveOptions } from './live.ts';
-import { pathOf, queryOf } from './query.ts';
+import { pathOf, queryOf, queryText } from './query.ts';
 import type { ReconcileQuestion } from './reconcile.ts';
 import type { RetryPolicy } from './retry.ts';
 import { Sender } from './send-events.ts';
+import { askSql, type SqlOptions, type SqlStreamOptions, streamSql } from './sql.ts';
+import { StreamClient } from './stream-client.ts';
 import { type Fetch, Transport } from './transport.ts';
 import type {
   Accepted,
@@ -54,11 +48,6 @@ export interface ClientOptions {
   readonly ids?: Ids;
   /** Numbers in [0, 1) that spread out repeated tries. */
   readonly random?: () => number;
-}
-
-export interface PutOptions {
-  /** Only if this version stands; 0: only if there is none. Else fails with status 412. */
-  readonly ifVersion?: number | undefined;
 }
 
 /**
@@ -185,7 +174,7 @@ export class MillraceClient {
     stream: string,
     question: LedgerQuestion & { readonly batch?: string } = {},
   ): Promise<LedgerOfBatch | LedgerPage> {
-    const path = pathOf('streams', stream, 'ledger') + ledgerQuery(question);
+    const path = pathOf('streams', stream, 'ledger') + queryText(question);
     return (await this.#get(path, question.signal)) as LedgerOfBatch | LedgerPage;
   }
 
@@ -203,7 +192,7 @@ export class MillraceClient {
 
   /** Arrivals that were not counted because their id was stored before, newest first, a page at a time. */
   async duplicates(stream: string, question: PageQuestion = {}): Promise<DuplicatesPage> {
-    const path = pathOf('streams', stream, 'duplicates') + ledgerQuery(question);
+    const path = pathOf('streams', stream, 'duplicates') + queryText(question);
     return (await this.#get(path, question.signal)) as DuplicatesPage;
   }
 
@@ -219,11 +208,11 @@ export class MillraceClient {
 
   /** Makes or changes a stream from its JSON document. */
   putStream(name: string, document: object, options: PutOptions = {}): Promise<Definition> {
-    return this.#put('streams', name, document, options);
+    return putDefinition(this.#transport, 'streams', name, document, options);
   }
 
   putRollup(name: string, document: object, options: PutOptions = {}): Promise<Definition> {
-    return this.#put('rollups', name, document, options);
+    return putDefinition(this.#transport, 'rollups', name, document, options);
   }
 
   /** The version of a definition that stands; undefined when there is none. */
@@ -262,10 +251,7 @@ export class MillraceClient {
       readonly limit?: number | undefined;
     } = {},
   ): Promise<readonly RunInfo[]> {
-    const query = new URLSearchParams();
-    for (const [name, value] of Object.entries(filter))
-      if (value !== undefined) query.set(name, String(value));
-    const answer = await this.#get(pathOf('runs') + (query.size === 0 ? '' : `?${query}`));
+    const answer = await this.#get(pathOf('runs') + queryText(filter));
     return (answer as { readonly runs: readonly RunInfo[] }).runs;
   }
 
@@ -284,11 +270,8 @@ export class MillraceClient {
 
   /** Lines that could not be stored, newest arrival first. */
   async quarantine(stream: string, question: QuarantineQuestion = {}): Promise<QuarantinePage> {
-    const query = new URLSearchParams();
-    for (const [name, value] of Object.entries(question))
-      if (value !== undefined) query.set(name, String(value));
-    const path = pathOf('streams', stream, 'quarantine');
-    return (await this.#get(path + (query.size === 0 ? '' : `?${query}`))) as QuarantinePage;
+    const path = pathOf('streams', stream, 'quarantine') + queryText(question);
+    return (await this.#get(path)) as QuarantinePage;
   }
 
   /** What `replayQuarantine` would do; changes nothing. */
@@ -346,27 +329,8 @@ export class MillraceClient {
   }
 
   /** The answer of `POST /v1/sql` as text, in the format that was asked for. */
-  async sql(
-    query: string,
-    options: {
-      readonly params?: Readonly<Record<string, unknown>>;
-      readonly format?: 'json' | 'ndjson' | 'csv';
-      readonly signal?: AbortSignal | undefined;
-    } = {},
-  ): Promise<string> {
-    const answer = await this.#transport.send({
-      method: 'POST',
-      path: pathOf('sql'),
-      body: JSON.stringify({
-        query,
-        ...(options.params === undefined ? {} : { params: options.params }),
-        format: options.format ?? 'json',
-      }),
-      headers: { 'content-type': 'application/json', accept: '*/*' },
-      repeatable: 'safe',
-      signal: options.signal,
-    });
-    return answer.text;
+  sql(query: string, options: SqlOptions = {}): Promise<string> {
+    return askSql(this.#transport, query, options);
   }
 
   /**
@@ -377,23 +341,8 @@ export class MillraceClient {
    * @example
    * for await (const piece of await client.sqlStream('SELECT * FROM orders', { format: 'parquet' })) file.write(piece);
    */
-  async sqlStream(
-    query: string,
-    options: {
-      readonly params?: Readonly<Record<string, unknown>>;
-      readonly format: 'json' | 'ndjson' | 'csv' | 'arrow' | 'parquet';
-      readonly signal?: AbortSignal | undefined;
-    },
-  ): Promise<AsyncIterable<Uint8Array>> {
-    const response = await this.#transport.open({
-      method: 'POST',
-      path: pathOf('sql'),
-      body: JSON.stringify({ query, params: options.params ?? {}, format: options.format }),
-      headers: { 'content-type': 'application/json', accept: '*/*' },
-      repeatable: 'safe',
-      signal: options.signal,
-    });
-    return piecesOf(response, options.signal);
+  sqlStream(query: string, options: SqlStreamOptions): Promise<AsyncIterable<Uint8Array>> {
+    return streamSql(this.#transport, query, options);
   }
 
   /** Asks `/readyz`: resolves when the server is ready, with the time on its clock if it tells it. */
@@ -406,113 +355,8 @@ export class MillraceClient {
   #get(path: string, signal?: AbortSignal): Promise<unknown> {
     return this.#transport.json({ method: 'GET', path, repeatable: 'safe', signal });
   }
-
-  async #put(
-    kind: 'streams' | 'rollups',
-    name: string,
-    document: object,
-    options: PutOptions,
-  ): Promise<Definition> {
-    const { ifVersion } = options;
-    const condition: Record<string, string> =
-      ifVersion === undefined
-        ? {}
-        : ifVersion === 0
-          ? { 'if-none-match': '*' }
-          : { 'if-match': `"${ifVersion}"` };
-    const answer = await this.#transport.send({
-      method: 'PUT',
-      path: pathOf(kind, name),
-      body: JSON.stringify(document),
-      headers: { 'content-type': 'application/json', ...condition },
-      // With a condition the second try would fail because the first one succeeded.
-      repeatable: ifVersion === undefined ? 'safe' : 'refused',
-      // The server waits some seconds for what must be built, and for what is under way to be taken back.
-      timeoutMs: 120_000,
-    });
-    const body = answer.text === '' ? {} : (parseJson(answer.text) as PutAnswer);
-    return {
-      name,
-      document: (body.document ?? document) as Readonly<Record<string, unknown>>,
-      version: versionOf(answer.headers),
-      ...(typeof body.run === 'string' ? { run: body.run } : {}),
-    };
-  }
-}
-
-async function* piecesOf(
-  response: Response,
-  signal: AbortSignal | undefined,
-): AsyncGenerator<Uint8Array, void, void> {
-  try {
-    for await (const piece of response.body ?? []) yield piece as Uint8Array;
-  } catch (cause) {
-    signal?.throwIfAborted();
-    throw new MillraceRequestError({
-      status: 0,
-      type: 'about:blank',
-      title: 'The answer broke off',
-      detail:
-        'The answer broke off: it took too long, grew too large, or the server went away. Ask for less, or again.',
-      cause,
-    });
-  }
-}
-
-interface PutAnswer {
-  readonly document?: object;
-  readonly run?: string | null;
 }
 
 function isStatus(error: unknown, status: number): boolean {
   return error instanceof Error && (error as { readonly status?: unknown }).status === status;
-}
-
-function versionOf(headers: Headers): number | undefined {
-  const digits = /"(\d+)"/.exec(headers.get('etag') ?? '')?.[1];
-  return digits === undefined ? undefined : Number(digits);
-}
-
-/** A client of one stream, typed by its definition; events are identified as the definition says. */
-export class StreamClient<Event extends object> {
-  readonly #client: MillraceClient;
-  readonly #stream: string;
-  readonly #idField: string | undefined;
-
-  constructor(client: MillraceClient, definition: StreamDefinition) {
-    this.#client = client;
-    this.#stream = definition.name;
-    this.#idField = definition.eventId;
-  }
-
-  countEvent(event: Event, options: SendOptions = {}): Promise<Accepted> {
-    return this.#client.countEvent(this.#stream, event, { idField: this.#idField, ...options });
-  }
-
-  processEvent(event: Event, options: SendOptions = {}): Promise<Accepted> {
-    return this.#client.processEvent(this.#stream, event, { idField: this.#idField, ...options });
-  }
-
-  processEvents(
-    events: Iterable<Event> | AsyncIterable<Event>,
-    options: ManyOptions = {},
-  ): Promise<Accepted> {
-    return this.#client.processEvents(this.#stream, events, { idField: this.#idField, ...options });
-  }
-
-  getCount(question: CountQuestion = {}): Promise<Integer> {
-    return this.#client.getCount(this.#stream, question);
-  }
-
-  getStats<const Q extends StatsQuestion = { fn: 'count' }>(question?: Q): Promise<StatsAnswer<RowOf<Q>>> {
-    return this.#client.getStats<Q>(this.#stream, question);
-  }
-
-  events(question: EventsQuestion = {}): Promise<EventsPage> {
-    return this.#client.events(this.#stream, question);
-  }
-
-  live(options: LiveOptions = {}): AsyncGenerator<LiveMessage> {
-    return this.#client.live(this.#stream, options);
-  }
 }

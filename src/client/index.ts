@@ -4,9 +4,8 @@ export {
   type ClientOptions,
   createClient,
   type MillraceClient,
-  type PutOptions,
-  type StreamClient,
 } from './client.ts';
+export type { PutOptions } from './definitions.ts';
 export { MillraceRequestError } from './errors.ts';
 export { parseJson, toJson } from './json.ts';
 export type {
@@ -26,4 +25,6 @@ export type {
   ReconcileReport,
 } from './reconcile.ts';
 export type { RetryPolicy } from './retry.ts';
+export type { SqlOptions, SqlStreamOptions } from './sql.ts';
+export type { StreamClient } from './stream-client.ts';
 export type * from './types.ts';

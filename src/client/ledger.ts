@@ -1,5 +1,4 @@
 /** The ledger as the client shows it: what was accepted, and what became of it. */
-import { momentText } from './query.ts';
 import type { CountQuestion, Moment } from './types.ts';
 
 export interface LedgerQuestion extends Pick<CountQuestion, 'signal'> {
@@ -84,17 +83,4 @@ export interface DuplicatesPage {
     readonly first_unknown?: string;
   })[];
   readonly next_cursor: string | null;
-}
-
-/** The query string, `?` included; empty when nothing in particular is asked. */
-export function ledgerQuery(question: LedgerQuestion & { readonly batch?: string | undefined }): string {
-  const query = new URLSearchParams();
-  const { from, to } = question;
-  if (from !== undefined) query.set('from', momentText(from));
-  if (to !== undefined) query.set('to', momentText(to));
-  for (const name of ['every', 'partition', 'by', 'only', 'limit', 'cursor', 'batch'] as const) {
-    if (question[name] !== undefined) query.set(name, String(question[name]));
-  }
-  const text = query.toString();
-  return text === '' ? '' : `?${text}`;
 }

@@ -1,32 +1,31 @@
-import type { CountQuestion, EventsQuestion, Moment, StatsQuestion } from './types.ts';
-
-export const momentText = (moment: Moment): string =>
-  moment instanceof Date ? moment.toISOString() : String(moment);
+import type { EventsQuestion, StatsQuestion } from './types.ts';
 
 const many = (value: string | readonly string[] | undefined): readonly string[] =>
   value === undefined ? [] : typeof value === 'string' ? [value] : value;
 
-/** The query string of a question, `?` included; empty when it asks nothing in particular. */
-export function queryOf(question: StatsQuestion & EventsQuestion): string {
+/**
+ * The query string, `?` included; empty when nothing is given. A list is repeated, a date is RFC 3339; signals are not
+ * for the server.
+ */
+export function queryText(values: object): string {
   const query = new URLSearchParams();
-  for (const fn of many(question.fn)) query.append('fn', fn);
-  appendCommon(query, question);
-  if (question.every !== undefined) query.set('every', question.every);
-  if (question.tz !== undefined) query.set('tz', question.tz);
-  const by = many(question.by);
-  if (by.length > 0) query.set('by', by.join(','));
-  if (question.order !== undefined) query.set('order', question.order);
-  if (question.limit !== undefined) query.set('limit', String(question.limit));
-  if (question.cursor !== undefined) query.set('cursor', question.cursor);
+  for (const [name, value] of Object.entries(values)) {
+    if (value === undefined || value instanceof AbortSignal) continue;
+    if (Array.isArray(value)) for (const one of value) query.append(name, String(one));
+    else query.set(name, value instanceof Date ? value.toISOString() : String(value));
+  }
   const text = query.toString();
   return text === '' ? '' : `?${text}`;
 }
 
-function appendCommon(query: URLSearchParams, question: CountQuestion): void {
-  if (question.from !== undefined) query.set('from', momentText(question.from));
-  if (question.to !== undefined) query.set('to', momentText(question.to));
-  for (const condition of many(question.where)) query.append('where', condition);
-  if (question.maxAge !== undefined) query.set('max_age', String(question.maxAge));
+/** The query string of a question about numbers or events. */
+export function queryOf({ maxAge, by, ...question }: StatsQuestion & EventsQuestion): string {
+  const dimensions = many(by);
+  return queryText({
+    ...question,
+    by: dimensions.length > 0 ? dimensions.join(',') : undefined,
+    max_age: maxAge,
+  });
 }
 
 /** A path whose parts are names; each is escaped. */

@@ -190,8 +190,9 @@ describe('numbers', () => {
     expect(ran.code, ran.err).toBe(0);
     expect(ran.out).toContain('DE       18446744073709551615\n–                           7');
     const query = new URL(server.seen.at(-1)!.path, url).searchParams;
+    query.sort();
     expect(query.toString()).toBe(
-      'fn=count&fn=sum%28x%29&from=-1h&to=now&where=a%3Aeq%3A1&max_age=3&every=1d&tz=Europe%2FBerlin&by=country&order=-count&limit=5',
+      'by=country&every=1d&fn=count&fn=sum%28x%29&from=-1h&limit=5&max_age=3&order=-count&to=now&tz=Europe%2FBerlin&where=a%3Aeq%3A1',
     );
     expect((await run(['stats', 's', '--json'])).out).toContain('"count":18446744073709551615');
   });
