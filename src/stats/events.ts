@@ -10,8 +10,8 @@ import { eventColumns, eventJson } from './event-json.ts';
 import { PAGE_ROWS_MAX, parsePage } from './listing.ts';
 import { throwIfAny } from './parse.ts';
 import type { Events } from './port.ts';
+import { streamOf } from './prepare.ts';
 import { BOUNDED, RESULT_BYTES_MAX, timeRange } from './statement.ts';
-import { streamOf } from './stats.ts';
 import { MOMENT_MS_MAX, MOMENT_MS_MIN } from './time.ts';
 import { type Condition, conditionSql, Parameters, parseCondition } from './where.ts';
 

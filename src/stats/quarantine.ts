@@ -6,7 +6,7 @@ import type { ListingOptions } from './events.ts';
 import { parsePage } from './listing.ts';
 import { throwIfAny } from './parse.ts';
 import type { Quarantine } from './port.ts';
-import { streamOf } from './stats.ts';
+import { streamOf } from './prepare.ts';
 import { formatMoment } from './time.ts';
 import { Parameters } from './where.ts';
 
