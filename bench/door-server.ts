@@ -15,6 +15,7 @@ import { parseStream } from '../src/define/index.ts';
 import type { Ingest } from '../src/ingest/index.ts';
 import { openFileLog } from '../src/log/index.ts';
 import { createServer, type ServeDeps } from '../src/serve/index.ts';
+import { fixedTenants } from '../src/tenants/index.ts';
 import { STREAM, streamDocument } from './definitions.ts';
 
 const settings = readSettings(process.env);
@@ -60,6 +61,7 @@ const collect = createCollect({
 });
 const server = await createServer({
   settings,
+  tenants: fixedTenants(),
   catalog,
   registry: absent<ServeDeps['registry']>('the registry'),
   runs: { ...absent<ServeDeps['runs']>('the runs'), counts: () => [] },

@@ -23,6 +23,7 @@ import { createRuns } from './runs/index.ts';
 import { createServer } from './serve/index.ts';
 import { createDuplicates, createEvents, createQuarantine, createStats } from './stats/index.ts';
 import { type Engine, openChdb, StoreTables } from './store/index.ts';
+import { allStreams, fixedTenants } from './tenants/index.ts';
 
 export interface StartOptions {
   readonly settings: Settings;
@@ -110,6 +111,7 @@ async function startOwned(
     onFailure: (error, where) =>
       logger.error({ err: error, ...where }, 'a batch could not be applied; trying again'),
   });
+  const tenants = fixedTenants();
   const schema = new StoreTables(engine);
   const runs = createRuns({ catalog, clock, ids, logger });
   const registry = createRegistry({
@@ -129,18 +131,18 @@ async function startOwned(
   const reconciler = createReconciler(replayParts);
   // A swap that was interrupted is brought to its end before anything is applied to the stream.
   await recoverSwaps(replayParts);
-  for (const stream of catalog.streams(DEFAULT_TENANT)) {
-    await schema.createStream(DEFAULT_TENANT, stream.definition);
-    await ingest.begin(DEFAULT_TENANT, stream.definition);
+  for (const { tenant, definition } of allStreams(tenants, catalog)) {
+    await schema.createStream(tenant, definition);
+    await ingest.begin(tenant, definition);
   }
   await registry.recover();
   runs.resume();
-  const ledger = createLedger({ catalog, log, ingest, engine, clock, tenant: DEFAULT_TENANT, logger });
+  const ledger = createLedger({ catalog, log, ingest, engine, clock, tenants, logger });
   ledger.start();
-  const retention = startRetention({ catalog, log, ingest, engine, clock, tenant: DEFAULT_TENANT, logger });
+  const retention = startRetention({ catalog, log, ingest, engine, clock, tenants, logger });
 
   const reconciliations = startReconcileSchedule({
-    ...{ catalog, runs, reconciler, clock, tenant: DEFAULT_TENANT, logger },
+    ...{ catalog, runs, reconciler, clock, tenants, logger },
     everyMs: parseDuration(settings.MILLRACE_RECONCILE_EVERY) ?? 0,
   });
 
@@ -157,6 +159,7 @@ async function startOwned(
   const admin = adminKeyOf(settings, catalog);
   const server = await createServer({
     settings,
+    tenants,
     catalog,
     registry,
     runs,

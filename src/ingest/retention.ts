@@ -12,6 +12,8 @@ import { type Catalog, eventsCompleteSince, setEventsCompleteSince } from '../ca
 import type { StreamDefinition } from '../define/model.ts';
 import type { Log } from '../log/index.ts';
 import { discardedTable, type Engine, eventsTable, quarantineTable } from '../store/index.ts';
+import { allStreams, type TenantDirectory } from '../tenants/index.ts';
+import { type OldestDays, readOldestDays } from './oldest-days.ts';
 import type { Ingest } from './port.ts';
 
 export interface RetentionDeps {
@@ -20,9 +22,16 @@ export interface RetentionDeps {
   readonly ingest: Ingest;
   readonly engine: Engine;
   readonly clock: Clock;
-  readonly tenant: TenantId;
+  readonly tenants: Pick<TenantDirectory, 'list'>;
   readonly logger: { error(details: object, message: string): void };
 }
+
+/** What a round of one stream needs. */
+export type StreamRetention = Omit<RetentionDeps, 'tenants' | 'logger'> & {
+  readonly tenant: TenantId;
+  /** What is known of the tables; absent: each is asked. */
+  readonly oldest?: OldestDays;
+};
 
 const EVERY_MS = 60_000;
 const DAY_MS = 86_400_000;
@@ -32,24 +41,29 @@ export function startRetention(deps: RetentionDeps): { stop(): void } {
   const run = async () => {
     while (!stop.signal.aborted) {
       await deps.clock.sleep(EVERY_MS, stop.signal);
-      if (stop.signal.aborted) return;
-      for (const { definition } of deps.catalog.streams(deps.tenant)) {
-        await retainStream(deps, definition).catch((err: unknown) =>
-          deps.logger.error(
-            { err, stream: definition.name },
-            'retention could not be carried out; trying again in a minute',
-          ),
-        );
-      }
+      if (!stop.signal.aborted) await round(deps, stop.signal);
     }
   };
   void run();
   return { stop: () => stop.abort() };
 }
 
+async function round(deps: RetentionDeps, signal: AbortSignal): Promise<void> {
+  const failed = (err: unknown, where: object) =>
+    deps.logger.error({ err, ...where }, 'retention could not be carried out; trying again in a minute');
+  const oldest = await readOldestDays(deps.engine).catch((error: unknown) => failed(error, {}));
+  if (!oldest) return;
+  for (const { tenant, definition } of allStreams(deps.tenants, deps.catalog)) {
+    if (signal.aborted) return;
+    await retainStream({ ...deps, tenant, oldest }, definition).catch((error: unknown) =>
+      failed(error, { tenant, stream: definition.name }),
+    );
+  }
+}
+
 /** One round for one stream. */
 export async function retainStream(
-  deps: Omit<RetentionDeps, 'logger'>,
+  deps: StreamRetention,
   stream: StreamDefinition,
 ): Promise<void> {
   const now = deps.clock.now();
@@ -77,13 +91,14 @@ const TABLES: Readonly<Record<ForgettingTable, (tenant: TenantId, stream: string
 
 /** A table's partition is a day of arrival, so whole days go at once, the oldest first. */
 async function forgetDays(
-  deps: Omit<RetentionDeps, 'logger'>,
+  deps: StreamRetention,
   stream: StreamDefinition,
   what: ForgettingTable,
   beforeMs: number,
 ): Promise<void> {
   const { catalog, engine, tenant } = deps;
   const table = TABLES[what](tenant, stream.name);
+  if (deps.oldest && !deps.oldest.isOlder(table, beforeMs)) return;
   const days = await engine.rows<{ day: number; start: string }>({
     text: `SELECT DISTINCT toYYYYMMDD(_received) AS day, toUnixTimestamp64Milli(toDateTime64(toStartOfDay(_received), 3, 'UTC')) AS start FROM ${table} WHERE _received < fromUnixTimestamp64Milli({before:Int64}, 'UTC') ORDER BY day`,
     params: { before: Math.floor(beforeMs / DAY_MS) * DAY_MS },
@@ -100,7 +115,7 @@ async function forgetDays(
 
 /** Is everything that arrived before the moment sealed? */
 async function isSealedBefore(
-  { catalog, log, tenant }: Omit<RetentionDeps, 'logger'>,
+  { catalog, log, tenant }: StreamRetention,
   stream: StreamDefinition,
   endMs: number,
 ): Promise<boolean> {
@@ -115,7 +130,7 @@ const keysOf = (tenant: TenantId, stream: StreamDefinition): readonly PartitionK
 
 /** Before a day goes: its latest event time, so that no question is answered from events that are not all there. */
 async function rememberForgotten(
-  deps: Omit<RetentionDeps, 'logger'>,
+  deps: StreamRetention,
   stream: StreamDefinition,
   table: string,
   day: number,

@@ -179,6 +179,7 @@ export class Keeper {
   /** Once for each change, not at each look. */
   #tell(row: LedgerRow, before: LedgerRow | undefined): void {
     const where = {
+      tenant: this.#tenant,
       stream: this.#name,
       partition: row.partition,
       minute: new Date(row.startMs).toISOString(),

@@ -2,6 +2,7 @@ import type { TenantId } from '../base/brand.ts';
 import { MillraceError } from '../base/errors.ts';
 import type { Catalog } from '../catalog/index.ts';
 import type { StreamDefinition } from '../define/model.ts';
+import { allStreams, type StreamOfTenant, type TenantDirectory } from '../tenants/index.ts';
 import { answerLedger } from './answer.ts';
 import { answerBatch } from './batch.ts';
 import { Keeper, type KeeperDeps } from './keeper.ts';
@@ -9,7 +10,7 @@ import type { Ledger } from './port.ts';
 
 export interface LedgerOptions extends KeeperDeps {
   readonly catalog: Pick<Catalog, 'ledger' | 'stream' | 'streams'>;
-  readonly tenant: TenantId;
+  readonly tenants: Pick<TenantDirectory, 'list'>;
 }
 
 export interface RunningLedger extends Ledger {
@@ -33,12 +34,12 @@ const REST_PER_WORK = 50;
  * The ledger over a log and a store. It writes nothing but its own rows in the catalog.
  *
  * @example
- * const ledger = createLedger({ catalog, log, ingest, engine, clock, logger, tenant });
+ * const ledger = createLedger({ catalog, log, ingest, engine, clock, logger, tenants });
  * ledger.start();
  * (await ledger.ask(tenant, 'orders', { every: '1m' })).balanced; // true
  */
 export function createLedger(options: LedgerOptions): RunningLedger {
-  const { catalog, clock, tenant, logger } = options;
+  const { catalog, clock, tenants, logger } = options;
   const keepers = new Map<string, Keeper>();
   /** Until when the failure of a stream was told. */
   const failing = new Map<string, number>();
@@ -49,9 +50,10 @@ export function createLedger(options: LedgerOptions): RunningLedger {
   let againAtMs = clock.monotonicMs() + AGAIN_EVERY_MS;
   let againTurn = 0;
 
-  const keeperOf = (stream: string): Keeper => {
-    const keeper = keepers.get(stream) ?? new Keeper(options, tenant, stream);
-    keepers.set(stream, keeper);
+  const keeperOf = (tenant: TenantId, stream: string): Keeper => {
+    const name = nameOf(tenant, stream);
+    const keeper = keepers.get(name) ?? new Keeper(options, tenant, stream);
+    keepers.set(name, keeper);
     return keeper;
   };
   const definitionOf = (of: TenantId, stream: string): StreamDefinition => {
@@ -63,24 +65,30 @@ export function createLedger(options: LedgerOptions): RunningLedger {
     );
   };
   /** A stream that fails does not keep the others waiting. */
-  const attempt = async (stream: StreamDefinition, work: (keeper: Keeper) => Promise<boolean>) => {
+  const attempt = async (
+    { tenant, definition }: StreamOfTenant,
+    work: (keeper: Keeper) => Promise<boolean>,
+  ) => {
+    const stream = definition.name;
+    const name = nameOf(tenant, stream);
     try {
-      const more = await work(keeperOf(stream.name));
-      failing.delete(stream.name);
+      const more = await work(keeperOf(tenant, stream));
+      failing.delete(name);
       return more;
     } catch (err) {
-      const gone = stopping.signal.aborted || catalog.stream(tenant, stream.name) === undefined;
-      if (gone || clock.monotonicMs() < (failing.get(stream.name) ?? 0)) return false;
-      failing.set(stream.name, clock.monotonicMs() + TELL_AGAIN_MS);
-      logger.error({ err, stream: stream.name }, 'the ledger could not be checked; trying again');
+      const gone = stopping.signal.aborted || catalog.stream(tenant, stream) === undefined;
+      if (gone || clock.monotonicMs() < (failing.get(name) ?? 0)) return false;
+      failing.set(name, clock.monotonicMs() + TELL_AGAIN_MS);
+      logger.error({ err, tenant, stream }, 'the ledger could not be checked; trying again');
       return false;
     }
   };
 
   const round = async (): Promise<boolean> => {
-    const streams = catalog.streams(tenant).map(({ definition }) => definition);
-    for (const name of keepers.keys()) {
-      if (!streams.some((stream) => stream.name === name)) keepers.delete(name);
+    const streams = allStreams(tenants, catalog);
+    const names = new Set(streams.map(({ tenant, definition }) => nameOf(tenant, definition.name)));
+    for (const known of [keepers, failing]) {
+      for (const name of known.keys()) if (!names.has(name)) known.delete(name);
     }
     const mismatchedAreDue = clock.monotonicMs() >= mismatchedAtMs;
     const mergeIsDue = clock.monotonicMs() >= mergedAtMs + MERGE_EVERY_MS;
@@ -89,15 +97,16 @@ export function createLedger(options: LedgerOptions): RunningLedger {
     let more = false;
     for (const stream of streams) {
       if (stopping.signal.aborted) return false;
-      more = (await attempt(stream, (keeper) => keeper.seal(stream))) || more;
-      if (mismatchedAreDue || catalog.ledger.summary(tenant, stream.name).stale > 0)
-        more = (await attempt(stream, (keeper) => keeper.checkMarked(stream))) || more;
-      if (mergeIsDue) more = (await attempt(stream, async (keeper) => keeper.merge(stream))) || more;
+      const { tenant, definition } = stream;
+      more = (await attempt(stream, (keeper) => keeper.seal(definition))) || more;
+      if (mismatchedAreDue || catalog.ledger.summary(tenant, definition.name).stale > 0)
+        more = (await attempt(stream, (keeper) => keeper.checkMarked(definition))) || more;
+      if (mergeIsDue) more = (await attempt(stream, async (keeper) => keeper.merge(definition))) || more;
     }
     if (clock.monotonicMs() >= againAtMs && streams.length > 0 && !stopping.signal.aborted) {
       const startedMs = clock.monotonicMs();
       const stream = streams[againTurn++ % streams.length]!;
-      await attempt(stream, async (keeper) => keeper.checkAgain(stream).then(() => false));
+      await attempt(stream, async (keeper) => keeper.checkAgain(stream.definition).then(() => false));
       const tookMs = clock.monotonicMs() - startedMs;
       againAtMs = clock.monotonicMs() + Math.max(AGAIN_EVERY_MS, tookMs * REST_PER_WORK);
     }
@@ -114,13 +123,13 @@ export function createLedger(options: LedgerOptions): RunningLedger {
   return {
     ask: async (of, name, request = {}, signal) => {
       const stream = definitionOf(of, name);
-      const keeper = keeperOf(name);
+      const keeper = keeperOf(of, name);
       const known = { checker: keeper.checker, health: keeper.health() };
       return answerLedger(options, known, { tenant: of, stream, request }, signal);
     },
     batch: async (of, name, receipt, signal) =>
       answerBatch(options, { tenant: of, stream: definitionOf(of, name), receipt }, signal),
-    health: (_, stream) => keeperOf(stream).health(),
+    health: (of, stream) => keeperOf(of, stream).health(),
     round,
     start: () => {
       running ??= run();
@@ -131,3 +140,5 @@ export function createLedger(options: LedgerOptions): RunningLedger {
     },
   };
 }
+
+const nameOf = (tenant: TenantId, stream: string): string => JSON.stringify([tenant, stream]);

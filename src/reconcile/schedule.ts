@@ -1,9 +1,9 @@
 /** Every stream is compared once in a while, without repair: what breaks is known before somebody asks. */
-import type { TenantId } from '../base/brand.ts';
 import type { Clock } from '../base/clock.ts';
 import { MillraceError } from '../base/errors.ts';
 import type { Catalog } from '../catalog/port.ts';
 import type { Runs } from '../runs/port.ts';
+import { allStreams, type TenantDirectory } from '../tenants/index.ts';
 import type { Reconciler } from './port.ts';
 
 export interface ReconcileScheduleOptions {
@@ -11,13 +11,15 @@ export interface ReconcileScheduleOptions {
   readonly runs: Pick<Runs, 'list'>;
   readonly reconciler: Pick<Reconciler, 'start'>;
   readonly clock: Clock;
-  readonly tenant: TenantId;
+  readonly tenants: Pick<TenantDirectory, 'list'>;
   /** Time between two comparisons of a stream; 0: never. */
   readonly everyMs: number;
   readonly logger: { error(details: object, message: string): void };
 }
 
 const LOOK_MS = 60_000;
+/** Reconciliations that are not over yet when the schedule starts no other: what people ask for must find a place. */
+const UNDER_WAY_MAX = 4;
 
 export function startReconcileSchedule(options: ReconcileScheduleOptions): { stop(): void } {
   const stop = new AbortController();
@@ -31,20 +33,29 @@ export function startReconcileSchedule(options: ReconcileScheduleOptions): { sto
   return { stop: () => stop.abort() };
 }
 
-/** A stream that was never compared is due that long after its definition last changed. */
+/**
+ * A stream that was never compared is due that long after its definition last changed. Those that are due longest come
+ * first, whosever they are.
+ */
 export function startWhatIsDue(options: ReconcileScheduleOptions): void {
-  const { catalog, runs, reconciler, clock, tenant, everyMs, logger } = options;
-  for (const { definition, updatedAtMs } of catalog.streams(tenant)) {
+  const { catalog, runs, reconciler, clock, tenants, everyMs, logger } = options;
+  const streams = allStreams(tenants, catalog).map(({ tenant, definition, updatedAtMs }) => {
     const stream = definition.name;
     const [last] = runs.list(tenant, { stream, kind: 'reconcile', limit: 1 });
-    if (clock.now() < (last?.startedAtMs ?? updatedAtMs) + everyMs) continue;
-    if (last && last.endedAtMs === undefined) continue;
+    const isUnderWay = last !== undefined && last.endedAtMs === undefined;
+    return { tenant, stream, isUnderWay, dueAtMs: (last?.startedAtMs ?? updatedAtMs) + everyMs };
+  });
+  const places = UNDER_WAY_MAX - streams.filter(({ isUnderWay }) => isUnderWay).length;
+  const due = streams
+    .filter(({ isUnderWay, dueAtMs }) => !isUnderWay && clock.now() >= dueAtMs)
+    .sort((a, b) => a.dueAtMs - b.dueAtMs);
+  for (const { tenant, stream } of due.slice(0, Math.max(0, places))) {
     try {
       reconciler.start(tenant, stream, {});
     } catch (err) {
       // Too much waits, or the server stops: it is due again in a minute.
       if (err instanceof MillraceError) return;
-      logger.error({ err, stream }, 'a stream could not be compared; trying again in a minute');
+      logger.error({ err, tenant, stream }, 'a stream could not be compared; trying again in a minute');
     }
   }
 }

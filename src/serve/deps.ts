@@ -15,10 +15,12 @@ import type { Replays } from '../replay/port.ts';
 import type { Runs } from '../runs/port.ts';
 import type { Duplicates, Events, Quarantine, Stats } from '../stats/port.ts';
 import type { Engine, Guests } from '../store/port.ts';
+import type { TenantDirectory } from '../tenants/index.ts';
 import type { SqlLimits } from './sql/ask.ts';
 
 export interface ServeDeps {
   readonly settings: Settings;
+  readonly tenants: TenantDirectory;
   readonly catalog: Catalog;
   readonly registry: Registry;
   readonly runs: Pick<Runs, 'get' | 'list' | 'counts' | 'cancel' | 'wait'>;

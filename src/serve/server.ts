@@ -6,7 +6,6 @@ import type { Server } from 'node:http';
 import { parse } from 'node:querystring';
 import Fastify, { type FastifyReply, type FastifyRequest, LogController } from 'fastify';
 import { validatorCompiler, type ZodTypeProvider } from 'fastify-type-provider-zod';
-import { DEFAULT_TENANT } from '../base/brand.ts';
 import { MillraceError } from '../base/errors.ts';
 import { createAuthenticate } from './authenticate.ts';
 import { answerBrokenRequest, isLoopback } from './connections.ts';
@@ -38,6 +37,7 @@ import { replayRoutes } from './routes/replay.ts';
 import { runRoutes } from './routes/runs.ts';
 import { sqlRoutes } from './routes/sql.ts';
 import { StreamStates } from './stream-states.ts';
+import { watchTenants } from './tenant-metrics.ts';
 
 export interface MillraceServer {
   /** Starts to take requests; from then on `/readyz` answers 200. Resolves with `http://HOST:PORT`, or `https:`. */
@@ -190,10 +190,7 @@ export async function createServer(deps: ServeDeps): Promise<MillraceServer> {
     await pageHeaders(pages, { tls: listeners.scheme === 'https' });
     await dashboard(pages, deps.webDirectory);
   });
-  metrics.watchStreams(DEFAULT_TENANT, deps.catalog, states);
-  metrics.watchLedger(DEFAULT_TENANT, deps.catalog, deps.ledger);
-  metrics.watchReconciliations(DEFAULT_TENANT, deps.catalog, deps.reconciler);
-  metrics.watchRuns(() => deps.runs.counts(DEFAULT_TENANT));
+  watchTenants(metrics.registry, { ...deps, states });
   metrics.gauge('millrace_live_followers', 'Connections that follow a stream', () => hub.followers);
   metrics.gauge(
     'millrace_tls_certificate_expires_seconds',

@@ -23,6 +23,8 @@ export interface StreamCounts {
   readonly pending: number;
 }
 
+export type StreamFigures = Omit<StreamStateAnswer, 'first_event_time' | 'last_event_time' | 'ledger'>;
+
 const TIME_RANGE_MAX_AGE_MS = 2_000;
 const CACHED_STREAMS_MAX = 10_000;
 
@@ -56,12 +58,12 @@ export class StreamStates {
     return countsOf(this.#views(tenant, stream));
   }
 
-  async state(tenant: TenantId, stream: StreamDefinition): Promise<StreamStateAnswer> {
+  /** What is known without asking the store. */
+  async figures(tenant: TenantId, stream: StreamDefinition): Promise<StreamFigures> {
     const views = this.#views(tenant, stream);
     const now = this.#deps.clock.now();
     const oldest = await Promise.all(views.filter(isBehind).map((view) => this.#oldestPendingAt(view)));
     const lag = oldest.length === 0 ? 0 : Math.max(0, now - Math.min(...oldest));
-    const range = await this.#timeRange(tenant, stream);
     const applied = Math.max(...views.map((view) => view.ingest.appliedReceivedAtMs));
     const newest = Math.max(...views.map((view) => view.log.newestAtMs));
     return {
@@ -70,9 +72,17 @@ export class StreamStates {
       freshness_ms: round(this.#deps.freshness.recentMs(tenant, stream.name) ?? lag),
       newest_at: moment(newest),
       as_of: moment(applied),
+      log_bytes: views.reduce((sum, view) => sum + view.log.bytes, 0),
+    };
+  }
+
+  async state(tenant: TenantId, stream: StreamDefinition): Promise<StreamStateAnswer> {
+    const figures = await this.figures(tenant, stream);
+    const range = await this.#timeRange(tenant, stream);
+    return {
+      ...figures,
       first_event_time: range === undefined ? null : iso(range.firstMs),
       last_event_time: range === undefined ? null : iso(range.lastMs),
-      log_bytes: views.reduce((sum, view) => sum + view.log.bytes, 0),
       ledger: ledgerOf(this.#deps.ledger.health(tenant, stream.name)),
     };
   }

@@ -1,4 +1,6 @@
 export type { Holding, TenantPart } from '../base/tenant-part.ts';
+export { allStreams, type StreamOfTenant } from './all-streams.ts';
+export { fixedTenants } from './fixed.ts';
 export type {
   KeyLimits,
   Need,

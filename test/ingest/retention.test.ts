@@ -15,6 +15,7 @@ import { createLedger } from '../../src/ledger/index.ts';
 import { createMemoryLog } from '../../src/log/index.ts';
 import { createStats } from '../../src/stats/index.ts';
 import { type Engine, eventsTable, openChdb, quarantineTable, StoreTables } from '../../src/store/index.ts';
+import { fixedTenants } from '../../src/tenants/index.ts';
 
 const STREAM = parseStream('s', {
   fields: { at: 'timestamp', n: 'int64' },
@@ -87,7 +88,7 @@ describe('retention', () => {
     expect(log.state(KEY).start, 'what is not sealed is kept').toBe(0);
     expect(await rows(eventsTable(DEFAULT_TENANT, 's'))).toBe(4);
 
-    const ledger = createLedger({ catalog, log, ingest, engine, clock, logger, tenant: DEFAULT_TENANT });
+    const ledger = createLedger({ catalog, log, ingest, engine, clock, logger, tenants: fixedTenants() });
     while (await ledger.round());
     const midnight = Date.UTC(2024, 0, 3);
     const rangeOfDay = { fromMs: midnight, toMs: midnight + 86_400_000 };

@@ -15,6 +15,7 @@ import { retainStream } from '../../src/ingest/retention.ts';
 import { createLedger } from '../../src/ledger/index.ts';
 import { openFileLog } from '../../src/log/index.ts';
 import { type Engine, openChdb, StoreTables } from '../../src/store/index.ts';
+import { fixedTenants } from '../../src/tenants/index.ts';
 
 const STREAM = parseStream('s', {
   fields: { id: 'string', n: 'int64' },
@@ -72,7 +73,7 @@ async function open() {
   await ingest.begin(DEFAULT_TENANT, STREAM);
   const told: object[] = [];
   const logger = { error: (details: object) => told.push(details), info: () => undefined };
-  const ledger = createLedger({ catalog, log, ingest, engine, clock, logger, tenant: DEFAULT_TENANT });
+  const ledger = createLedger({ catalog, log, ingest, engine, clock, logger, tenants: fixedTenants() });
   return {
     ...{ catalog, log, ingest, ledger, told },
     retain: () => retainStream({ catalog, log, ingest, engine, clock, tenant: DEFAULT_TENANT }, STREAM),

@@ -18,6 +18,7 @@ import {
   quarantineTable,
   StoreTables,
 } from '../../src/store/index.ts';
+import { fixedTenants } from '../../src/tenants/index.ts';
 
 export const T0 = Date.UTC(2024, 0, 1, 6);
 export const MINUTE = 60_000;
@@ -92,7 +93,7 @@ export class World {
       engine: this.engine,
       clock: this.clock,
       ingest: this.ingest,
-      tenant: TENANT,
+      tenants: fixedTenants(TENANT),
       logger: {
         error: (details) => this.told.push({ level: 'error', details: details as Told['details'] }),
         info: (details) => this.told.push({ level: 'info', details: details as Told['details'] }),

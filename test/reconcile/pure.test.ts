@@ -4,6 +4,7 @@ import { cutDays } from '../../src/reconcile/buckets.ts';
 import { duration, whyIdTwice, whyMissing, whyRollup } from '../../src/reconcile/explain.ts';
 import { rangesOf } from '../../src/reconcile/parts.ts';
 import { startWhatIsDue } from '../../src/reconcile/schedule.ts';
+import { fixedTenants } from '../../src/tenants/index.ts';
 import { TENANT } from './world.ts';
 
 const CALM = {
@@ -88,7 +89,7 @@ describe('what is decided without looking', () => {
       again: { startedAtMs: 10, endedAtMs: 20 },
     };
     startWhatIsDue({
-      ...{ tenant: TENANT, everyMs: 60_000, logger: { error: () => {} } },
+      ...{ tenants: fixedTenants(TENANT), everyMs: 60_000, logger: { error: () => {} } },
       catalog: { streams: () => streams as never },
       runs: {
         list: (_: unknown, filter: { stream?: string }) => [runs[filter.stream!]].filter(Boolean) as never,

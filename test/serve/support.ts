@@ -24,6 +24,7 @@ import { createRuns } from '../../src/runs/index.ts';
 import { createServer, type ServeDeps } from '../../src/serve/index.ts';
 import { createDuplicates, createEvents, createQuarantine, createStats } from '../../src/stats/index.ts';
 import { openChdb, StoreTables } from '../../src/store/index.ts';
+import { fixedTenants } from '../../src/tenants/index.ts';
 
 export const KEY = 'a-key-for-the-tests';
 
@@ -64,11 +65,13 @@ export async function startParts() {
       storedTimeoutMs: 30_000,
     },
   });
+  const tenants = fixedTenants();
   // Kept by hand: `await ledger.round()`.
   const logger = pino({ level: 'silent' });
-  const ledger = createLedger({ catalog, log, ingest, engine, clock, tenant: DEFAULT_TENANT, logger });
+  const ledger = createLedger({ catalog, log, ingest, engine, clock, tenants, logger });
   const deps: ServeDeps = {
     settings,
+    tenants,
     catalog,
     registry,
     runs,
