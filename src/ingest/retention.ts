@@ -62,10 +62,7 @@ async function round(deps: RetentionDeps, signal: AbortSignal): Promise<void> {
 }
 
 /** One round for one stream. */
-export async function retainStream(
-  deps: StreamRetention,
-  stream: StreamDefinition,
-): Promise<void> {
+export async function retainStream(deps: StreamRetention, stream: StreamDefinition): Promise<void> {
   const now = deps.clock.now();
   const { logMs, hotMs, coldMs, quarantineMs } = stream.retention;
   if (logMs !== undefined) {

@@ -39,7 +39,8 @@ export function watchTenants(registry: Registry, deps: Deps): void {
     for (const { tenant, definition } of allStreams(tenants, catalog)) {
       const samples = await attempt(() => read(tenant, definition));
       for (const [value, labels] of samples ?? []) {
-        if (value !== null && value !== undefined) take({ tenant, stream: definition.name, ...labels }, value);
+        if (value !== null && value !== undefined)
+          take({ tenant, stream: definition.name, ...labels }, value);
       }
     }
   };

@@ -37,7 +37,7 @@ describe('runs over HTTP', () => {
       run: null,
     });
     expect((await server.call('GET', '/metrics')).text).toContain(
-      'millrace_runs{kind="build-rollup",state="done"} 1',
+      'millrace_runs{tenant="default",kind="build-rollup",state="done"} 1',
     );
   });
 
