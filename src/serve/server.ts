@@ -36,6 +36,8 @@ import { reconcileRoutes } from './routes/reconcile.ts';
 import { replayRoutes } from './routes/replay.ts';
 import { runRoutes } from './routes/runs.ts';
 import { sqlRoutes } from './routes/sql.ts';
+import { SQL_LIMITS } from './sql/ask.ts';
+import { createVisits } from './sql/visits.ts';
 import { StreamStates } from './stream-states.ts';
 import { watchTenants } from './tenant-metrics.ts';
 
@@ -84,10 +86,14 @@ export async function createServer(deps: ServeDeps): Promise<MillraceServer> {
     freshness,
     isStopping: () => readiness.stopping,
   });
+  const sqlBounds = { ...SQL_LIMITS, timeoutSeconds: settings.MILLRACE_QUERY_SECONDS_MAX, ...deps.sqlLimits };
+  const visit = createVisits(deps.guests, sqlBounds.underWayMax);
   const context: RouteContext = {
     ...deps,
     states,
     hub,
+    visit,
+    sqlBounds,
     principalOf: (request) => authenticate(request.headers),
     tenantOf: (request) => authenticate(request.headers).tenant,
   };

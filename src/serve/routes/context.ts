@@ -14,6 +14,8 @@ import type { StreamDefinition } from '../../define/model.ts';
 import type { Principal } from '../../tenants/index.ts';
 import type { ServeDeps } from '../deps.ts';
 import type { LiveHub } from '../live/hub.ts';
+import type { SqlLimits } from '../sql/ask.ts';
+import type { Visit } from '../sql/visits.ts';
 import type { StreamStates } from '../stream-states.ts';
 
 export type App = FastifyInstance<
@@ -28,6 +30,9 @@ export type App = FastifyInstance<
 export interface RouteContext extends ServeDeps {
   readonly states: StreamStates;
   readonly hub: LiveHub;
+  /** The way in for questions in SQL, whatever door they come to. */
+  readonly visit: Visit;
+  readonly sqlBounds: SqlLimits;
   readonly principalOf: (request: Pick<FastifyRequest, 'headers'>) => Principal;
   readonly tenantOf: (request: Pick<FastifyRequest, 'headers'>) => TenantId;
 }

@@ -2,7 +2,7 @@ import type { FastifyReply } from 'fastify';
 import { z } from 'zod';
 import { toMillraceError } from '../problem.ts';
 import { problems, sqlAnswer, sqlRequest } from '../schemas.ts';
-import { createAskSql, SQL_LIMITS } from '../sql/ask.ts';
+import { createAskSql } from '../sql/ask.ts';
 import { MEDIA_TYPES } from '../sql/formats.ts';
 import { headOf, sendLong } from '../sql/send.ts';
 import { type App, goneSignal, type RouteContext } from './context.ts';
@@ -10,9 +10,8 @@ import { type App, goneSignal, type RouteContext } from './context.ts';
 const bytes = z.string().describe('Bytes of the file.');
 
 export function sqlRoutes(app: App, context: RouteContext): void {
-  const { guests, catalog, clock, settings, sqlLimits, logger, principalOf } = context;
-  const limits = { ...SQL_LIMITS, timeoutSeconds: settings.MILLRACE_QUERY_SECONDS_MAX, ...sqlLimits };
-  const ask = createAskSql(guests, catalog, limits);
+  const { visit, sqlBounds: limits, catalog, clock, logger, principalOf } = context;
+  const ask = createAskSql(visit, catalog, limits);
   app.post(
     '/v1/sql',
     {

@@ -1,11 +1,11 @@
 /** A question in SQL: guarded, then run by a guest over the tenant's own streams and rollups and nothing else. */
-import { MillraceError } from '../../base/errors.ts';
 import type { Catalog } from '../../catalog/port.ts';
 import { explainToAsker, guardQuestion } from '../../sql/index.ts';
-import { type Guest, type GuestLimits, type Guests, quoteIdentifier } from '../../store/index.ts';
+import { type Guest, type GuestLimits, quoteIdentifier } from '../../store/index.ts';
 import type { Principal } from '../../tenants/index.ts';
 import { type SqlFormat, writeAnswer } from './formats.ts';
 import { relationOf } from './relations.ts';
+import type { Visit } from './visits.ts';
 
 export interface SqlQuestion {
   readonly query: string;
@@ -45,34 +45,20 @@ export type AskSql = (
 ) => AsyncGenerator<Uint8Array, void, void>;
 
 export function createAskSql(
-  guests: Guests,
+  visit: Visit,
   catalog: Pick<Catalog, 'stream' | 'rollup'>,
   limits: SqlLimits,
 ): AskSql {
-  let underWay = 0;
-
   return async function* ask(principal, question, signal) {
-    if (underWay >= limits.underWayMax) {
-      throw new MillraceError(
-        'too-busy',
-        `At most ${limits.underWayMax} questions in SQL run at a time; ask again later.`,
-        { retryAfterSeconds: 1 },
-      );
-    }
-    underWay += 1;
-    let guest: Guest | undefined;
-    const leave = () => guest?.leave();
     try {
-      guest = guests.guest(guestLimits(limits, question.format));
-      signal?.addEventListener('abort', leave, { once: true });
-      if (signal?.aborted) guest.leave();
-      yield* answer(guest, catalog, principal, question);
+      yield* visit(
+        principal,
+        guestLimits(limits, question.format),
+        (guest) => answer(guest, catalog, principal, question),
+        signal,
+      );
     } catch (error) {
       throw explainToAsker(error);
-    } finally {
-      signal?.removeEventListener('abort', leave);
-      await guest?.close();
-      underWay -= 1;
     }
   };
 }
