@@ -6,14 +6,15 @@ import { z } from 'zod';
 import { parseBytes } from './base/bytes.ts';
 import { parseDuration } from './base/duration.ts';
 import { MillraceError } from './base/errors.ts';
+import { cacheMistake } from './cache/index.ts';
 
 const bytes = z.coerce.number().int().positive();
 
-const DEDUP_MEMORY_LEAST = 2 ** 20;
+const MEMORY_LEAST = 2 ** 20;
 /** `4GiB`, or bytes. */
 const size = z.string().transform((text, context) => {
   const parsed = parseBytes(text);
-  if (parsed !== undefined && parsed >= DEDUP_MEMORY_LEAST) return parsed;
+  if (parsed !== undefined && parsed >= MEMORY_LEAST) return parsed;
   context.addIssue(`"${text}" is not a size of at least 1MiB; write a number and a unit: 4GiB`);
   return z.NEVER;
 });
@@ -27,6 +28,8 @@ const schema = z.object({
   MILLRACE_LAKE: z.string().default('file:'),
   MILLRACE_CATALOG: z.string().default('sqlite:'),
   MILLRACE_CACHE: z.string().default('memory:'),
+  /** Memory for answers that were given before, of all tenants together. */
+  MILLRACE_CACHE_MEMORY: size.prefault('128MiB'),
   MILLRACE_ROLES: z.string().default('all'),
   MILLRACE_ADMIN_KEY: z.string().min(8, 'must have at least 8 characters').optional(),
   /** Paths of PEM files: the server's certificate with those behind it, and its key. Both, or none: then plain HTTP. */
@@ -64,15 +67,11 @@ export const SETTING_DEFAULTS: Readonly<Record<SettingName, string | number | un
 /** The environment as it stands; the command line is handed this and reads settings and addresses from it. */
 export const readEnvironment = (): Readonly<Record<string, string | undefined>> => ({ ...process.env });
 
-const PORTS: Record<
-  'MILLRACE_LOG' | 'MILLRACE_STORE' | 'MILLRACE_LAKE' | 'MILLRACE_CATALOG' | 'MILLRACE_CACHE',
-  string
-> = {
+const PORTS: Record<'MILLRACE_LOG' | 'MILLRACE_STORE' | 'MILLRACE_LAKE' | 'MILLRACE_CATALOG', string> = {
   MILLRACE_LOG: 'file',
   MILLRACE_STORE: 'chdb',
   MILLRACE_LAKE: 'file',
   MILLRACE_CATALOG: 'sqlite',
-  MILLRACE_CACHE: 'memory',
 };
 
 /**
@@ -113,6 +112,8 @@ export function readSettings(...sources: Readonly<Record<string, string | undefi
         : ['MILLRACE_TLS_KEY', 'MILLRACE_TLS_CERT'];
     issues.push({ path, message: `must be set together with ${other}` });
   }
+  const cache = cacheMistake(merged.MILLRACE_CACHE ?? 'memory:');
+  if (cache !== undefined) issues.push({ path: 'MILLRACE_CACHE', message: cache });
   if (parsed.success && parsed.data.MILLRACE_ROLES !== 'all') {
     issues.push({ path: 'MILLRACE_ROLES', message: 'this version runs every role in one process; use all' });
   }

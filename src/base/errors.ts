@@ -39,6 +39,7 @@ export const ERROR_CATALOGUE = {
   'log-unavailable': { status: 503, fault: 'external', retry: true, title: 'The log cannot be written' },
   'log-damaged': { status: 500, fault: 'internal', retry: false, title: 'A file of the log is damaged' },
   'store-unavailable': { status: 503, fault: 'external', retry: true, title: 'The store cannot answer' },
+  'cache-unavailable': { status: 503, fault: 'external', retry: true, title: 'The cache cannot be reached' },
   'data-in-use': {
     status: 503,
     fault: 'user',

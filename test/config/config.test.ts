@@ -36,12 +36,20 @@ describe('the configuration', () => {
     ['MILLRACE_STORE', 'clickhouse://user:pw@host', 'chdb:'],
     ['MILLRACE_LAKE', 's3://bucket', 'file:'],
     ['MILLRACE_CATALOG', 'postgres://host/db', 'sqlite:'],
-    ['MILLRACE_CACHE', 'redis://host', 'memory:'],
   ])('says that it does not know the scheme of %s=%s, and which it has', (name, url, embedded) => {
     const scheme = url.slice(0, url.indexOf(':') + 1);
     expect(issuesOf({ [name]: url })).toEqual([
       `${name}: the scheme "${scheme}" is not known here; this version has only ${embedded}`,
     ]);
+  });
+
+  it('takes memory or a Redis as the cache, and tells of a mistake without the password', () => {
+    expect(readSettings().MILLRACE_CACHE).toBe('memory:');
+    expect(readSettings().MILLRACE_CACHE_MEMORY).toBe(128 * 2 ** 20);
+    expect(readSettings({ MILLRACE_CACHE: 'redis://:secret@host/1' }).MILLRACE_CACHE).toContain('host');
+    const [issue] = issuesOf({ MILLRACE_CACHE: 'memcached://:secret@host' });
+    expect(issue).toContain('MILLRACE_CACHE: ');
+    expect(issue).not.toContain('secret');
   });
 
   it('reads the memory for ids as a size', () => {

@@ -21,6 +21,7 @@ const STAGES = [
   'replay',
   'quarantine',
   'reconcile',
+  'cache',
   'stats',
   'serve',
   'config.ts',
