@@ -8,9 +8,12 @@ export const ERROR_CATALOGUE = {
   'bad-definition': { status: 400, fault: 'user', retry: false, title: 'The definition has mistakes' },
   'bad-question': { status: 400, fault: 'user', retry: false, title: 'The question cannot be answered' },
   unauthorized: { status: 401, fault: 'user', retry: false, title: 'A valid key is needed' },
+  'tenant-suspended': { status: 403, fault: 'user', retry: false, title: 'The tenant is suspended' },
   forbidden: { status: 403, fault: 'user', retry: false, title: 'The key does not allow this' },
   'unknown-stream': { status: 404, fault: 'user', retry: false, title: 'There is no such stream' },
   'unknown-rollup': { status: 404, fault: 'user', retry: false, title: 'There is no such rollup' },
+  'unknown-tenant': { status: 404, fault: 'user', retry: false, title: 'There is no such tenant' },
+  'unknown-key': { status: 404, fault: 'user', retry: false, title: 'There is no such key' },
   'not-found': { status: 404, fault: 'user', retry: false, title: 'There is nothing here' },
   'method-not-allowed': { status: 405, fault: 'user', retry: false, title: 'The method is not allowed here' },
   'request-timeout': {

@@ -4,6 +4,8 @@
  */
 import type { StreamName } from '../base/brand.ts';
 
+export { hint, NAME, NAME_RULE } from './names.ts';
+
 export type FieldType =
   | { readonly kind: 'bool' }
   | { readonly kind: 'int32' }

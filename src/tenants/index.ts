@@ -1,6 +1,15 @@
 export type { Holding, TenantPart } from '../base/tenant-part.ts';
 export { allStreams, type StreamOfTenant } from './all-streams.ts';
+export { type OperatorKey, operatorOf, type Remote } from './authenticator.ts';
 export { fixedTenants } from './fixed.ts';
+export {
+  keyDocument,
+  OVERLAP_DEFAULT,
+  OVERLAP_MS_MAX,
+  parseOverlap,
+  ROW_CONDITIONS_MAX,
+} from './key-document.ts';
+export { KEYS_MAX, type Keys, type KeysOptions, type KeyView, openKeys, unknownKey } from './keys.ts';
 export type {
   KeyLimits,
   Need,
@@ -11,4 +20,4 @@ export type {
   TenantLimits,
   TenantState,
 } from './port.ts';
-export { allows, isFiltered, rowFilterOf } from './scopes.ts';
+export { allows, isFiltered, OF_STREAM, rowFilterOf } from './scopes.ts';
