@@ -2,7 +2,6 @@
  * The front door alone: HTTP, collect, log and fsync are the real ones, and nothing applies the log to the store. It
  * tells what the door could take if ingest had cores of its own. Started by `collect.bench.ts`.
  */
-import { createHash } from 'node:crypto';
 import pino from 'pino';
 import { DEFAULT_TENANT, type Offset } from '../src/base/brand.ts';
 import { systemClock } from '../src/base/clock.ts';
@@ -15,7 +14,7 @@ import { parseStream } from '../src/define/index.ts';
 import type { Ingest } from '../src/ingest/index.ts';
 import { openFileLog } from '../src/log/index.ts';
 import { createServer, type ServeDeps } from '../src/serve/index.ts';
-import { fixedTenants } from '../src/tenants/index.ts';
+import { fixedTenants, openKeys, operatorKey } from '../src/tenants/index.ts';
 import { STREAM, streamDocument } from './definitions.ts';
 
 const settings = readSettings(process.env);
@@ -84,9 +83,10 @@ const server = await createServer({
   clock,
   ids: systemIds,
   logger: pino({ level: settings.MILLRACE_LOG_LEVEL }, pino.destination(2)),
-  adminKeyHash: createHash('sha256')
-    .update(settings.MILLRACE_ADMIN_KEY ?? '')
-    .digest('hex'),
+  keys: await openKeys({
+    ...{ records: catalog.keys, tenants: fixedTenants(), clock },
+    operator: operatorKey(settings.MILLRACE_ADMIN_KEY ?? ''),
+  }),
   webDirectory: directory,
 });
 process.stdout.write(`ready at ${await server.listen()}\n`);

@@ -1,5 +1,5 @@
 /** The whole system in one process: constructors, in the order in which an event meets what they make. */
-import { createHash, randomBytes } from 'node:crypto';
+import { randomBytes } from 'node:crypto';
 import { isAbsolute, resolve } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import pino, { type Logger } from 'pino';
@@ -23,7 +23,7 @@ import { createRuns } from './runs/index.ts';
 import { createServer } from './serve/index.ts';
 import { createDuplicates, createEvents, createQuarantine, createStats } from './stats/index.ts';
 import { type Engine, openChdb, StoreTables } from './store/index.ts';
-import { allStreams, fixedTenants } from './tenants/index.ts';
+import { allStreams, fixedTenants, openKeys, operatorKeyOf } from './tenants/index.ts';
 
 export interface StartOptions {
   readonly settings: Settings;
@@ -156,7 +156,11 @@ async function startOwned(
   const stats = createStats({ engine, catalog, log, ingest, clock });
   const events = createEvents({ engine, catalog, clock });
   const quarantine = createQuarantine({ engine, catalog, clock });
-  const admin = adminKeyOf(settings, catalog);
+  const { operator, generated } = operatorKeyOf(settings.MILLRACE_ADMIN_KEY, catalog);
+  const keys = await openKeys({
+    ...{ records: catalog.keys, tenants, operator, clock },
+    onFailure: (error) => logger.warn({ err: error }, 'times of use of keys could not be written'),
+  });
   const server = await createServer({
     settings,
     tenants,
@@ -179,7 +183,7 @@ async function startOwned(
     clock,
     ids,
     logger,
-    adminKeyHash: admin.hash,
+    keys,
     webDirectory: fileURLToPath(new URL('../web', import.meta.url)),
   });
 
@@ -197,10 +201,11 @@ async function startOwned(
 
   return {
     url,
-    adminKey: admin.generated,
+    adminKey: generated,
     lost: owner.lost,
     close: async () => {
       await server.close();
+      await keys.close();
       await log.close();
       retention.stop();
       reconciliations.stop();
@@ -216,19 +221,3 @@ async function startOwned(
 
 /** How long a start waits for a stream that changes together with its rollups. */
 const STREAM_CHANGE_MS_MAX = 10 * 60_000;
-
-const ADMIN_KEY_SETTING = 'admin_key_sha256';
-
-function adminKeyOf(
-  settings: Settings,
-  catalog: { setting(name: string): string | undefined; setSetting(name: string, value: string): void },
-): { readonly hash: string; readonly generated: string | undefined } {
-  const hashOf = (key: string): string => createHash('sha256').update(key).digest('hex');
-  if (settings.MILLRACE_ADMIN_KEY !== undefined)
-    return { hash: hashOf(settings.MILLRACE_ADMIN_KEY), generated: undefined };
-  const kept = catalog.setting(ADMIN_KEY_SETTING);
-  if (kept !== undefined) return { hash: kept, generated: undefined };
-  const generated = `mr_admin_${randomBytes(24).toString('base64url')}`;
-  catalog.setSetting(ADMIN_KEY_SETTING, hashOf(generated));
-  return { hash: hashOf(generated), generated };
-}

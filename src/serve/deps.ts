@@ -15,7 +15,7 @@ import type { Replays } from '../replay/port.ts';
 import type { Runs } from '../runs/port.ts';
 import type { Duplicates, Events, Quarantine, Stats } from '../stats/port.ts';
 import type { Engine, Guests } from '../store/port.ts';
-import type { TenantDirectory } from '../tenants/index.ts';
+import type { Keys, TenantDirectory } from '../tenants/index.ts';
 import type { SqlLimits } from './sql/ask.ts';
 
 export interface ServeDeps {
@@ -43,8 +43,7 @@ export interface ServeDeps {
   readonly clock: Clock;
   readonly ids: Ids;
   readonly logger: Logger;
-  /** SHA-256 of the admin key, hex. */
-  readonly adminKeyHash: string;
+  readonly keys: Keys;
   /** Directory of the built dashboard. */
   readonly webDirectory: string;
 }

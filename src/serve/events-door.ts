@@ -47,7 +47,7 @@ export function createEventsDoor(deps: EventsDoorDeps): EventsDoor {
     let status: number;
     try {
       if (deps.isStopping()) throw new MillraceError('stopping', 'The server is stopping. Send again soon.');
-      const principal = authenticate(headers);
+      const principal = authenticate(headers, request.socket);
       refuseUnlessAllowed(principal, 'sendEvents', url.stream);
       const { tenant } = principal;
       const ack = readAck(url.query);

@@ -60,7 +60,7 @@ const ALIVE_PATHS = new Set(['/healthz', '/readyz']);
 
 export async function createServer(deps: ServeDeps): Promise<MillraceServer> {
   const { settings, clock, logger } = deps;
-  const authenticate = createAuthenticate(deps.adminKeyHash);
+  const authenticate = createAuthenticate(deps.keys);
   const listeners = createListeners({
     ...{ settings, clock },
     onRenewed: (expiresAtMs) =>
@@ -94,8 +94,8 @@ export async function createServer(deps: ServeDeps): Promise<MillraceServer> {
     hub,
     visit,
     sqlBounds,
-    principalOf: (request) => authenticate(request.headers),
-    tenantOf: (request) => authenticate(request.headers).tenant,
+    principalOf: (request) => authenticate(request.headers, request.raw.socket),
+    tenantOf: (request) => authenticate(request.headers, request.raw.socket).tenant,
   };
 
   const answerProblem = (thrown: unknown, request: FastifyRequest, reply: FastifyReply): FastifyReply => {

@@ -10,6 +10,7 @@ export {
   ROW_CONDITIONS_MAX,
 } from './key-document.ts';
 export { KEYS_MAX, type Keys, type KeysOptions, type KeyView, openKeys, unknownKey } from './keys.ts';
+export { operatorKey, operatorKeyOf } from './operator-key.ts';
 export type {
   KeyLimits,
   Need,

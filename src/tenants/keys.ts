@@ -6,7 +6,7 @@ import { randomBytes } from 'node:crypto';
 import type { TenantId } from '../base/brand.ts';
 import { MillraceError } from '../base/errors.ts';
 import type { Holding, TenantPart } from '../base/tenant-part.ts';
-import type { KeyRecord, KeyRecords, KeySecret } from '../catalog/tenancy.ts';
+import type { KeyRecord, KeyRecords, KeySecret } from '../catalog/index.ts';
 import { NAME, NAME_RULE } from '../define/model.ts';
 import { Authenticator, type AuthenticatorOptions, type Remote } from './authenticator.ts';
 import { beyond } from './grants.ts';

@@ -1,5 +1,5 @@
 /** A key as it stands in memory: its record, its document read, and the principal that its holders are. */
-import type { KeyRecord } from '../catalog/tenancy.ts';
+import type { KeyRecord } from '../catalog/index.ts';
 import { type KeyDocument, storedKeyDocument } from './key-document.ts';
 import type { Principal } from './port.ts';
 

@@ -1,6 +1,6 @@
 /** When keys were last used: noted in memory at every request, written now and then, many at once. */
 import type { Clock } from '../base/clock.ts';
-import type { KeyRecords } from '../catalog/tenancy.ts';
+import type { KeyRecords } from '../catalog/index.ts';
 import type { StandingKey } from './standing-key.ts';
 
 /** A crash forgets at most so much of them. */

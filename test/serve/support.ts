@@ -1,5 +1,4 @@
 /** The whole server over real parts in a directory of its own; a test may replace what must misbehave. */
-import { createHash } from 'node:crypto';
 import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -24,7 +23,7 @@ import { createRuns } from '../../src/runs/index.ts';
 import { createServer, type ServeDeps } from '../../src/serve/index.ts';
 import { createDuplicates, createEvents, createQuarantine, createStats } from '../../src/stats/index.ts';
 import { openChdb, StoreTables } from '../../src/store/index.ts';
-import { fixedTenants } from '../../src/tenants/index.ts';
+import { fixedTenants, openKeys, operatorKey } from '../../src/tenants/index.ts';
 
 export const KEY = 'a-key-for-the-tests';
 
@@ -66,6 +65,7 @@ export async function startParts() {
     },
   });
   const tenants = fixedTenants();
+  const keys = await openKeys({ records: catalog.keys, tenants, clock, operator: operatorKey(KEY) });
   // Kept by hand: `await ledger.round()`.
   const logger = pino({ level: 'silent' });
   const ledger = createLedger({ catalog, log, ingest, engine, clock, tenants, logger });
@@ -99,7 +99,7 @@ export async function startParts() {
     logger,
     duplicates: createDuplicates({ engine, catalog, clock }),
     ledger,
-    adminKeyHash: createHash('sha256').update(KEY).digest('hex'),
+    keys,
     webDirectory: join(directory, 'no-dashboard'),
   };
   return {
@@ -109,6 +109,7 @@ export async function startParts() {
     directory,
     tenant: DEFAULT_TENANT,
     close: async () => {
+      await keys.close();
       await log.close();
       await Promise.all([runs.stop(), ingest.stop()]);
       await engine.close();

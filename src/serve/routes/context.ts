@@ -33,8 +33,8 @@ export interface RouteContext extends ServeDeps {
   /** The way in for questions in SQL, whatever door they come to. */
   readonly visit: Visit;
   readonly sqlBounds: SqlLimits;
-  readonly principalOf: (request: Pick<FastifyRequest, 'headers'>) => Principal;
-  readonly tenantOf: (request: Pick<FastifyRequest, 'headers'>) => TenantId;
+  readonly principalOf: (request: Pick<FastifyRequest, 'headers' | 'raw'>) => Principal;
+  readonly tenantOf: (request: Pick<FastifyRequest, 'headers' | 'raw'>) => TenantId;
 }
 
 /** Sends an answer that is text already: to read JSON only to write it again would cut long integers. */
