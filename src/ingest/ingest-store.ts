@@ -1,6 +1,6 @@
 /** Everything that ingest asks of a store, for one stream at a time. */
 import type { Offset, PartitionKey, StreamName, TenantId } from '../base/brand.ts';
-import { countOutcomes } from '../store/index.ts';
+import { countOutcomes, readingAs } from '../store/index.ts';
 import type { BatchStore } from './batch-store.ts';
 import type { DedupMemory } from './dedup-memory.ts';
 import { EngineBatches } from './engine-batches.ts';
@@ -16,10 +16,11 @@ export interface IngestStore {
 }
 
 export function engineStore(options: StageArea & { readonly memory: DedupMemory }): IngestStore {
-  const { engine } = options;
+  const engine = readingAs(options.engine, { reading: 'ingest' });
+  const area = { ...options, engine };
   return {
-    batches: (_tenant, stream) => new EngineBatches(options, stream),
-    ids: (tenant, stream) => new RememberedIds({ ...options, tenant, stream }),
+    batches: (_tenant, stream) => new EngineBatches(area, stream),
+    ids: (tenant, stream) => new RememberedIds({ ...area, tenant, stream }),
     outcomes: ({ tenant, stream, partition }, from, to) =>
       countOutcomes(engine, tenant, stream, partition, from, to),
   };

@@ -39,7 +39,10 @@ export class Readiness {
     const now = this.#clock.monotonicMs();
     if (this.#check === undefined || now - this.#checkedAtMs > CHECKED_FOR_MS) {
       this.#checkedAtMs = now;
-      this.#check = this.#engine.rows({ text: 'SELECT 1' }, { timeoutSeconds: STORE_TIMEOUT_SECONDS });
+      this.#check = this.#engine.rows(
+        { text: 'SELECT 1' },
+        { timeoutSeconds: STORE_TIMEOUT_SECONDS, reading: 'rollup' },
+      );
       this.#check.catch(() => undefined);
     }
     try {

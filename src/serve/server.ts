@@ -87,7 +87,7 @@ export async function createServer(deps: ServeDeps): Promise<MillraceServer> {
     isStopping: () => readiness.stopping,
   });
   const sqlBounds = { ...SQL_LIMITS, timeoutSeconds: settings.MILLRACE_QUERY_SECONDS_MAX, ...deps.sqlLimits };
-  const visit = createVisits(deps.guests, sqlBounds.underWayMax);
+  const visit = createVisits(deps.guests);
   const context: RouteContext = {
     ...deps,
     states,

@@ -12,9 +12,12 @@ export async function readTimeRange(
   tenant: TenantId,
   stream: string,
 ): Promise<TimeRange | undefined> {
-  const [row] = await engine.rows<{ first: string; last: string; events: string }>({
-    text: `SELECT toUnixTimestamp64Milli(min(_time)) AS first, toUnixTimestamp64Milli(max(_time)) AS last, count() AS events FROM ${eventsTable(tenant, stream)}`,
-  });
+  const [row] = await engine.rows<{ first: string; last: string; events: string }>(
+    {
+      text: `SELECT toUnixTimestamp64Milli(min(_time)) AS first, toUnixTimestamp64Milli(max(_time)) AS last, count() AS events FROM ${eventsTable(tenant, stream)}`,
+    },
+    { reading: 'rollup', tenant },
+  );
   if (row === undefined || row.events === '0') return undefined;
   return { firstMs: Number(row.first), lastMs: Number(row.last) };
 }

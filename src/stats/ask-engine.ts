@@ -2,6 +2,7 @@
 import type { Engine } from '../store/index.ts';
 import { type EngineRow, readEngineRows, refuseIfTooMany, SERIES_ROWS_MAX } from './answer.ts';
 import type { PreparedQuestion } from './prepare.ts';
+import { readingOf } from './reading.ts';
 import { toSql } from './statement.ts';
 
 /** One statement; the rows of a total come ordered and cut, those of a series in no order. */
@@ -14,7 +15,11 @@ export async function askEngine(
   const series = question.every !== undefined;
   const rowsMax = series ? SERIES_ROWS_MAX + 1 : question.limit!;
   const statement = toSql({ ...prepared, order: series ? undefined : totalOrder, rowsMax });
-  const bytes = await engine.query(statement, 'JSONCompactEachRow', signal ? { signal } : {});
+  const bytes = await engine.query(statement, 'JSONCompactEachRow', {
+    reading: readingOf(prepared.plan),
+    tenant: prepared.tenant,
+    ...(signal ? { signal } : {}),
+  });
   const rows = readEngineRows(bytes);
   if (series) refuseIfTooMany(rows.length, SERIES_ROWS_MAX);
   return rows;

@@ -10,6 +10,7 @@ import { parsePage } from './listing.ts';
 import { throwIfAny } from './parse.ts';
 import type { Arrival, Duplicates } from './port.ts';
 import { streamOf } from './prepare.ts';
+import { listingOf } from './reading.ts';
 import { formatMoment } from './time.ts';
 import { Parameters } from './where.ts';
 
@@ -52,7 +53,7 @@ export function createDuplicates({ engine, catalog, clock }: ListingOptions): Du
         params: { ...parameters.values },
       };
       if (page.after) filters.push(behind(page.after, '_received', parameters));
-      const limits = signal ? { signal } : {};
+      const limits = listingOf(tenant, signal);
       const [rows, [count]] = await Promise.all([
         engine.rows<Row>(
           {
@@ -103,7 +104,7 @@ async function firstArrivals(
   const columns = `toString(_id_hash) AS hash, _partition AS partition, _offset AS offset, toUnixTimestamp64Milli(_received) AS ms FROM ${table}`;
   const byId = '_id_hash IN (SELECT toUInt128(arrayJoin({hashes:Array(String)})))';
   const newest = `ORDER BY _received DESC, _offset DESC LIMIT ${CANDIDATES_BY_ID} BY hash`;
-  const limits = { timeoutSeconds: SCAN_SECONDS, ...(signal ? { signal } : {}) };
+  const limits = { timeoutSeconds: SCAN_SECONDS, ...listingOf(tenant, signal) };
   const take = (candidates: readonly Candidate[]): void => {
     for (const row of rows) {
       if (found.has(row)) continue;

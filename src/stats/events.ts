@@ -4,13 +4,14 @@ import type { Clock } from '../base/clock.ts';
 import { type Issue, invariant, MillraceError } from '../base/errors.ts';
 import type { Catalog } from '../catalog/port.ts';
 import type { Field } from '../define/model.ts';
-import { type Engine, eventsTable, type Statement } from '../store/index.ts';
+import { type Engine, eventsTable, type QueryLimits, type Statement } from '../store/index.ts';
 import { behind, encodeCursor } from './cursor.ts';
 import { eventColumns, eventJson } from './event-json.ts';
 import { PAGE_ROWS_MAX, parsePage } from './listing.ts';
 import { throwIfAny } from './parse.ts';
 import type { Events } from './port.ts';
 import { streamOf } from './prepare.ts';
+import { listingOf } from './reading.ts';
 import { BOUNDED, RESULT_BYTES_MAX, timeRange } from './statement.ts';
 import { MOMENT_MS_MAX, MOMENT_MS_MIN } from './time.ts';
 import { type Condition, conditionSql, Parameters, parseCondition } from './where.ts';
@@ -47,7 +48,7 @@ export function createEvents({ engine, catalog, clock }: ListingOptions): Events
       }
       if (page.after) where.push(behind(page.after, '_time', parameters));
       const text = `SELECT ${eventColumns(stream)}, _partition, toString(_offset) FROM ${eventsTable(tenant, stream.name)}${where.length > 0 ? ` WHERE ${where.join(' AND ')}` : ''} ORDER BY _time DESC, _partition DESC, _offset DESC LIMIT ${parameters.bind('UInt64', page.limit + 1)} ${BOUNDED}`;
-      const rows = await read(engine, { text, params: parameters.values }, signal);
+      const rows = await read(engine, { text, params: parameters.values }, listingOf(tenant, signal));
       const shown = rows.slice(0, page.limit);
       const last = shown.at(-1);
       return {
@@ -71,7 +72,7 @@ export function createEvents({ engine, catalog, clock }: ListingOptions): Events
           ...(to === undefined ? [] : [`_offset < ${parameters.bind('UInt64', to)}`]),
         ];
         const text = `SELECT ${eventColumns(stream)}, _partition, toString(_offset) FROM ${eventsTable(tenant, stream.name)} WHERE ${where.join(' AND ')} ORDER BY _offset LIMIT ${parameters.bind('UInt64', most)} ${BOUNDED}`;
-        return read(engine, { text, params: parameters.values }, signal);
+        return read(engine, { text, params: parameters.values }, listingOf(tenant, signal));
       };
       // Nearly always all are near by; looking there first spares sorting everything that came since.
       const near = fromOffset + TAIL_WINDOW;
@@ -109,18 +110,16 @@ type Row = readonly [
 async function read(
   engine: Pick<Engine, 'query'>,
   statement: Statement,
-  signal: AbortSignal | undefined,
+  limits: QueryLimits,
 ): Promise<Row[]> {
-  const bytes = await engine
-    .query(statement, 'JSONCompactEachRow', signal ? { signal } : {})
-    .catch((error: unknown) => {
-      if (!(error instanceof MillraceError) || error.code !== 'bad-question') throw error;
-      const message = `the page would be larger than ${RESULT_BYTES_MAX / 2 ** 20} MiB; ask for fewer events`;
-      throw new MillraceError('bad-question', message, {
-        issues: [{ path: 'limit', message }],
-        cause: error,
-      });
+  const bytes = await engine.query(statement, 'JSONCompactEachRow', limits).catch((error: unknown) => {
+    if (!(error instanceof MillraceError) || error.code !== 'bad-question') throw error;
+    const message = `the page would be larger than ${RESULT_BYTES_MAX / 2 ** 20} MiB; ask for fewer events`;
+    throw new MillraceError('bad-question', message, {
+      issues: [{ path: 'limit', message }],
+      cause: error,
     });
+  });
   const lines = Buffer.from(bytes).toString('utf8').split('\n');
   return lines.filter((line) => line !== '').map((line) => JSON.parse(line) as Row);
 }

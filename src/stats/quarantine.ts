@@ -7,6 +7,7 @@ import { parsePage } from './listing.ts';
 import { throwIfAny } from './parse.ts';
 import type { Quarantine } from './port.ts';
 import { streamOf } from './prepare.ts';
+import { listingOf } from './reading.ts';
 import { formatMoment } from './time.ts';
 import { Parameters } from './where.ts';
 
@@ -44,7 +45,7 @@ export function createQuarantine({ engine, catalog, clock }: ListingOptions): Qu
       if (state !== 'all') filters.push(state === 'waiting' ? `NOT ${replayed}` : replayed);
       const all = whereOf(filters);
       if (page.after) filters.push(behind(page.after, '_received', parameters));
-      const limits = signal ? { signal } : {};
+      const limits = listingOf(tenant, signal);
       const [rows, reasons] = await Promise.all([
         engine.rows<Row>(
           {

@@ -51,7 +51,10 @@ export async function rangeOf(
     }
   }
   const text = earliest.join(' UNION ALL ');
-  const rows = await engine.rows<{ at: string; latest: string; found: string }>({ text });
+  const rows = await engine.rows<{ at: string; latest: string; found: string }>(
+    { text },
+    { reading: 'rollup', tenant },
+  );
   const some = rows.filter(({ found }) => Number(found) > 0);
   const first = Math.min(toMs, ...some.map(({ at }) => Number(at)));
   // A series of everything ends with the last event: history is not followed by empty years.

@@ -7,23 +7,41 @@
  */
 import { resolve } from 'node:path';
 import { drainPending, Session } from 'chdb';
+import type { TenantId } from '../base/brand.ts';
+import { type Clock, systemClock } from '../base/clock.ts';
 import { MillraceError } from '../base/errors.ts';
+import type { Leave } from '../base/fair-queue.ts';
 import { type FileSystem, nodeFiles } from '../base/files.ts';
 import { DurableNames } from './durable-names.ts';
 import { createGuest, guestSettings } from './guest.ts';
 import type { Engine, Guest, GuestLimits, Guests, QueryLimits, Statement, StatementParam } from './port.ts';
+import { READING_CLASSES, type ReadingClass, ReadingPlaces } from './reading-places.ts';
 import { SessionPool } from './session-pool.ts';
 
 export interface ChdbOptions {
   /** Directory of the engine's files; one process at a time. */
   readonly directory: string;
+  /** Statements that may read at a time, in each class; half as many listings and scans. */
   readonly readers?: number;
+  /** Where a class differs from that. */
+  readonly places?: Partial<Readonly<Record<ReadingClass, number>>>;
   readonly writers?: number;
+  /** What is known of the tenants who ask. */
+  readonly tenants?: AskingTenants | undefined;
+  readonly clock?: Clock;
   /** Bytes that the engine may use in all. */
   readonly memoryBytesMax?: number;
   readonly querySecondsMax?: number;
   /** Syncs the directories that the engine leaves to the file system. */
   readonly files?: Pick<FileSystem, 'readdir' | 'syncDirectory'>;
+}
+
+export interface AskingTenants {
+  weight(tenant: TenantId): number;
+  /** What their statements may take, where it is less than what the installation allows. */
+  limits(tenant: TenantId): Pick<QueryLimits, 'timeoutSeconds' | 'memoryBytesMax' | 'readRowsMax'>;
+  /** There is more than one: then none may hold the last place. */
+  areSeveral(): boolean;
 }
 
 /** One block per insert whatever its size; no asynchronous inserts; no insert tokens. */
@@ -46,7 +64,6 @@ const READER_SETTINGS = [
   'output_format_json_quote_denormals=0',
   "date_time_output_format='iso'",
   'max_query_size=16777216',
-  'max_threads=2',
   "timeout_overflow_mode='throw'",
   'transform_null_in=0',
   'join_use_nulls=1',
@@ -55,6 +72,9 @@ const READER_SETTINGS = [
 /** Questions carry it in `log_comment`, so that they can be ended. */
 const LABEL = 'millrace-query-';
 const DEFAULT_QUERY_SECONDS = 30;
+const READERS = 4;
+/** What reads much takes one thread, so that what is asked for little finds one. */
+const threadsOf = (reading: ReadingClass): number => (reading === 'scan' ? 1 : 2);
 const DEFAULT_MEMORY_BYTES = 8 * 2 ** 30;
 
 export function openChdb(options: ChdbOptions): Engine & Guests {
@@ -64,6 +84,8 @@ export function openChdb(options: ChdbOptions): Engine & Guests {
 class ChdbEngine implements Engine, Guests {
   readonly #writers: SessionPool;
   readonly #readers: SessionPool;
+  readonly #places: ReadingPlaces;
+  readonly #tenants: AskingTenants | undefined;
   /** Only for KILL QUERY: it must not queue behind what it ends. */
   readonly #control: Session;
   readonly #names: DurableNames;
@@ -77,6 +99,15 @@ class ChdbEngine implements Engine, Guests {
     const memory = options.memoryBytesMax ?? DEFAULT_MEMORY_BYTES;
     this.#querySecondsMax = options.querySecondsMax ?? DEFAULT_QUERY_SECONDS;
     this.#queryMemoryMax = Math.floor(memory / 2);
+    const places = placesOf(options);
+    this.#tenants = options.tenants;
+    this.#places = new ReadingPlaces({
+      places,
+      clock: options.clock ?? systemClock,
+      waitMsMax: this.#querySecondsMax * 1_000,
+      weightOf: options.tenants && ((tenant) => options.tenants!.weight(tenant)),
+      areSeveral: options.tenants && (() => options.tenants!.areSeveral()),
+    });
     this.#names = new DurableNames({
       files: options.files ?? nodeFiles,
       directory: resolve(options.directory),
@@ -91,7 +122,8 @@ class ChdbEngine implements Engine, Guests {
     try {
       this.#control = open('max_threads=1');
       this.#writers = new SessionPool(options.writers ?? 2, () => open(WRITER_SETTINGS));
-      this.#readers = new SessionPool(options.readers ?? 4, () => open(READER_SETTINGS));
+      const readers = READING_CLASSES.reduce((sum, reading) => sum + places[reading], 0);
+      this.#readers = new SessionPool(readers, () => open(READER_SETTINGS));
     } catch (cause) {
       throw new MillraceError(
         'store-unavailable',
@@ -115,18 +147,24 @@ class ChdbEngine implements Engine, Guests {
   }
 
   async #read(statement: Statement, format: string, limits: QueryLimits): Promise<Uint8Array> {
-    return this.#readers.use(async (session) => {
-      const stopWatching = this.#limit(session, limits);
-      try {
-        return await run(session, statement, format);
-      } finally {
-        stopWatching();
-      }
-    });
+    const leave = await this.#enter(limits);
+    try {
+      return await this.#readers.use(async (session) => {
+        const stopWatching = this.#limit(session, limits);
+        try {
+          return await run(session, statement, format);
+        } finally {
+          stopWatching();
+        }
+      });
+    } finally {
+      leave();
+    }
   }
 
   async *stream(statement: Statement, format: string, limits: QueryLimits = {}): AsyncIterable<Uint8Array> {
     await this.#names.settle();
+    const leave = await this.#enter(limits);
     const session = await this.#readers.take();
     const stopWatching = this.#limit(session, limits);
     try {
@@ -137,7 +175,20 @@ class ChdbEngine implements Engine, Guests {
     } finally {
       stopWatching();
       this.#readers.give(session);
+      leave();
     }
+  }
+
+  async #enter({ reading = 'work', tenant, signal }: QueryLimits): Promise<Leave> {
+    try {
+      return await this.#places.enter(reading, tenant, signal);
+    } catch (cause) {
+      throw signal?.aborted ? explain(new Error('Code: 394. DB::Exception: Query was cancelled')) : cause;
+    }
+  }
+
+  place(tenant: TenantId, signal?: AbortSignal): Promise<Leave> {
+    return this.#enter({ reading: 'scan', tenant, ...(signal ? { signal } : {}) });
   }
 
   async rows<Row>(statement: Statement, limits: QueryLimits = {}): Promise<Row[]> {
@@ -172,6 +223,7 @@ class ChdbEngine implements Engine, Guests {
 
   /** Ends the questions that still run: nobody waits for their answers any more. Writes run to their end. */
   async close(): Promise<void> {
+    this.#places.close();
     await this.#control
       .queryAsync(`KILL QUERY WHERE startsWith(Settings['log_comment'], '${LABEL}') ASYNC`)
       .catch(() => undefined);
@@ -185,9 +237,15 @@ class ChdbEngine implements Engine, Guests {
   #limit(session: Session, limits: QueryLimits): () => void {
     this.#nextQuery += 1;
     const label = `${LABEL}${this.#nextQuery}`;
-    const seconds = limits.timeoutSeconds ?? this.#querySecondsMax;
-    const memory = Math.min(limits.memoryBytesMax ?? this.#queryMemoryMax, this.#queryMemoryMax);
-    session.query(`SET max_execution_time=${seconds}, max_memory_usage=${memory}, log_comment='${label}'`);
+    const own = limits.tenant === undefined ? {} : (this.#tenants?.limits(limits.tenant) ?? {});
+    const settings = [
+      `max_execution_time=${least(limits.timeoutSeconds ?? this.#querySecondsMax, own.timeoutSeconds)}`,
+      `max_memory_usage=${least(this.#queryMemoryMax, limits.memoryBytesMax, own.memoryBytesMax)}`,
+      `max_rows_to_read=${least(limits.readRowsMax ?? own.readRowsMax ?? 0, own.readRowsMax)}`,
+      `max_threads=${threadsOf(limits.reading ?? 'work')}`,
+      `log_comment='${label}'`,
+    ];
+    session.query(`SET ${settings.join(', ')}`);
     const kill = () => void this.#kill(label);
     limits.signal?.addEventListener('abort', kill, { once: true });
     return () => limits.signal?.removeEventListener('abort', kill);
@@ -213,6 +271,14 @@ async function run(session: Session, statement: Statement, format: string): Prom
     throw explain(cause);
   }
 }
+
+function placesOf({ readers = READERS, places }: ChdbOptions): Readonly<Record<ReadingClass, number>> {
+  const fewer = Math.max(1, Math.floor(readers / 2));
+  return { ingest: readers, work: readers, rollup: readers, listing: fewer, scan: fewer, ...places };
+}
+
+const least = (first: number, ...others: readonly (number | undefined)[]): number =>
+  Math.min(first, ...others.filter((one) => one !== undefined));
 
 function bindings(statement: Statement): Record<string, StatementParam> {
   return { ...statement.params };

@@ -26,6 +26,7 @@ export function guestSettings(limits: GuestLimits, label: string): string {
   return [
     `max_execution_time=${limits.timeoutSeconds}`,
     `max_memory_usage=${limits.memoryBytesMax}`,
+    `max_rows_to_read=${limits.readRowsMax ?? 0}`,
     `max_result_rows=${limits.resultRowsMax ?? 0}`,
     `max_result_bytes=${limits.resultBytesMax}`,
     "result_overflow_mode='throw'",

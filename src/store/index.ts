@@ -1,7 +1,9 @@
-export { type ChdbOptions, openChdb } from './chdb.ts';
+export { type AskingTenants, type ChdbOptions, openChdb } from './chdb.ts';
 export * from './layout.ts';
 export { countOutcomes, type OutcomeCounts } from './outcomes.ts';
 export type * from './port.ts';
+export { readingAs } from './reading-as.ts';
+export type { ReadingClass } from './reading-places.ts';
 export {
   addSums,
   askEvents,

@@ -3,6 +3,10 @@
  * bound parameters; identifiers come from definitions and are quoted in `sql.ts`.
  */
 
+import type { TenantId } from '../base/brand.ts';
+import type { Leave } from '../base/fair-queue.ts';
+import type { ReadingClass } from './reading-places.ts';
+
 /** A statement as a value: text with `{name:Type}` placeholders and their bindings. */
 export interface Statement {
   readonly text: string;
@@ -21,7 +25,13 @@ export interface QueryLimits {
   /** Seconds of execution; by default what the installation allows a question. */
   readonly timeoutSeconds?: number;
   readonly memoryBytesMax?: number;
+  /** Rows that may be read; more fail with `bad-question`. Absent: as many as there are. */
+  readonly readRowsMax?: number;
   readonly signal?: AbortSignal;
+  /** Whose places it waits for; `work` when absent. */
+  readonly reading?: ReadingClass;
+  /** Who asks: places are shared fairly between tenants, and the tenant's limits hold. Absent: we ourselves. */
+  readonly tenant?: TenantId;
 }
 
 /**
@@ -43,6 +53,11 @@ export interface Engine {
 
 /** Where people we do not know may ask. */
 export interface Guests {
+  /**
+   * Resolves with the way to leave a place among the scans, once it is the tenant's turn. Rejects with `too-busy` when
+   * too many of its questions wait or this one waited too long, and with the signal's reason.
+   */
+  place(tenant: TenantId, signal?: AbortSignal): Promise<Leave>;
   /** A session for one question; the caller closes it, and bounds how many there are. */
   guest(limits: GuestLimits): Guest;
 }
@@ -52,6 +67,8 @@ export interface GuestLimits {
   /** Of each statement, the time in which its answer is fetched included. */
   readonly timeoutSeconds: number;
   readonly memoryBytesMax: number;
+  /** Rows that each statement may read; absent: as many as there are. */
+  readonly readRowsMax?: number | undefined;
   /** Absent: as many as fit into the bytes. */
   readonly resultRowsMax?: number | undefined;
   /** Bytes of the answer before it is written in its format. */

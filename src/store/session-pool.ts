@@ -3,20 +3,28 @@ import { MillraceError } from '../base/errors.ts';
 
 const WAITERS_MAX = 1_024;
 
-/** A fixed number of sessions, lent to one caller at a time, first come first served. */
+/** Sessions, opened when they are first needed and lent to one caller at a time, first come first served. */
 export class SessionPool {
   readonly #free: Session[] = [];
   readonly #waiters: ((session: Session) => void)[] = [];
   readonly #size: number;
+  readonly #open: () => Session;
+  #opened = 0;
+  #isDraining = false;
 
   constructor(size: number, open: () => Session) {
     this.#size = size;
-    for (let i = 0; i < size; i += 1) this.#free.push(open());
+    this.#open = open;
   }
 
-  take(): Promise<Session> {
+  async take(): Promise<Session> {
     const session = this.#free.pop();
-    if (session) return Promise.resolve(session);
+    if (session) return session;
+    if (this.#opened < this.#size && !this.#isDraining) {
+      const opened = this.#open();
+      this.#opened += 1;
+      return opened;
+    }
     if (this.#waiters.length >= WAITERS_MAX) {
       throw new MillraceError('too-busy', 'too many questions are waiting; ask again later', {
         retryAfterSeconds: 1,
@@ -40,10 +48,11 @@ export class SessionPool {
     }
   }
 
-  /** Waits until every session is back and gives them all. */
+  /** Waits until every open session is back and gives them all. */
   async drain(): Promise<Session[]> {
+    this.#isDraining = true;
     const sessions: Session[] = [];
-    while (sessions.length < this.#size) sessions.push(await this.take());
+    while (sessions.length < this.#opened) sessions.push(await this.take());
     return sessions;
   }
 }

@@ -21,4 +21,5 @@ export type {
   TenantLimits,
   TenantState,
 } from './port.ts';
+export { type QuestionLimits, queryLimitsOf } from './query-limits.ts';
 export { allows, isFiltered, OF_STREAM, rowFilterOf } from './scopes.ts';

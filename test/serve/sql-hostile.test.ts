@@ -68,7 +68,7 @@ async function expectAllRefused(queries: readonly string[]): Promise<void> {
 beforeAll(async () => {
   parts = await startParts();
   server = await startServer(parts, {
-    sqlLimits: { timeoutSeconds: 5, memoryBytesMax: 2 ** 27, underWayMax: AT_A_TIME },
+    sqlLimits: { timeoutSeconds: 5, memoryBytesMax: 2 ** 27 },
   });
   await server.call('PUT', '/v1/streams/visits', { ...VISITS, eventId: undefined });
   await server.call('PUT', '/v1/rollups/by_page', {

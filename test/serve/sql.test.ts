@@ -14,6 +14,7 @@ beforeAll(async () => {
   const { guests } = parts.deps;
   server = await startServer(parts, {
     guests: {
+      place: guests.place.bind(guests),
       guest: (limits) => {
         const guest = guests.guest(limits);
         return {

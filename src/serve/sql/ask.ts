@@ -17,8 +17,6 @@ export interface SqlLimits {
   /** Of a question; the time in which its answer is fetched counts. */
   readonly timeoutSeconds: number;
   readonly memoryBytesMax: number;
-  /** Questions at a time. Each computes on one thread, so that ingest and the other questions keep theirs. */
-  readonly underWayMax: number;
   /** `json` is made for people and pages; the other formats are made for programs and have only the bound in bytes. */
   readonly jsonRowsMax: number;
   readonly jsonBytesMax: number;
@@ -28,7 +26,6 @@ export interface SqlLimits {
 export const SQL_LIMITS: SqlLimits = {
   timeoutSeconds: 30,
   memoryBytesMax: 2 ** 30,
-  underWayMax: 2,
   jsonRowsMax: 100_000,
   jsonBytesMax: 2 ** 26,
   bytesMax: 2 ** 30,

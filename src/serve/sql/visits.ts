@@ -1,5 +1,4 @@
-/** Lets questions of every door in, as many at a time as there may be, each with a guest of its own. */
-import { MillraceError } from '../../base/errors.ts';
+/** Lets questions of every door in, as many at a time as there may be, each with a guest of its own: they wait for their turn in the engine's queue. */
 import type { Guest, GuestLimits, Guests } from '../../store/index.ts';
 import type { Principal } from '../../tenants/index.ts';
 
@@ -7,7 +6,7 @@ import type { Principal } from '../../tenants/index.ts';
 export type Work = (guest: Guest) => AsyncGenerator<Uint8Array, void, void>;
 
 /**
- * Fails with `too-busy` when there are too many already. The guest is closed behind the last piece, when the visitor
+ * Fails with `too-busy` when too many of the tenant's wait already, or this one waited too long. The guest is closed behind the last piece, when the visitor
  * stops taking them, or when `signal` says that he has gone.
  */
 export type Visit = (
@@ -17,18 +16,9 @@ export type Visit = (
   signal?: AbortSignal,
 ) => AsyncGenerator<Uint8Array, void, void>;
 
-export function createVisits(guests: Guests, underWayMax: number): Visit {
-  let underWay = 0;
-
-  return async function* visit(_principal, limits, work, signal) {
-    if (underWay >= underWayMax) {
-      throw new MillraceError(
-        'too-busy',
-        `At most ${underWayMax} questions in SQL run at a time; ask again later.`,
-        { retryAfterSeconds: 1 },
-      );
-    }
-    underWay += 1;
+export function createVisits(guests: Guests): Visit {
+  return async function* visit({ tenant }, limits, work, signal) {
+    const leavePlace = await guests.place(tenant, signal);
     let guest: Guest | undefined;
     const leave = () => guest?.leave();
     try {
@@ -39,7 +29,7 @@ export function createVisits(guests: Guests, underWayMax: number): Visit {
     } finally {
       signal?.removeEventListener('abort', leave);
       await guest?.close();
-      underWay -= 1;
+      leavePlace();
     }
   };
 }

@@ -1,0 +1,15 @@
+import type { Engine, QueryLimits } from './port.ts';
+
+/** The same engine, whose reading statements are of a class or a tenant where they do not say otherwise. */
+export function readingAs<Some extends Engine>(
+  engine: Some,
+  as: Pick<QueryLimits, 'reading' | 'tenant'>,
+): Engine {
+  return {
+    execute: (statement) => engine.execute(statement),
+    query: (statement, format, limits) => engine.query(statement, format, { ...as, ...limits }),
+    stream: (statement, format, limits) => engine.stream(statement, format, { ...as, ...limits }),
+    rows: (statement, limits) => engine.rows(statement, { ...as, ...limits }),
+    close: () => engine.close(),
+  };
+}

@@ -1,0 +1,112 @@
+/**
+ * Who may read from the engine at one time. Each class has places of its own, so that none waits for another, and
+ * tenants share those of a class fairly.
+ *
+ * | class | what | threads |
+ * |---|---|---|
+ * | `ingest` | staging and proofs of batches: freshness hangs on it | 2 |
+ * | `work` | ledger, runs, everything that nobody waits for | 2 |
+ * | `rollup` | questions that rollups answer | 2 |
+ * | `listing` | pages of events | 2 |
+ * | `scan` | questions over the events themselves, SQL of strangers | 1 |
+ */
+import type { TenantId } from '../base/brand.ts';
+import type { Clock } from '../base/clock.ts';
+import { MillraceError } from '../base/errors.ts';
+import { FairQueue, type Leave } from '../base/fair-queue.ts';
+
+export const READING_CLASSES = ['ingest', 'work', 'rollup', 'listing', 'scan'] as const;
+export type ReadingClass = (typeof READING_CLASSES)[number];
+
+export interface ReadingPlacesOptions {
+  readonly places: Readonly<Record<ReadingClass, number>>;
+  readonly clock: Clock;
+  /** After that long a wait ends with `too-busy`. */
+  readonly waitMsMax: number;
+  readonly weightOf?: ((tenant: TenantId) => number) | undefined;
+  /** Several tenants have things here: then none may hold the last place of a class. */
+  readonly areSeveral?: (() => boolean) | undefined;
+}
+
+/** Questions of one tenant that may wait in a class. */
+const WAITING_MAX = 256;
+const SCANS_WAITING_MAX = 32;
+/** Work of ours: it has no tenant, and its callers bound it. */
+const OWN_WAITING_MAX = 65_536;
+/** About eight questions of each class. */
+const CREDIT_MS: Readonly<Record<ReadingClass, number>> = {
+  ingest: 0,
+  work: 0,
+  rollup: 200,
+  listing: 200,
+  scan: 8_000,
+};
+
+export class ReadingPlaces {
+  readonly #options: ReadingPlacesOptions;
+  readonly #queues: Readonly<Record<ReadingClass, FairQueue>>;
+
+  constructor(options: ReadingPlacesOptions) {
+    this.#options = options;
+    const { weightOf, areSeveral } = options;
+    const queueOf = (as: ReadingClass): FairQueue => {
+      const ours = as === 'ingest' || as === 'work';
+      const places = options.places[as];
+      return new FairQueue({
+        places,
+        clock: options.clock,
+        creditMs: CREDIT_MS[as],
+        waitingMax: ours ? OWN_WAITING_MAX : as === 'scan' ? SCANS_WAITING_MAX : WAITING_MAX,
+        weightOf: weightOf && ((tenant) => (tenant === '' ? 1 : weightOf(tenant as TenantId))),
+        heldMax: ours || !areSeveral ? undefined : () => (areSeveral() ? places - 1 : places),
+      });
+    };
+    this.#queues = {
+      ingest: queueOf('ingest'),
+      work: queueOf('work'),
+      rollup: queueOf('rollup'),
+      listing: queueOf('listing'),
+      scan: queueOf('scan'),
+    };
+  }
+
+  waiting(as: ReadingClass): number {
+    return this.#queues[as].waiting;
+  }
+
+  held(as: ReadingClass): number {
+    return this.#queues[as].held;
+  }
+
+  /**
+   * Resolves with the way to leave. Rejects with `too-busy` when too much of the tenant's is waiting or it waited too
+   * long, and with the signal's reason when it is aborted before.
+   */
+  async enter(as: ReadingClass, tenant?: TenantId, signal?: AbortSignal): Promise<Leave> {
+    const queue = this.#queues[as];
+    const owner = tenant ?? '';
+    const atOnce = signal?.aborted ? undefined : queue.tryEnter(owner);
+    if (atOnce) return atOnce;
+    if (as === 'ingest' || as === 'work') return queue.enter(owner, signal);
+    const patience = new AbortController();
+    const admitted = new AbortController();
+    void this.#options.clock.sleep(this.#options.waitMsMax, admitted.signal).then(() => {
+      if (!admitted.signal.aborted) patience.abort(tooBusy());
+    });
+    try {
+      return await queue.enter(owner, signal ? AbortSignal.any([signal, patience.signal]) : patience.signal);
+    } finally {
+      admitted.abort();
+    }
+  }
+
+  /** Refuses all who wait, and leaves those who are inside. */
+  close(): void {
+    for (const as of READING_CLASSES) {
+      this.#queues[as].refuseAll(new MillraceError('stopping', 'The server is stopping. Ask again soon.'));
+    }
+  }
+}
+
+const tooBusy = () =>
+  new MillraceError('too-busy', 'Too many questions are waiting; ask again later.', { retryAfterSeconds: 1 });
