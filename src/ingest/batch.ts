@@ -16,6 +16,9 @@ export const BATCH_RECORDS_MAX = 250_000;
 /** Each block is an element of the arrays that tell a row's arrival and generated id. */
 const BATCH_BLOCKS_MAX = 4_096;
 
+export const bytesOf = ({ blocks }: Pick<Batch, 'blocks'>): number =>
+  blocks.reduce((sum, { payload }) => sum + payload.byteLength, 0);
+
 /**
  * The first blocks that may be applied together: all of one day of arrival (an insert touches one partition of
  * a table, so that it is atomic), and within the bounds. At least one block if there is any.

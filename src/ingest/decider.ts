@@ -3,7 +3,7 @@ import type { Offset, StreamName, TenantId } from '../base/brand.ts';
 import type { Catalog } from '../catalog/port.ts';
 import type { StreamDefinition } from '../define/model.ts';
 import type { Log } from '../log/index.ts';
-import { BATCH_BYTES_MAX, type Batch, cutBatch } from './batch.ts';
+import { type Batch, cutBatch } from './batch.ts';
 import type { BatchStore, StagedBatch } from './batch-store.ts';
 import { type DecideInput, type Decision, decideRows } from './decide.ts';
 import type { DedupIndex } from './dedup-index.ts';
@@ -67,11 +67,15 @@ export class Decider {
 
   /**
    * The partition's next batch; undefined when there is none. A rejection may be repeated: nothing was decided.
-   * `before` resolves when the batch before is in the store.
+   * `before` resolves when the batch before is in the store. Not more blocks than are needed to pass `bytesMax`.
    */
-  async next(partition: PartitionProgress, before: Promise<void>): Promise<UnderWay | undefined> {
+  async next(
+    partition: PartitionProgress,
+    before: Promise<void>,
+    bytesMax: number,
+  ): Promise<UnderWay | undefined> {
     const from = this.nextOf(partition);
-    const blocks = await this.#deps.log.read(partition.key, from, BATCH_BYTES_MAX);
+    const blocks = await this.#deps.log.read(partition.key, from, bytesMax);
     const batch = cutBatch(partition.key, from, blocks);
     if (!batch) return undefined;
     const { stream, version } = this.#definition();

@@ -1,12 +1,13 @@
 import type { PartitionKey, StreamName, TenantId } from '../base/brand.ts';
 import type { Clock } from '../base/clock.ts';
 import { invariant, MillraceError } from '../base/errors.ts';
+import { FairQueue } from '../base/fair-queue.ts';
 import type { FileSystem } from '../base/files.ts';
 import type { Ownership } from '../base/ownership.ts';
 import { type Catalog, setEventsCompleteSince } from '../catalog/port.ts';
 import type { StreamDefinition } from '../define/model.ts';
 import type { Log } from '../log/index.ts';
-import { Gate } from './gate.ts';
+import type { TenantDirectory } from '../tenants/port.ts';
 import type { IngestStore } from './ingest-store.ts';
 import { Progress, START } from './manifest.ts';
 import { PartitionProgress, stopping } from './partition-progress.ts';
@@ -22,6 +23,8 @@ export interface IngestOptions {
   readonly owner: Ownership;
   /** Absolute path of the data directory. */
   readonly directory: string;
+  /** Absent: there is one tenant. */
+  readonly tenants?: Pick<TenantDirectory, 'weight' | 'list'> | undefined;
   readonly onFailure: WorkerDeps['onFailure'];
 }
 
@@ -36,6 +39,24 @@ export interface RunningIngest extends RestatingIngest {
 /** Batches under way over all streams: each may hold tens of megabytes. */
 const BATCHES_UNDER_WAY = 4;
 
+/** Streams of one tenant wait each with one batch, so what waits is bounded by the definitions. */
+const WAITING_MAX = Number.MAX_SAFE_INTEGER;
+/** Some eight small batches: a tenant with a few streams is seen at once although another one floods. */
+const CREDIT_MS = 500;
+
+/** Tenants share the places by weight and by the time that their batches take; none holds all of them when there are several. */
+function placesFor({ clock, tenants }: IngestOptions): FairQueue {
+  const several = () => (tenants?.list().length ?? 1) > 1;
+  return new FairQueue({
+    places: BATCHES_UNDER_WAY,
+    clock,
+    waitingMax: WAITING_MAX,
+    creditMs: CREDIT_MS,
+    weightOf: tenants && ((tenant) => tenants.weight(tenant as TenantId)),
+    heldMax: () => (several() ? BATCHES_UNDER_WAY - 1 : BATCHES_UNDER_WAY),
+  });
+}
+
 interface Begun {
   readonly worker: StreamWorker;
   readonly partitions: readonly PartitionProgress[];
@@ -43,7 +64,7 @@ interface Begun {
 
 export function createIngest(options: IngestOptions): RunningIngest {
   const begun = new Map<TenantId, Map<StreamName, Begun>>();
-  const gate = new Gate(BATCHES_UNDER_WAY);
+  const places = placesFor(options);
   const { store } = options;
   let isStopping = false;
   const find = (tenant: TenantId, stream: StreamName): Begun | undefined => begun.get(tenant)?.get(stream);
@@ -60,7 +81,7 @@ export function createIngest(options: IngestOptions): RunningIngest {
       partitions.push(new PartitionProgress(key, progress, position, manifest));
     }
     const [batches, ids] = [store.batches(tenant, stream.name), store.ids(tenant, stream.name)];
-    const worker = new StreamWorker(tenant, stream.name, partitions, batches, ids, { ...options, gate });
+    const worker = new StreamWorker(tenant, stream.name, partitions, batches, ids, { ...options, places });
     const ofTenant = begun.get(tenant) ?? new Map<StreamName, Begun>();
     ofTenant.set(stream.name, { worker, partitions });
     begun.set(tenant, ofTenant);

@@ -1,5 +1,6 @@
 /** How long a stream gathers records before it cuts the next batch, from how it has been going. */
 import type { Clock } from '../base/clock.ts';
+import { BATCH_BYTES_MAX } from './batch.ts';
 
 export interface PaceFacts {
   /** Recent rate of arrival. */
@@ -9,6 +10,12 @@ export interface PaceFacts {
   /** How long ago the last batch was cut. */
   readonly sinceLastCutMs: number;
 }
+
+/** What a batch costs however small it is. */
+const FIXED_MS = 60;
+/** How long a batch may take while other tenants wait: long enough for parts that are worth merging. */
+const MOMENT_MS = 200;
+const MOMENT_BYTES_MIN = 4 * 2 ** 20;
 
 const ASLEEP_MS = 1_000;
 const CYCLE_MS_MAX = 500;
@@ -29,10 +36,18 @@ export function gatherMs({ eventsPerSecond, lastBatchMs, sinceLastCutMs }: PaceF
   return Math.max(0, cycle - sinceLastCutMs);
 }
 
+/** Bytes that a stream applies in a moment, from how long its last batch of `bytes` took. */
+export function bytesOfAMoment(lastBatchMs: number, bytes: number): number {
+  const msPerByte = Math.max(1, lastBatchMs - FIXED_MS) / Math.max(1, bytes);
+  const inAMoment = Math.floor((MOMENT_MS - FIXED_MS) / msPerByte);
+  return Math.min(BATCH_BYTES_MAX, Math.max(MOMENT_BYTES_MIN, inAMoment));
+}
+
 export class Pace {
   readonly #clock: Clock;
   #eventsPerSecond = 0;
   #lastBatchMs = 0;
+  #lastBatchBytes = 0;
   #lastCutAtMs: number;
 
   constructor(clock: Clock) {
@@ -57,7 +72,12 @@ export class Pace {
     this.#eventsPerSecond = 0.5 * this.#eventsPerSecond + 0.5 * (records / seconds);
   }
 
-  noteApplied(startedAtMs: number): void {
+  noteApplied(startedAtMs: number, bytes: number): void {
     this.#lastBatchMs = this.#clock.monotonicMs() - startedAtMs;
+    this.#lastBatchBytes = bytes;
+  }
+
+  bytesOfAMoment(): number {
+    return bytesOfAMoment(this.#lastBatchMs, this.#lastBatchBytes);
   }
 }

@@ -8,15 +8,15 @@
 import type { StreamName, TenantId } from '../base/brand.ts';
 import type { Clock } from '../base/clock.ts';
 import { MillraceError } from '../base/errors.ts';
+import type { FairQueue, Leave } from '../base/fair-queue.ts';
 import type { Ownership } from '../base/ownership.ts';
 import { type Catalog, rollupsToApply } from '../catalog/index.ts';
 import type { Log } from '../log/index.ts';
-import { BATCH_BYTES_MAX } from './batch.ts';
+import { BATCH_BYTES_MAX, bytesOf } from './batch.ts';
 import { type BatchStore, liveTargets, owes, type StoredFacts } from './batch-store.ts';
 import { carryOut, RETRY_MS_MAX, RETRY_MS_MIN } from './commit.ts';
 import { storedCount } from './decide.ts';
 import { Decider, type UnderWay } from './decider.ts';
-import type { Gate } from './gate.ts';
 import { type Position, toRanges } from './manifest.ts';
 import { Pace } from './pace.ts';
 import type { PartitionProgress } from './partition-progress.ts';
@@ -28,8 +28,8 @@ export interface WorkerDeps {
   readonly log: Log;
   readonly clock: Clock;
   readonly owner: Ownership;
-  /** Bounds how many batches are under way over all streams. */
-  readonly gate: Gate;
+  /** Bounds how many batches are under way over all streams; tenants share it fairly. */
+  readonly places: FairQueue;
   readonly onFailure: (
     error: unknown,
     where: { readonly tenant: TenantId; readonly stream: StreamName },
@@ -58,6 +58,8 @@ export class StreamWorker {
   readonly #exclusive: Exclusive[] = [];
   readonly #unsubscribe: (() => void)[];
   #wake: (() => void) | undefined;
+  /** While it waits for a place: ends the wait. */
+  #giveUpPlace: AbortController | undefined;
   #running: Promise<void> | undefined;
 
   constructor(
@@ -86,6 +88,7 @@ export class StreamWorker {
   /** Ends after the batch under way, without waiting for what is only in the log. */
   async stop(): Promise<void> {
     this.#stop.abort();
+    this.#giveUpPlace?.abort();
     this.#wake?.();
     await this.#running;
     for (const unsubscribe of this.#unsubscribe) unsubscribe();
@@ -98,6 +101,7 @@ export class StreamWorker {
     if (this.#stopped) return Promise.reject(stopping());
     return new Promise((resolve, reject) => {
       this.#exclusive.push({ run: () => work().then(resolve, reject), refuse: reject });
+      this.#giveUpPlace?.abort();
       this.#wake?.();
     });
   }
@@ -128,11 +132,12 @@ export class StreamWorker {
       await this.#gather();
       for (const partition of waiting) {
         if (this.#stopped || this.#exclusive.length > 0) break;
-        const leave = await this.#deps.gate.enter();
+        const leave = await this.#enter();
+        if (!leave) break;
         const began = this.#deps.clock.monotonicMs();
         const before = committing;
         const next = await this.#insist(
-          () => this.#decider.next(partition, before),
+          () => this.#decider.next(partition, before, this.#bytesMax()),
           // What fails here may be what the waiting work repairs; nothing was decided.
           () => this.#exclusive.length > 0,
         );
@@ -141,9 +146,11 @@ export class StreamWorker {
           leave();
           continue;
         }
-        this.#pace.noteCut(next.staged.batch.to - next.staged.batch.from);
+        const { batch } = next.staged;
+        const bytes = bytesOf(batch);
+        this.#pace.noteCut(batch.to - batch.from);
         committing = this.#commit(partition, next, decided).finally(() => {
-          this.#pace.noteApplied(began);
+          this.#pace.noteApplied(began, bytes);
           leave();
         });
       }
@@ -169,6 +176,24 @@ export class StreamWorker {
     return this.#deps.log.state(partition.key).end - this.#decider.nextOf(partition);
   }
 
+  /** A place for a batch; undefined when the worker stops, or work that waits for the end of a batch comes before. */
+  async #enter(): Promise<Leave | undefined> {
+    this.#giveUpPlace = new AbortController();
+    try {
+      return await this.#deps.places.enter(this.#tenant, this.#giveUpPlace.signal);
+    } catch (error) {
+      if (this.#giveUpPlace.signal.aborted) return undefined;
+      throw error;
+    } finally {
+      this.#giveUpPlace = undefined;
+    }
+  }
+
+  /** A batch holds its place to its end: while other tenants are there it is so small that they wait only a moment. */
+  #bytesMax(): number {
+    return this.#deps.places.hasOthers(this.#tenant) ? this.#pace.bytesOfAMoment() : BATCH_BYTES_MAX;
+  }
+
   async #sleepUntilWoken(): Promise<void> {
     await new Promise<void>((resolve) => {
       this.#wake = resolve;
@@ -183,7 +208,7 @@ export class StreamWorker {
 
   async #gather(): Promise<void> {
     const enough = this.#partitions.some(
-      (one) => this.#deps.log.bytesAfter(one.key, this.#decider.nextOf(one)) >= BATCH_BYTES_MAX / 2,
+      (one) => this.#deps.log.bytesAfter(one.key, this.#decider.nextOf(one)) >= this.#bytesMax() / 2,
     );
     if (!enough) await this.#pace.gather(this.#stop.signal);
   }
