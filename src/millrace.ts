@@ -23,7 +23,7 @@ import { createRuns } from './runs/index.ts';
 import { createServer } from './serve/index.ts';
 import { createDuplicates, createEvents, createQuarantine, createStats } from './stats/index.ts';
 import { type Engine, openChdb, StoreTables } from './store/index.ts';
-import { allStreams, fixedTenants, openKeys, operatorKeyOf } from './tenants/index.ts';
+import { allStreams, fixedTenants, openKeys, operatorKeyOf, queryLimitsOf } from './tenants/index.ts';
 
 export interface StartOptions {
   readonly settings: Settings;
@@ -79,6 +79,13 @@ async function startOwned(
   const opened = openChdb({
     directory: `${directory}/store`,
     querySecondsMax: settings.MILLRACE_QUERY_SECONDS_MAX,
+    clock,
+    // Asked when somebody reads: by then the directory is open.
+    tenants: {
+      weight: (tenant) => tenants.weight(tenant),
+      limits: (tenant) => queryLimitsOf(tenants, tenant),
+      areSeveral: () => tenants.list().length > 1,
+    },
   });
   const engine = options.aroundEngine?.(opened) ?? opened;
   const catalog = openCatalog(`${directory}/catalog.sqlite`, clock, owner);
@@ -100,7 +107,9 @@ async function startOwned(
     bytesMax: settings.MILLRACE_DEDUP_MEMORY,
     secret: randomBytes(4).readUInt32LE(),
   });
+  const tenants = fixedTenants();
   const ingest = createIngest({
+    tenants,
     catalog,
     log,
     store: engineStore({ ...area, memory }),
@@ -111,7 +120,6 @@ async function startOwned(
     onFailure: (error, where) =>
       logger.error({ err: error, ...where }, 'a batch could not be applied; trying again'),
   });
-  const tenants = fixedTenants();
   const schema = new StoreTables(engine);
   const runs = createRuns({ catalog, clock, ids, logger });
   const registry = createRegistry({
