@@ -8,6 +8,7 @@ import { type Catalog, setEventsCompleteSince } from '../catalog/port.ts';
 import type { StreamDefinition } from '../define/model.ts';
 import type { Log } from '../log/index.ts';
 import type { TenantDirectory } from '../tenants/port.ts';
+import { Contents } from './contents.ts';
 import type { IngestStore } from './ingest-store.ts';
 import { Progress, START } from './manifest.ts';
 import { PartitionProgress, stopping } from './partition-progress.ts';
@@ -64,6 +65,7 @@ interface Begun {
 
 export function createIngest(options: IngestOptions): RunningIngest {
   const begun = new Map<TenantId, Map<StreamName, Begun>>();
+  const contents = new Contents();
   const places = placesFor(options);
   const { store } = options;
   let isStopping = false;
@@ -92,12 +94,14 @@ export function createIngest(options: IngestOptions): RunningIngest {
     const one = find(tenant, stream);
     if (!one) return;
     begun.get(tenant)!.delete(stream);
-    await one.worker.stop();
-    for (const partition of one.partitions) {
-      await options.files.rmdir(progressDirectory(options.directory, partition.key));
-    }
-    // A later stream of this name has forgotten nothing yet.
-    setEventsCompleteSince(options.catalog, tenant, stream, undefined);
+    await contents.around(tenant, stream, async () => {
+      await one.worker.stop();
+      for (const partition of one.partitions) {
+        await options.files.rmdir(progressDirectory(options.directory, partition.key));
+      }
+      // A later stream of this name has forgotten nothing yet.
+      setEventsCompleteSince(options.catalog, tenant, stream, undefined);
+    });
   };
 
   const partitionOf = (key: PartitionKey): PartitionProgress | undefined =>
@@ -128,8 +132,11 @@ export function createIngest(options: IngestOptions): RunningIngest {
       // A stream that is not applied any more may have a batch that is in some tables only.
       if (isStopping) throw stopping();
       const one = find(tenant, stream);
-      return one ? one.worker.exclusively(work) : work();
+      const counted = () => contents.around(tenant, stream, work);
+      return one ? one.worker.exclusively(counted) : counted();
     },
+    rewriting: (tenant, stream, work) => contents.around(tenant, stream, work),
+    contents: (tenant, stream) => contents.of(tenant, stream),
     restate: async (key, applied, restated) => {
       const partition = partitionOf(key);
       const directory = progressDirectory(options.directory, key);

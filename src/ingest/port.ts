@@ -37,6 +37,14 @@ export interface Ingest {
    * the next batch is decided under what the catalog says afterwards.
    */
   exclusively<T>(tenant: TenantId, stream: StreamName, work: () => Promise<T>): Promise<T>;
+  /** Runs work that changes what a stream's tables hold while batches go on, such as forgetting old days. */
+  rewriting<T>(tenant: TenantId, stream: StreamName, work: () => Promise<T>): Promise<T>;
+  /**
+   * Another number whenever what the tables of a stream hold may have been changed otherwise than by applying records:
+   * with the same number and the same applied positions, what was read is what would be read. Undefined while such work
+   * (`exclusively`, `rewriting`) is under way. Numbers mean nothing in another process.
+   */
+  contents(tenant: TenantId, stream: StreamName): number | undefined;
 }
 
 /** What a piece of work that has changed a stream's events says of a partition's applied records as they are now. */

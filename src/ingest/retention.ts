@@ -103,10 +103,12 @@ async function forgetDays(
   for (const { day, start } of days) {
     const endMs = Number(start) + DAY_MS;
     if (!(await isSealedBefore(deps, stream, endMs))) return;
-    if (what === 'events') await rememberForgotten(deps, stream, table, Number(day));
-    // Noted first: a table that lacks a day which it is said to have would be taken for a loss.
-    catalog.ledger.setForgottenBefore(tenant, stream.name, what, endMs);
-    await engine.execute({ text: `ALTER TABLE ${table} DROP PARTITION ${Number(day)}` });
+    await deps.ingest.rewriting(tenant, stream.name, async () => {
+      if (what === 'events') await rememberForgotten(deps, stream, table, Number(day));
+      // Noted first: a table that lacks a day which it is said to have would be taken for a loss.
+      catalog.ledger.setForgottenBefore(tenant, stream.name, what, endMs);
+      await engine.execute({ text: `ALTER TABLE ${table} DROP PARTITION ${Number(day)}` });
+    });
   }
 }
 

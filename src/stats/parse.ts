@@ -68,13 +68,18 @@ export function parseQuestion(request: StatsRequest, stream: StreamDefinition, n
   }
   const order = parseOrder(request.order, functions, by, every !== undefined, note);
   const limit = parseLimit(request.limit, note) ?? (every ? undefined : ROWS_DEFAULT);
-  if (request.max_age !== undefined && !/^\d{1,9}(\.\d{1,3})?$/.test(request.max_age.trim())) {
-    note('max_age', 'must be a number of seconds, such as 10');
-  }
+  if (Number.isNaN(parseMaxAge(request.max_age))) note('max_age', 'must be a number of seconds, such as 10');
   noteDoubleNames(functions, by, every !== undefined, note);
 
   throwIfAny(issues);
   return { functions, fromMs, toMs, openEnd: request.to === undefined, every, zone, by, where, order, limit };
+}
+
+/** Milliseconds of staleness that the caller tolerates; NaN for what is no number of seconds. */
+export function parseMaxAge(written: string | undefined): number {
+  if (written === undefined) return 0;
+  const text = written.trim();
+  return /^\d{1,9}(\.\d{1,3})?$/.test(text) ? Math.round(Number(text) * 1_000) : Number.NaN;
 }
 
 export const tooManyBuckets = (): string =>

@@ -43,9 +43,9 @@ export async function prepareQuestion(
   tenant: TenantId,
   streamName: string,
   request: StatsRequest,
+  nowMs = clock.now(),
 ): Promise<PreparedQuestion> {
   const stream = streamOf(catalog, tenant, streamName);
-  const nowMs = clock.now();
   const question = parseQuestion(request, stream, nowMs);
   const freshness = freshnessOf(log, ingest, tenant, stream, nowMs);
   const rollups = rollupsOf(catalog, tenant, stream.name);

@@ -6,10 +6,13 @@ import { columnsOf, type EngineRow, seriesRows, totalRows } from './answer.ts';
 import { askEngine } from './ask-engine.ts';
 import type { Stats, StatsAnswer } from './port.ts';
 import { type PreparedQuestion, type PrepareParts, prepareQuestion, rollupsOf } from './prepare.ts';
+import type { Results } from './results.ts';
 import { formatMoment } from './time.ts';
 
 export interface StatsOptions extends PrepareParts {
   readonly engine: Pick<Engine, 'query' | 'rows'>;
+  /** Absent: every question is computed. */
+  readonly results?: Results;
 }
 
 /**
@@ -22,25 +25,28 @@ export interface StatsOptions extends PrepareParts {
  * answer.rowsJson; // [{"time":"2024-01-01T00:00:00.000Z","count":3},…
  */
 export function createStats(options: StatsOptions): Stats {
-  const { engine, catalog, clock } = options;
+  const { engine, catalog, clock, results } = options;
 
   return {
     ask: async (tenant, stream, request, signal) => {
       const startedMs = clock.monotonicMs();
-      const answer = async (): Promise<StatsAnswer> => {
-        const prepared = await prepareQuestion(options, tenant, stream, request);
-        const rows = await rowsOf(prepared, signal);
-        return toAnswer(prepared, rows, clock.monotonicMs() - startedMs);
-      };
+      const asked = results?.asked(tenant, stream, request);
+      const ready = asked && results?.ready(asked);
+      if (ready) return ready;
       const before = standing(tenant, stream);
-      try {
-        return await answer();
-      } catch (error) {
-        // The table of a rollup that was replaced between plan and answer is gone: the plan is made once more.
-        const isOfStore = error instanceof MillraceError && error.code === 'store-unavailable';
-        if (!isOfStore || standing(tenant, stream) === before) throw error;
-        return answer();
-      }
+      const prepared = await prepareQuestion(options, tenant, stream, request, asked?.nowMs);
+      const compute = async (end: AbortSignal | undefined): Promise<StatsAnswer> => {
+        try {
+          return toAnswer(prepared, await rowsOf(prepared, end), clock.monotonicMs() - startedMs);
+        } catch (error) {
+          // The table of a rollup that was replaced between plan and answer is gone: the plan is made once more.
+          const isOfStore = error instanceof MillraceError && error.code === 'store-unavailable';
+          if (!isOfStore || standing(tenant, stream) === before) throw error;
+          const again = await prepareQuestion(options, tenant, stream, request, asked?.nowMs);
+          return toAnswer(again, await rowsOf(again, end), clock.monotonicMs() - startedMs);
+        }
+      };
+      return asked && results ? results.answer(asked, prepared.question, compute, signal) : compute(signal);
     },
   };
 

@@ -122,6 +122,8 @@ export class World {
         this.exclusive += 1;
         return work();
       },
+      rewriting: (_tenant, _stream, work) => work(),
+      contents: () => 0,
     };
   }
 
