@@ -8,6 +8,7 @@ import { type Clock, systemClock } from './base/clock.ts';
 import { parseDuration } from './base/duration.ts';
 import { type FileSystem, nodeFiles } from './base/files.ts';
 import { type Ids, systemIds } from './base/ids.ts';
+import { openCaches } from './cache/index.ts';
 import { type OwnedDirectory, openCatalog, takeOwnership, watchOwnership } from './catalog/index.ts';
 import { createCollect, limitsOf } from './collect/index.ts';
 import type { Settings } from './config.ts';
@@ -21,7 +22,14 @@ import { createRegistry, type ProjectDocuments } from './registry/index.ts';
 import { createReplays, recoverSwaps } from './replay/index.ts';
 import { createRuns } from './runs/index.ts';
 import { createServer } from './serve/index.ts';
-import { createDuplicates, createEvents, createQuarantine, createStats } from './stats/index.ts';
+import {
+  answerCodec,
+  createDuplicates,
+  createEvents,
+  createQuarantine,
+  createStats,
+  Results,
+} from './stats/index.ts';
 import { type Engine, openChdb, StoreTables } from './store/index.ts';
 import { allStreams, fixedTenants, openKeys, operatorKeyOf, queryLimitsOf } from './tenants/index.ts';
 
@@ -161,7 +169,17 @@ async function startOwned(
     clock,
     limits: limitsOf(settings),
   });
-  const stats = createStats({ engine, catalog, log, ingest, clock });
+  const results = new Results({
+    caches: await openCaches({
+      address: settings.MILLRACE_CACHE,
+      bytesMax: settings.MILLRACE_CACHE_MEMORY,
+      installation: installationOf(catalog, ids, clock),
+      ...{ codec: answerCodec, clock, logger },
+    }),
+    process: hexId(ids, clock),
+    ...{ catalog, log, ingest, clock },
+  });
+  const stats = createStats({ engine, catalog, log, ingest, clock, results });
   const events = createEvents({ engine, catalog, clock });
   const quarantine = createQuarantine({ engine, catalog, clock });
   const { operator, generated } = operatorKeyOf(settings.MILLRACE_ADMIN_KEY, catalog);
@@ -177,6 +195,7 @@ async function startOwned(
     runs,
     collect,
     stats,
+    results,
     events,
     quarantine,
     quarantineReplay,
@@ -213,6 +232,7 @@ async function startOwned(
     lost: owner.lost,
     close: async () => {
       await server.close();
+      await results.close();
       await keys.close();
       await log.close();
       retention.stop();
@@ -229,3 +249,18 @@ async function startOwned(
 
 /** How long a start waits for a stream that changes together with its rollups. */
 const STREAM_CHANGE_MS_MAX = 10 * 60_000;
+
+/** Its own for good: installations may share a cache. */
+function installationOf(
+  catalog: { setting(name: string): string | undefined; setSetting(name: string, value: string): void },
+  ids: Ids,
+  clock: Clock,
+): string {
+  const known = catalog.setting('installation_id');
+  if (known !== undefined) return known;
+  const made = hexId(ids, clock);
+  catalog.setSetting('installation_id', made);
+  return made;
+}
+
+const hexId = (ids: Ids, clock: Clock): string => Buffer.from(ids.uuidV7(clock.now())).toString('hex');

@@ -13,6 +13,7 @@ import type { Reconciler } from '../reconcile/port.ts';
 import type { Registry } from '../registry/port.ts';
 import type { Replays } from '../replay/port.ts';
 import type { Runs } from '../runs/port.ts';
+import type { Results } from '../stats/index.ts';
 import type { Duplicates, Events, Quarantine, Stats } from '../stats/port.ts';
 import type { Engine, Guests } from '../store/port.ts';
 import type { Keys, TenantDirectory } from '../tenants/index.ts';
@@ -26,6 +27,8 @@ export interface ServeDeps {
   readonly runs: Pick<Runs, 'get' | 'list' | 'counts' | 'cancel' | 'wait'>;
   readonly collect: Collect;
   readonly stats: Stats;
+  /** The answers that `stats` keeps. */
+  readonly results?: Pick<Results, 'state'>;
   readonly events: Events;
   readonly quarantine: Quarantine;
   readonly quarantineReplay: QuarantineReplay;

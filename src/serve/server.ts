@@ -24,6 +24,7 @@ import { PERMISSIONS, refuseUnlessAllowed } from './permissions.ts';
 import { toMillraceError, toProblem } from './problem.ts';
 import { Readiness } from './readiness.ts';
 import { createRequestIds } from './request-ids.ts';
+import { watchResults } from './result-metrics.ts';
 import { collectRoutes } from './routes/collect.ts';
 import type { App, RouteContext } from './routes/context.ts';
 import { definitionRoutes } from './routes/definitions.ts';
@@ -197,6 +198,7 @@ export async function createServer(deps: ServeDeps): Promise<MillraceServer> {
     await dashboard(pages, deps.webDirectory);
   });
   watchTenants(metrics.registry, { ...deps, states });
+  if (deps.results) watchResults(metrics.registry, () => deps.results!.state);
   metrics.gauge('millrace_live_followers', 'Connections that follow a stream', () => hub.followers);
   metrics.gauge(
     'millrace_tls_certificate_expires_seconds',

@@ -9,6 +9,7 @@ import { systemClock } from '../../src/base/clock.ts';
 import { nodeFiles } from '../../src/base/files.ts';
 import { systemIds } from '../../src/base/ids.ts';
 import { unowned } from '../../src/base/ownership.ts';
+import { memoryCache } from '../../src/cache/index.ts';
 import { openCatalog } from '../../src/catalog/index.ts';
 import { createCollect } from '../../src/collect/index.ts';
 import { readSettings } from '../../src/config.ts';
@@ -21,7 +22,14 @@ import { createRegistry } from '../../src/registry/index.ts';
 import { createReplays } from '../../src/replay/index.ts';
 import { createRuns } from '../../src/runs/index.ts';
 import { createServer, type ServeDeps } from '../../src/serve/index.ts';
-import { createDuplicates, createEvents, createQuarantine, createStats } from '../../src/stats/index.ts';
+import {
+  answerCodec,
+  createDuplicates,
+  createEvents,
+  createQuarantine,
+  createStats,
+  Results,
+} from '../../src/stats/index.ts';
 import { openChdb, StoreTables } from '../../src/store/index.ts';
 import { fixedTenants, openKeys, operatorKey } from '../../src/tenants/index.ts';
 
@@ -69,6 +77,10 @@ export async function startParts() {
   // Kept by hand: `await ledger.round()`.
   const logger = pino({ level: 'silent' });
   const ledger = createLedger({ catalog, log, ingest, engine, clock, tenants, logger });
+  const near = memoryCache({ bytesMax: 2 ** 24, codec: answerCodec, clock });
+  const results = new Results({
+    ...{ catalog, log, ingest, clock, caches: { near, shared: undefined }, process: 'the one of the test' },
+  });
   const deps: ServeDeps = {
     settings,
     tenants,
@@ -76,7 +88,8 @@ export async function startParts() {
     registry,
     runs,
     collect,
-    stats: createStats({ engine, catalog, log, ingest, clock }),
+    stats: createStats({ engine, catalog, log, ingest, clock, results }),
+    results,
     events: createEvents({ engine, catalog, clock }),
     quarantine: createQuarantine({ engine, catalog, clock }),
     quarantineReplay: createQuarantineReplay({

@@ -311,7 +311,7 @@ describe('answers that were given before', () => {
     }
     const records: Record[] = [];
     let hits = 0;
-    for (let step = 0; step < 400; step += 1) {
+    for (let step = 0; step < 250; step += 1) {
       const what = random();
       if (what < 0.15) world.clock.advance(pick([1, 100, 1_000, 7_000]));
       else if (what < 0.25) accept(1 + Math.floor(random() * 3));
@@ -343,6 +343,6 @@ describe('answers that were given before', () => {
         if (oldestMissing !== undefined) expect(asOf).toBeLessThanOrEqual(Math.max(oldestMissing, ZERO));
       }
     }
-    expect(hits).toBeGreaterThan(30);
+    expect(hits).toBeGreaterThan(20);
   });
 });
