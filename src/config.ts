@@ -44,6 +44,8 @@ const schema = z.object({
   MILLRACE_IN_FLIGHT_BYTES_MAX: bytes.default(256 * 2 ** 20),
   /** Memory for the ids that all streams remember; what does not fit is looked up on disk. */
   MILLRACE_DEDUP_MEMORY: size.prefault('4GiB'),
+  /** Memory for the recent buckets of rollups, of all tenants together; 0: none. */
+  MILLRACE_HOT_MEMORY: z.union([z.literal('0').transform(() => 0), size]).prefault('512MiB'),
   MILLRACE_QUERY_SECONDS_MAX: z.coerce.number().positive().default(30),
   /** How often log, tables and rollups of each stream are held against each other; 0: never. */
   MILLRACE_RECONCILE_EVERY: z

@@ -12,6 +12,7 @@ import { openCaches } from './cache/index.ts';
 import { type OwnedDirectory, openCatalog, takeOwnership, watchOwnership } from './catalog/index.ts';
 import { createCollect, limitsOf } from './collect/index.ts';
 import type { Settings } from './config.ts';
+import { createHotTier } from './hot/index.ts';
 import { createIngest, DedupMemory, engineStore } from './ingest/index.ts';
 import { startRetention } from './ingest/retention.ts';
 import { createLedger } from './ledger/index.ts';
@@ -116,8 +117,17 @@ async function startOwned(
     secret: randomBytes(4).readUInt32LE(),
   });
   const tenants = fixedTenants();
+  const hot = createHotTier({
+    ...{ engine, clock, bytesMax: settings.MILLRACE_HOT_MEMORY },
+    onCold: ({ error, ...of }) =>
+      logger.warn(
+        { ...of, ...(error === undefined ? {} : { err: error }) },
+        'a rollup is not answered from memory for a while',
+      ),
+  });
   const ingest = createIngest({
     tenants,
+    hot,
     catalog,
     log,
     store: engineStore({ ...area, memory }),
@@ -152,6 +162,10 @@ async function startOwned(
     await ingest.begin(tenant, definition);
   }
   await registry.recover();
+  for (const { tenant, definition: stream } of allStreams(tenants, catalog)) {
+    const rollups = catalog.rollups(tenant).filter(({ definition }) => definition.from === stream.name);
+    for (const rollup of rollups) hot.keep({ tenant, stream, rollup });
+  }
   runs.resume();
   const ledger = createLedger({ catalog, log, ingest, engine, clock, tenants, logger });
   ledger.start();
@@ -179,7 +193,7 @@ async function startOwned(
     process: hexId(ids, clock),
     ...{ catalog, log, ingest, clock },
   });
-  const stats = createStats({ engine, catalog, log, ingest, clock, results });
+  const stats = createStats({ engine, catalog, log, ingest, clock, hot, results });
   const events = createEvents({ engine, catalog, clock });
   const quarantine = createQuarantine({ engine, catalog, clock });
   const { operator, generated } = operatorKeyOf(settings.MILLRACE_ADMIN_KEY, catalog);
@@ -239,6 +253,7 @@ async function startOwned(
       reconciliations.stop();
       // Together: a run that waits for its turn between two batches gets it when ingest ends.
       await Promise.all([runs.stop(), ledger.stop(), ingest.stop()]);
+      await hot.stop();
       await engine.close();
       catalog.close();
       unwatch();

@@ -155,10 +155,16 @@ export const measureDocument = z
   .string()
   .describe('count(), sum(f), avg(f), min(f), max(f), unique(f), quantile(f) or top(f,k).');
 
+export const hotDuration = duration('0s', '30d', 'How far back its buckets are always kept in memory.');
+
 export const rollupDocument = strict({
   from: definitionName.describe('The stream that is rolled up.'),
   by: z.array(z.string()).max(DIMENSIONS_MAX).optional().describe('Dimensions: fields of the stream.'),
   every: z.string().describe('Width of the finest bucket: 1s, 10s, 1m, 5m, 10m, 15m, 1h or 1d.'),
   measures: z.record(fieldName, measureDocument).describe(`1 to ${MEASURES_MAX} measures by name.`),
+  hot: z
+    .union([z.literal(false), hotDuration])
+    .optional()
+    .describe('Absent: two hours, in memory while questions come; false or 0s: never.'),
 }).describe('A rollup: numbers of a stream that are kept ready, by time bucket and dimensions.');
 export type RollupDocument = z.infer<typeof rollupDocument>;

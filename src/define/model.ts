@@ -81,6 +81,8 @@ export interface RollupDefinition {
   /** Width of the finest bucket, in seconds; one of ROLLUP_TIERS_SECONDS. */
   readonly everySeconds: number;
   readonly measures: readonly { readonly name: string; readonly measure: Measure }[];
+  /** How far back its buckets are always kept in memory; 0: never. Absent: two hours, while questions come. */
+  readonly hotMs?: number;
 }
 
 /** Bucket widths that a rollup can keep. A rollup keeps its own width and every coarser one of COARSE_TIERS_SECONDS. */

@@ -1,6 +1,13 @@
 import type { StreamName } from '../base/brand.ts';
 import { formatDuration, parseDuration } from '../base/duration.ts';
-import { DIMENSIONS_MAX, definitionName, fieldName, MEASURES_MAX, rollupDocument } from './document.ts';
+import {
+  DIMENSIONS_MAX,
+  definitionName,
+  fieldName,
+  hotDuration,
+  MEASURES_MAX,
+  rollupDocument,
+} from './document.ts';
 import { DIMENSION_KINDS, type Kind, NUMBER_KINDS, ORDERED_KINDS, SCALAR_KINDS } from './kinds.ts';
 import { parseMeasure } from './measures.ts';
 import { asObject, badDefinition, Mistakes, type Path } from './mistakes.ts';
@@ -42,6 +49,7 @@ export function parseRollup(
   const by = parseDimensions(object.by, stream, mistakes);
   const everySeconds = parseEvery(object.every, mistakes);
   const measures = parseMeasures(object.measures, stream, by, mistakes);
+  const hotMs = parseHot(object.hot, mistakes);
   mistakes.throwIfAny(`the rollup ${JSON.stringify(name)}`);
 
   return Object.freeze({
@@ -51,7 +59,14 @@ export function parseRollup(
     by,
     everySeconds,
     measures,
+    ...(hotMs === undefined ? {} : { hotMs }),
   } satisfies RollupDefinition);
+}
+
+function parseHot(document: unknown, mistakes: Mistakes): number | undefined {
+  if (document === undefined) return undefined;
+  if (document === false) return 0;
+  return parseDuration(mistakes.check(hotDuration, document, ['hot']) ?? '0s');
 }
 
 const EVERY = ROLLUP_TIERS_SECONDS.map((seconds) => formatDuration(seconds * 1_000)).join(', ');

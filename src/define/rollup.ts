@@ -20,6 +20,11 @@ export interface RollupSpec<F extends FieldSpecs> {
   readonly every: '1s' | '10s' | '1m' | '5m' | '10m' | '15m' | '1h' | '1d';
   /** 1 to 32 measures by name. */
   readonly measures: Readonly<Record<string, MeasureOf<NoInfer<F>>>>;
+  /**
+   * How far back its buckets are always kept in memory (`'2h'`, at most 30d), so that questions about them do not reach the engine;
+   * `false`: never. Absent: two hours, in memory while questions come.
+   */
+  readonly hot?: string | false;
 }
 
 /**

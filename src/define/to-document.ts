@@ -49,6 +49,7 @@ function rollupToDocument(rollup: RollupDefinition): RollupDocument {
     by: [...rollup.by],
     every: formatDuration(rollup.everySeconds * 1_000),
     measures: Object.fromEntries(rollup.measures.map(({ name, measure }) => [name, formatMeasure(measure)])),
+    ...(rollup.hotMs === undefined ? {} : { hot: rollup.hotMs === 0 ? false : formatDuration(rollup.hotMs) }),
   };
 }
 

@@ -41,6 +41,11 @@ export interface BatchStore<Staged extends StagedBatch = StagedBatch> {
   facts(staged: Staged, decision: Decision): Promise<StoredFacts>;
   insert(target: Target, staged: Staged, decision: Decision): Promise<void>;
   holds(target: Target, batch: Batch): Promise<boolean>;
+  /**
+   * Answers a question about the events that the batch stores, in RowBinary; `sql` is given what stands behind FROM. A store
+   * that cannot has no memory beside it.
+   */
+  select?(staged: Staged, decision: Decision, sql: (source: string) => string): Promise<Uint8Array>;
   /** Forgets what is staged. */
   release(staged: Staged): Promise<void>;
 }

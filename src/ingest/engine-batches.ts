@@ -99,6 +99,18 @@ export class EngineBatches implements BatchStore<StagedInEngine> {
     return mark !== undefined && Number(mark.applied) >= to;
   }
 
+  async select(
+    staged: StagedInEngine,
+    decision: Decision,
+    sql: (source: string) => string,
+  ): Promise<Uint8Array> {
+    const { storable } = await this.#verdicts(staged, decision);
+    return this.#area.engine.query(
+      { text: sql(`(SELECT * FROM ${staged.table} WHERE ${storable})`) },
+      'RowBinary',
+    );
+  }
+
   /** Removes the staging tables. */
   async close(): Promise<void> {
     for (const slot of this.#free) {

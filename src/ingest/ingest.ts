@@ -6,6 +6,7 @@ import type { FileSystem } from '../base/files.ts';
 import type { Ownership } from '../base/ownership.ts';
 import { type Catalog, setEventsCompleteSince } from '../catalog/port.ts';
 import type { StreamDefinition } from '../define/model.ts';
+import type { HotFeed } from '../hot/port.ts';
 import type { Log } from '../log/index.ts';
 import type { TenantDirectory } from '../tenants/port.ts';
 import { Contents } from './contents.ts';
@@ -26,6 +27,8 @@ export interface IngestOptions {
   readonly directory: string;
   /** Absent: there is one tenant. */
   readonly tenants?: Pick<TenantDirectory, 'weight' | 'list'> | undefined;
+  /** Recent buckets in memory, fed with every batch. */
+  readonly hot?: HotFeed;
   readonly onFailure: WorkerDeps['onFailure'];
 }
 
@@ -96,6 +99,7 @@ export function createIngest(options: IngestOptions): RunningIngest {
     begun.get(tenant)!.delete(stream);
     await contents.around(tenant, stream, async () => {
       await one.worker.stop();
+      options.hot?.drop(tenant, stream);
       for (const partition of one.partitions) {
         await options.files.rmdir(progressDirectory(options.directory, partition.key));
       }
@@ -146,6 +150,7 @@ export function createIngest(options: IngestOptions): RunningIngest {
       if (partition) await partition.restate(restated);
       else await progress.savePosition({ ...position, ...restated });
     },
+    rollupsRewritten: (tenant, stream) => options.hot?.forget(tenant, stream),
     forgetIds: async (tenant, stream) => find(tenant, stream)?.worker.forgetIds(),
     stop: async () => {
       isStopping = true;

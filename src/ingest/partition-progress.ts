@@ -37,10 +37,11 @@ export class PartitionProgress {
     return this.#progress.saveManifest(manifest);
   }
 
-  /** Makes the new position durable, then tells those who wait. */
-  async advance(position: Position, outcome: BatchOutcome): Promise<void> {
+  /** Makes the new position durable, then tells those who wait; in the same moment, before them, `onAdvance`. */
+  async advance(position: Position, outcome: BatchOutcome, onAdvance?: () => void): Promise<void> {
     await this.#progress.savePosition(position);
     this.#position = position;
+    onAdvance?.();
     this.pending = undefined;
     this.recent.add(outcome);
     const done = this.#waiters.filter((waiter) => waiter.to <= position.applied);

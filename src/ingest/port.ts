@@ -57,6 +57,11 @@ export interface RestatingIngest extends Ingest {
    * Rejects when the partition is applied to another offset than `applied`.
    */
   restate(key: PartitionKey, applied: Offset, restated: Restated): Promise<void>;
+  /**
+   * Tables of the stream's rollups were replaced, or were about to be: nothing of them is answered from memory before they
+   * are read again. Call it behind the change, also when that has failed.
+   */
+  rollupsRewritten(tenant: TenantId, stream: StreamName): void;
   /** The ids that the stream remembers are read from the store again. Call it within `exclusively`. */
   forgetIds(tenant: TenantId, stream: StreamName): Promise<void>;
 }

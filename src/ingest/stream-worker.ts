@@ -11,6 +11,7 @@ import { MillraceError } from '../base/errors.ts';
 import type { FairQueue, Leave } from '../base/fair-queue.ts';
 import type { Ownership } from '../base/ownership.ts';
 import { type Catalog, rollupsToApply } from '../catalog/index.ts';
+import type { FollowedBatch, HotFeed } from '../hot/port.ts';
 import type { Log } from '../log/index.ts';
 import { BATCH_BYTES_MAX, bytesOf } from './batch.ts';
 import { type BatchStore, liveTargets, owes, type StoredFacts } from './batch-store.ts';
@@ -30,6 +31,8 @@ export interface WorkerDeps {
   readonly owner: Ownership;
   /** Bounds how many batches are under way over all streams; tenants share it fairly. */
   readonly places: FairQueue;
+  /** Recent buckets in memory; absent: there are none. */
+  readonly hot?: HotFeed;
   readonly onFailure: (
     error: unknown,
     where: { readonly tenant: TenantId; readonly stream: StreamName },
@@ -252,6 +255,7 @@ export class StreamWorker {
         .map((target) => [target.table, target]),
     );
     const { owner, clock } = this.#deps;
+    const followed = this.#follow(underWay);
     await carryOut(begin([...targets.keys()]), {
       clock,
       stop: this.#stop.signal,
@@ -269,13 +273,28 @@ export class StreamWorker {
       holds: (table) => this.#store.holds(targets.get(table)!, staged.batch),
       savePosition: async () => {
         const facts = await this.#store.facts(staged, decision);
+        await followed?.ready;
         await owner.check();
-        await partition.advance(positionAfter(partition.position, underWay, facts), decision);
+        const position = positionAfter(partition.position, underWay, facts);
+        await partition.advance(position, decision, () => followed?.applied());
       },
       isFenced: (error) => error instanceof MillraceError && error.code === 'fenced',
       onFailure: (error) => this.#tell(error),
     });
     await this.#store.release(staged);
+  }
+
+  /** The batch's share of the rollups in memory is read while the tables get theirs. */
+  #follow({ staged, decision, stream }: UnderWay): FollowedBatch | undefined {
+    const { select } = this.#store;
+    if (!select || !this.#deps.hot) return undefined;
+    const { key, from, to } = staged.batch;
+    const rollups = this.#deps.catalog
+      .rollups(this.#tenant)
+      .filter(({ definition }) => definition.from === this.#stream);
+    return this.#deps.hot.follow({ key, from, to }, stream, rollups, (sql) =>
+      select.call(this.#store, staged, decision, sql),
+    );
   }
 }
 

@@ -1,7 +1,14 @@
 /** What the steps of a repair share: the run's state, and changes of tables that are done once. */
 import type { StreamName } from '../base/brand.ts';
 import type { Run, RunContext } from '../runs/port.ts';
-import { carryOutSwap, dropOldTables, dropShadows, prepareSwap, tableUuids } from '../store/index.ts';
+import {
+  carryOutSwap,
+  dropOldTables,
+  dropShadows,
+  prepareSwap,
+  type SwapJournal,
+  tableUuids,
+} from '../store/index.ts';
 import { plainNames } from './broken-parts.ts';
 import { BOUNDED, type BrokenParts, type Pulse, type ReconcileParts } from './parts.ts';
 import type { DifferenceKind, RepairNote } from './port.ts';
@@ -92,12 +99,21 @@ export class Repair {
 
   /** The shadow takes the live table's place at once. Call it within `exclusively`, right after the shadow was verified. */
   async swapIn(live: string, shadow: string): Promise<void> {
-    const { engine, files, directory } = this.parts;
+    const { engine } = this.parts;
     const swap = await prepareSwap(engine, [{ live, shadow }]);
     this.save({ ...this.state, swap });
-    await carryOutSwap(engine, swap, { files, directory: `${directory}/store` });
+    await this.#carryOut(swap);
     await dropOldTables(engine, swap);
     this.save({ ...this.state, swap: null });
+  }
+
+  async #carryOut(swap: SwapJournal): Promise<void> {
+    const { engine, files, directory, ingest } = this.parts;
+    try {
+      await carryOutSwap(engine, swap, { files, directory: `${directory}/store` });
+    } finally {
+      ingest.rollupsRewritten(this.run.tenant, this.run.stream as StreamName);
+    }
   }
 
   /**
@@ -105,14 +121,14 @@ export class Repair {
    * have got more since: the step looks again and makes another shadow.
    */
   async settleSwap(): Promise<void> {
-    const { engine, files, directory } = this.parts;
+    const { engine } = this.parts;
     const { swap } = this.state;
     if (swap) {
       await this.exclusively(async () => {
         const [pair] = swap.pairs;
         const uuids = await tableUuids(engine, [pair!.live]);
         if (uuids.get(pair!.live) === pair!.shadowUuid) {
-          await carryOutSwap(engine, swap, { files, directory: `${directory}/store` });
+          await this.#carryOut(swap);
           await dropOldTables(engine, swap);
         }
         this.save({ ...this.state, swap: null });

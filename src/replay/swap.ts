@@ -19,10 +19,14 @@ export async function carryOut(
   swap: Swapping,
 ): Promise<Swapped> {
   await parts.owner.check();
-  await carryOutSwap(parts.engine, swap.journal, {
-    files: parts.files,
-    directory: `${parts.directory}/store`,
-  });
+  try {
+    await carryOutSwap(parts.engine, swap.journal, {
+      files: parts.files,
+      directory: `${parts.directory}/store`,
+    });
+  } finally {
+    parts.ingest.rollupsRewritten(tenant, stream as never);
+  }
   for (const [partition, { applied, restated }] of swap.positions.entries()) {
     const key = { tenant, stream: stream as never, partition };
     await parts.ingest.restate(key, applied as Offset, restated);

@@ -25,6 +25,8 @@ export interface PreparedQuestion {
   /** Starts of the answer's buckets, epoch ms; empty for one total. */
   readonly starts: readonly number[];
   readonly plan: Plan;
+  /** The rollup of the plan. */
+  readonly rollup: Versioned<RollupDefinition> | undefined;
   /** In which order the rows of a total come, before it is cut. */
   readonly totalOrder: readonly OrderKey[];
 }
@@ -63,7 +65,9 @@ export async function prepareQuestion(
     rollups,
     eventsCompleteSinceMs: eventsCompleteSince(catalog, tenant, stream.name),
   });
-  return { tenant, stream, question, freshness, range, starts, plan, totalOrder: totalOrderOf(question) };
+  const rollup = rollups.find(({ definition }) => definition.name === plan.rollup?.name);
+  const totalOrder = totalOrderOf(question);
+  return { tenant, stream, question, freshness, range, starts, plan, rollup, totalOrder };
 }
 
 /** The rollups that may answer. */

@@ -1,9 +1,11 @@
 /** Answers questions: prepare, ask once, fill, order. */
 import type { TenantId } from '../base/brand.ts';
 import { MillraceError } from '../base/errors.ts';
+import type { HotReader } from '../hot/index.ts';
 import type { Engine } from '../store/index.ts';
 import { columnsOf, type EngineRow, seriesRows, totalRows } from './answer.ts';
 import { askEngine } from './ask-engine.ts';
+import { askMemory } from './ask-memory.ts';
 import type { Stats, StatsAnswer } from './port.ts';
 import { type PreparedQuestion, type PrepareParts, prepareQuestion, rollupsOf } from './prepare.ts';
 import type { Results } from './results.ts';
@@ -13,6 +15,8 @@ export interface StatsOptions extends PrepareParts {
   readonly engine: Pick<Engine, 'query' | 'rows'>;
   /** Absent: every question is computed. */
   readonly results?: Results;
+  /** Recent buckets in memory; absent: the engine answers everything. */
+  readonly hot?: HotReader;
 }
 
 /**
@@ -61,7 +65,10 @@ export function createStats(options: StatsOptions): Stats {
     signal: AbortSignal | undefined,
   ): Promise<readonly EngineRow[]> {
     const isEmpty = prepared.question.every !== undefined && prepared.starts.length === 0;
-    return isEmpty ? [] : askEngine(engine, prepared, signal);
+    if (isEmpty) return [];
+    // Nothing happens between looking how far ingest is and the answer.
+    const recent = options.hot && askMemory(options.hot, options.ingest, prepared);
+    return recent ?? askEngine(engine, prepared, signal);
   }
 }
 

@@ -13,6 +13,7 @@ const STAGES = [
   'log',
   'store',
   'sql',
+  'hot',
   'ingest',
   'runs',
   'registry',

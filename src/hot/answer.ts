@@ -1,0 +1,208 @@
+/** Questions put to the recent buckets of a rollup. */
+import { emptyOf } from './columns.ts';
+import type { HotAnswer, HotGroup, HotQuestion } from './port.ts';
+import type { RecentBuckets } from './recent-buckets.ts';
+import type { Segment } from './segment.ts';
+import type { HotValue } from './values.ts';
+
+/** Rows that one question may look at: about ten milliseconds in which nothing else happens. */
+const ROWS_MAX = 200_000;
+/** Keys that are looked up one by one. */
+const LOOKUPS_MAX = 2_000;
+const GROUPS_MAX = 20_000;
+
+/** Undefined: not to be told from here; ask the engine. */
+export function answerFrom(recent: RecentBuckets, question: HotQuestion): HotAnswer | undefined {
+  const { shape } = recent;
+  if (question.fromSeconds < recent.fromSeconds) return undefined;
+  const states = question.states.map((name) => shape.states.findIndex((state) => state.name === name));
+  const by = question.by.map((column) => shape.dimensions.findIndex((one) => one.column === column));
+  if (states.includes(-1) || by.includes(-1)) return undefined;
+  const groups = new Groups(recent, question, states, by);
+  const segments = [...recent.between(question.fromSeconds, question.toSeconds)];
+  const keys = keysOf(recent, question);
+  const isDone = keys
+    ? visitKeys(segments, keys, groups)
+    : visitAll(segments, matcherOf(recent, question), groups);
+  return isDone ? groups.told() : undefined;
+}
+
+function visitKeys(segments: readonly Segment[], keys: readonly number[], groups: Groups): boolean {
+  if (keys.length * segments.length > ROWS_MAX) return false;
+  for (const segment of segments) {
+    const start = groups.startOf(segment.bucket);
+    for (const key of keys) {
+      const row = segment.rowOf(key);
+      if (row >= 0) groups.add(segment, row, key, start);
+    }
+    if (groups.tooMany) return false;
+  }
+  return true;
+}
+
+function visitAll(segments: readonly Segment[], matches: (key: number) => boolean, groups: Groups): boolean {
+  if (segments.reduce((sum, segment) => sum + segment.count, 0) > ROWS_MAX) return false;
+  for (const segment of segments) {
+    const start = groups.startOf(segment.bucket);
+    for (let row = 0; row < segment.count; row += 1) {
+      const key = segment.keyAt(row);
+      if (matches(key)) groups.add(segment, row, key, start);
+    }
+    if (groups.tooMany) return false;
+  }
+  return true;
+}
+
+/** The keys that can match, when a condition names values; undefined: look at all. */
+function keysOf(recent: RecentBuckets, question: HotQuestion): readonly number[] | undefined {
+  const { keys, shape } = recent;
+  const named = question.equal.map(({ column, values }) => {
+    const dimension = shape.dimensions.findIndex((one) => one.column === column);
+    const ids = values.flatMap((value) => keys.dictionaries[dimension]?.find(value) ?? []);
+    return { dimension, ids: [...new Set(ids)] };
+  });
+  if (named.length === 0) return undefined;
+  if (named.some(({ ids }) => ids.length === 0)) return [];
+  const matches = matcherOf(recent, question);
+  const whole = shape.dimensions.map((_, at) => named.find(({ dimension }) => dimension === at)?.ids);
+  if (whole.every((ids) => ids !== undefined)) {
+    const tuples = whole.reduce((product, ids) => product * ids.length, 1);
+    if (tuples > LOOKUPS_MAX) return undefined;
+    return tuplesOf(whole).flatMap((tuple) => {
+      const key = keys.find(tuple);
+      return key !== undefined && matches(key) ? [key] : [];
+    });
+  }
+  const postings = named.map(({ dimension, ids }) => ids.map((id) => keys.having(dimension, id)));
+  const sizes = postings.map((sets) => sets.reduce((sum, set) => sum + set.size, 0));
+  const least = sizes.indexOf(Math.min(...sizes));
+  if (sizes[least]! > ROWS_MAX) return undefined;
+  return postings[least]!.flatMap((set) => [...set]).filter(matches);
+}
+
+function tuplesOf(parts: readonly (readonly number[])[]): number[][] {
+  return parts.reduce<number[][]>(
+    (tuples, ids) => tuples.flatMap((one) => ids.map((id) => [...one, id])),
+    [[]],
+  );
+}
+
+/** Whether a key fulfils every condition; what is found out about a value is remembered. */
+function matcherOf(recent: RecentBuckets, { equal, tests }: HotQuestion): (key: number) => boolean {
+  const { keys, shape } = recent;
+  const checks = [
+    ...equal.map(({ column, values }) => {
+      const wanted = new Set<string | null>(values);
+      return { column, accepts: (value: string | null) => wanted.has(value) };
+    }),
+    ...tests,
+  ].map(({ column, accepts }) => {
+    const dimension = shape.dimensions.findIndex((one) => one.column === column);
+    const known = new Map<number, boolean>();
+    return (key: number): boolean => {
+      const id = keys.valueId(key, dimension);
+      let verdict = known.get(id);
+      if (verdict === undefined) {
+        verdict = accepts(keys.valueOf(key, dimension));
+        known.set(id, verdict);
+      }
+      return verdict;
+    };
+  });
+  return (key) => checks.every((check) => check(key));
+}
+
+interface Merged {
+  readonly key: number;
+  readonly start: number;
+  readonly values: HotValue[];
+}
+
+class Groups {
+  readonly #recent: RecentBuckets;
+  readonly #question: HotQuestion;
+  readonly #states: readonly number[];
+  readonly #by: readonly number[];
+  /** By number of the group, then of the start. */
+  readonly #merged = new Map<number, Merged>();
+  /** Numbers of groups, by the numbers of their values; one for each key when a key is a group. */
+  readonly #groups: Node = new Map();
+  #groupCount = 0;
+  #at = 0;
+
+  constructor(
+    recent: RecentBuckets,
+    question: HotQuestion,
+    states: readonly number[],
+    by: readonly number[],
+  ) {
+    this.#recent = recent;
+    this.#question = question;
+    this.#states = states;
+    this.#by = by;
+    if (by.length === 0 && question.starts.length === 0) this.#mergedOf(0, 0, 0);
+  }
+
+  get tooMany(): boolean {
+    return this.#merged.size > GROUPS_MAX;
+  }
+
+  /** Number of the answer's bucket; call it with ascending buckets. */
+  startOf(bucketSeconds: number): number {
+    const { starts } = this.#question;
+    while (this.#at + 1 < starts.length && starts[this.#at + 1]! <= bucketSeconds * 1_000) this.#at += 1;
+    return this.#at;
+  }
+
+  add(segment: Segment, row: number, key: number, start: number): void {
+    const { values } = this.#mergedOf(this.#groupOf(key), key, start);
+    for (let i = 0; i < values.length; i += 1)
+      values[i] = segment.columns[this.#states[i]!]!.merge(row, values[i]!);
+  }
+
+  told(): HotGroup[] {
+    const { starts } = this.#question;
+    return [...this.#merged.values()].map(({ key, start, values }) => ({
+      startMs: starts[start],
+      by: this.#by.map((dimension) => this.#recent.keys.valueOf(key, dimension)),
+      states: values,
+    }));
+  }
+
+  #mergedOf(group: number, key: number, start: number): Merged {
+    const at = group * Math.max(1, this.#question.starts.length) + start;
+    let merged = this.#merged.get(at);
+    if (!merged) {
+      const { states } = this.#recent.shape;
+      merged = { key, start, values: this.#states.map((state) => emptyOf(states[state]!)) };
+      this.#merged.set(at, merged);
+    }
+    return merged;
+  }
+
+  #groupOf(key: number): number {
+    let node = this.#groups;
+    for (let i = 0; i < this.#by.length - 1; i += 1) {
+      const id = this.#recent.keys.valueId(key, this.#by[i]!);
+      let next = node.get(id) as Node | undefined;
+      if (!next) {
+        next = new Map();
+        node.set(id, next);
+      }
+      node = next;
+    }
+    const last = this.#by.at(-1);
+    if (last === undefined) return 0;
+    const id = this.#recent.keys.valueId(key, last);
+    let group = node.get(id) as number | undefined;
+    if (group === undefined) {
+      group = this.#groupCount;
+      this.#groupCount += 1;
+      node.set(id, group);
+    }
+    return group;
+  }
+}
+
+/** By the number of a value: the next node, or the number of the group. */
+type Node = Map<number, Node | number>;

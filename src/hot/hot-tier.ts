@@ -1,0 +1,344 @@
+import type { StreamName, TenantId } from '../base/brand.ts';
+import type { Clock } from '../base/clock.ts';
+import { type Engine, periodSeconds, rollupTable } from '../store/index.ts';
+import { answerFrom } from './answer.ts';
+import { whoGivesUp } from './budget.ts';
+import { type Delta, KeptRollup } from './kept-rollup.ts';
+import type { AppliedRange, FollowedBatch, HotFigures, HotReader, HotRollup, HotTier } from './port.ts';
+import { deltaSql, snapshotSql } from './rows.ts';
+import { shapeOf } from './shape.ts';
+
+export interface HotOptions {
+  readonly engine: Pick<Engine, 'stream'>;
+  readonly clock: Clock;
+  /** Bytes over all rollups of all tenants; 0: nothing is kept. */
+  readonly bytesMax: number;
+  /** A rollup is given up for a while. */
+  readonly onCold?: (of: { tenant: TenantId; rollup: string; why: string; error?: unknown }) => void;
+}
+
+/** How far back, when a definition does not say. */
+export const HOT_MS_DEFAULT = 2 * 3_600_000;
+/** A rollup that is kept because it was asked for goes when nobody asks any more. */
+const IDLE_MS = 15 * 60_000;
+const LOOK_ROUND_MS = 5_000;
+/** Rows of one batch: more of them would hold up everything else while they are added. */
+const DELTA_BYTES_MAX = 16 * 2 ** 20;
+const SNAPSHOT_SECONDS_MAX = 120;
+const RETRY_MS_MIN = 1_000;
+const RETRY_MS_MAX = 10 * 60_000;
+/** How often in a row a snapshot may miss a batch before it has to wait. */
+const AGAIN_MAX = 3;
+
+interface Entry extends HotRollup {
+  readonly tenant: TenantId;
+  readonly kept: KeptRollup;
+  readonly hotMs: number;
+  /** Kept whether it is asked for or not. */
+  readonly always: boolean;
+  readonly bytes: number;
+  askedAtMs: number;
+  /** Not to be read before; grows with each failure. */
+  retryAtMs: number;
+  failures: number;
+  again: number;
+  isQueued: boolean;
+}
+
+/**
+ * Keeps the recent buckets of rollups in memory, at most `bytesMax` bytes of them. A rollup whose definition says `hot` is
+ * kept from the start; one that says nothing from when it is first asked for, until nobody asks any more.
+ */
+export function createHotTier(options: HotOptions): HotTier {
+  return new Tier(options);
+}
+
+class Tier implements HotTier {
+  readonly name = 'hot';
+  readonly #options: HotOptions;
+  readonly #entries = new Map<TenantId, Map<string, Entry>>();
+  readonly #stop = new AbortController();
+  #queue: Entry[] = [];
+  #warming: Promise<void> | undefined;
+  #looking: Promise<void> | undefined;
+  #answered = 0;
+  #missed = 0;
+
+  constructor(options: HotOptions) {
+    this.#options = options;
+  }
+
+  answer(...[of, applied, question]: Parameters<HotReader['answer']>): ReturnType<HotReader['answer']> {
+    const entry = this.#entryOf(of, true);
+    if (!entry) return undefined;
+    entry.askedAtMs = this.#options.clock.now();
+    const found = this.#isCurrent(entry, applied) ? answerFrom(entry.kept.recent!, question) : undefined;
+    if (found) this.#answered += 1;
+    else {
+      this.#missed += 1;
+      this.#want(entry);
+    }
+    return found;
+  }
+
+  keep(of: HotRollup): void {
+    const entry = this.#entryOf(of, (of.rollup.definition.hotMs ?? 0) > 0);
+    if (entry) this.#want(entry);
+  }
+
+  follow(...[range, stream, rollups, select]: Parameters<HotTier['follow']>): FollowedBatch | undefined {
+    if (this.#options.bytesMax === 0) return undefined;
+    const { tenant } = range.key;
+    for (const rollup of rollups) this.keep({ tenant, stream, rollup });
+    this.#dropGone(tenant, stream.name, rollups);
+    const followed = this.#entriesOf(tenant)
+      .filter((entry) => entry.stream.name === stream.name && entry.kept.standing !== 'cold')
+      .map((entry) => this.#follow(entry, range, select));
+    if (followed.length === 0) return undefined;
+    return {
+      ready: Promise.all(followed.map(({ ready }) => ready)).then(() => undefined),
+      applied: () => {
+        for (const { apply } of followed) apply();
+        this.#makeRoom();
+      },
+    };
+  }
+
+  forget(tenant: TenantId, stream: StreamName): void {
+    for (const entry of this.#entriesOf(tenant)) {
+      if (entry.stream.name !== stream) continue;
+      const wasWanted = entry.kept.standing !== 'cold';
+      entry.kept.chill();
+      if (wasWanted) this.#want(entry);
+    }
+  }
+
+  drop(tenant: TenantId, stream: StreamName): void {
+    for (const entry of this.#entriesOf(tenant)) if (entry.stream.name === stream) this.#remove(entry);
+  }
+
+  async holdings(tenant: TenantId): ReturnType<HotTier['holdings']> {
+    return this.#entriesOf(tenant)
+      .filter(({ kept }) => kept.recent !== undefined)
+      .map(({ rollup, bytes }) => ({
+        what: `recent buckets of rollup "${rollup.definition.name}" in memory`,
+        bytes,
+      }));
+  }
+
+  async erase(tenant: TenantId): Promise<void> {
+    for (const entry of this.#entriesOf(tenant)) this.#remove(entry);
+    this.#entries.delete(tenant);
+  }
+
+  figures(): HotFigures {
+    const all = this.#all();
+    const count = (standing: string) => all.filter(({ kept }) => kept.standing === standing).length;
+    return {
+      bytes: all.reduce((sum, { bytes }) => sum + bytes, 0),
+      bytesMax: this.#options.bytesMax,
+      ...{ hot: count('hot'), warming: count('warming'), cold: count('cold') },
+      ...{ answered: this.#answered, missed: this.#missed },
+    };
+  }
+
+  async settled(): Promise<void> {
+    while (this.#warming) await this.#warming;
+  }
+
+  async stop(): Promise<void> {
+    this.#stop.abort();
+    this.#queue = [];
+    await Promise.all([this.#warming, this.#looking]);
+    this.#entries.clear();
+  }
+
+  #all(): Entry[] {
+    return [...this.#entries.values()].flatMap((entries) => [...entries.values()]);
+  }
+
+  #entriesOf(tenant: TenantId): Entry[] {
+    return [...(this.#entries.get(tenant)?.values() ?? [])];
+  }
+
+  #entryOf(of: HotRollup, make: boolean): Entry | undefined {
+    const { definition, version } = of.rollup;
+    const standing = this.#entries.get(of.tenant)?.get(definition.name);
+    if (standing?.rollup.version === version) return standing;
+    // A question that was planned before the change must not bring the old version back.
+    if (standing && standing.rollup.version > version) return undefined;
+    const hotMs = definition.hotMs ?? HOT_MS_DEFAULT;
+    if (!make || hotMs === 0 || this.#options.bytesMax === 0 || this.#stop.signal.aborted) return undefined;
+    const kept = new KeptRollup(shapeOf(of.stream, definition));
+    const entry: Entry = {
+      ...{ tenant: of.tenant, stream: of.stream, rollup: of.rollup, kept, hotMs },
+      always: definition.hotMs !== undefined,
+      get bytes() {
+        return kept.bytes;
+      },
+      ...{ askedAtMs: this.#options.clock.now(), retryAtMs: 0, failures: 0, again: 0, isQueued: false },
+    };
+    const ofTenant = this.#entries.get(of.tenant) ?? new Map<string, Entry>();
+    if (standing) standing.kept.chill();
+    ofTenant.set(definition.name, entry);
+    this.#entries.set(of.tenant, ofTenant);
+    this.#looking ??= this.#lookRound();
+    return entry;
+  }
+
+  #isCurrent({ kept, stream }: Entry, applied: Parameters<HotReader['answer']>[1]): boolean {
+    if (kept.standing !== 'hot') return false;
+    for (let partition = 0; partition < stream.partitions; partition += 1) {
+      if (kept.recent!.positionOf(partition) < applied(partition)) return false;
+    }
+    return true;
+  }
+
+  #remove(entry: Entry): void {
+    entry.kept.chill();
+    const entries = this.#entries.get(entry.tenant);
+    const { name } = entry.rollup.definition;
+    if (entries?.get(name) === entry) entries.delete(name);
+  }
+
+  #isStanding(entry: Entry): boolean {
+    return this.#entries.get(entry.tenant)?.get(entry.rollup.definition.name) === entry;
+  }
+
+  /** What was removed, or moved to another stream. */
+  #dropGone(tenant: TenantId, stream: StreamName, rollups: readonly HotRollup['rollup'][]): void {
+    for (const entry of this.#entriesOf(tenant)) {
+      if (entry.stream.name !== stream) continue;
+      const { definition, version } = entry.rollup;
+      const stands = rollups.some(
+        (one) => one.definition.name === definition.name && one.version === version,
+      );
+      if (!stands) this.#remove(entry);
+    }
+  }
+
+  #follow(
+    entry: Entry,
+    { key, from, to }: AppliedRange,
+    select: Parameters<HotTier['follow']>[3],
+  ): { readonly ready: Promise<void>; readonly apply: () => void } {
+    const { kept } = entry;
+    let delta: Delta = { partition: key.partition, from, to, rows: undefined };
+    const fromSeconds = kept.recent!.fromSeconds;
+    const ready = select((source) => deltaSql(kept.shape, source, fromSeconds)).then(
+      (rows) => {
+        if (rows.byteLength <= DELTA_BYTES_MAX) delta = { ...delta, rows };
+      },
+      (error: unknown) => this.#tell(entry, 'the rows of a batch could not be read', error),
+    );
+    const apply = (): void => {
+      try {
+        if (!kept.apply(delta)) this.#again(entry);
+      } catch (error) {
+        this.#giveUp(entry, 'the rows of a batch could not be added', error);
+      }
+    };
+    return { ready, apply };
+  }
+
+  /** A batch is missing: what is read from now on has it. */
+  #again(entry: Entry): void {
+    entry.kept.chill();
+    entry.again += 1;
+    if (entry.again > AGAIN_MAX) this.#giveUp(entry, 'batches come faster than they are taken');
+    else this.#want(entry);
+  }
+
+  #giveUp(entry: Entry, why: string, error?: unknown): void {
+    entry.kept.chill();
+    entry.again = 0;
+    entry.failures += 1;
+    const wait = Math.min(RETRY_MS_MAX, RETRY_MS_MIN * 2 ** Math.min(entry.failures, 20));
+    entry.retryAtMs = this.#options.clock.now() + wait;
+    this.#tell(entry, why, error);
+  }
+
+  #tell({ tenant, rollup }: Entry, why: string, error?: unknown): void {
+    this.#options.onCold?.({ tenant, rollup: rollup.definition.name, why, ...(error ? { error } : {}) });
+  }
+
+  /** Reads it when its turn comes. From now on it gets every batch. */
+  #want(entry: Entry): void {
+    const { clock } = this.#options;
+    if (entry.kept.standing !== 'cold' || entry.isQueued || clock.now() < entry.retryAtMs) return;
+    if (this.#stop.signal.aborted || !this.#isStanding(entry)) return;
+    entry.isQueued = true;
+    entry.kept.begin(this.#fromSecondsOf(entry));
+    this.#queue.push(entry);
+    this.#warming ??= this.#warmAll();
+  }
+
+  /** One at a time: the engine has better things to do. */
+  async #warmAll(): Promise<void> {
+    for (let entry = this.#queue.shift(); entry; entry = this.#queue.shift()) {
+      entry.isQueued = false;
+      try {
+        if (this.#isStanding(entry)) await this.#warm(entry);
+      } catch (error) {
+        if (!this.#stop.signal.aborted) this.#giveUp(entry, 'its recent buckets could not be read', error);
+      }
+    }
+    this.#warming = undefined;
+  }
+
+  async #warm(entry: Entry): Promise<void> {
+    const { kept, rollup, tenant } = entry;
+    const { recent, shape } = kept;
+    if (kept.standing !== 'warming' || !recent) return;
+    const table = rollupTable(tenant, rollup.definition.name, rollup.version);
+    const text = snapshotSql(shape, table, recent.fromSeconds, periodSeconds(shape.everySeconds));
+    const limits = { timeoutSeconds: SNAPSHOT_SECONDS_MAX, signal: this.#stop.signal };
+    for await (const rows of this.#options.engine.stream({ text }, 'RowBinary', limits)) {
+      // Forgotten, removed or given up meanwhile.
+      if (kept.recent !== recent || this.#stop.signal.aborted) return;
+      kept.load(rows);
+      this.#makeRoom();
+    }
+    if (kept.recent !== recent || this.#stop.signal.aborted) return;
+    if (!kept.complete()) return this.#again(entry);
+    entry.failures = 0;
+    this.#makeRoom();
+  }
+
+  #fromSecondsOf({ hotMs, kept }: Entry): number {
+    const width = kept.shape.everySeconds;
+    return Math.floor((this.#options.clock.now() - hotMs) / (width * 1_000)) * width;
+  }
+
+  /** Who holds too much loses his oldest buckets; who has hardly any left is given up. */
+  #makeRoom(): void {
+    const { bytesMax } = this.#options;
+    for (;;) {
+      const entry = whoGivesUp(this.#all(), bytesMax);
+      if (!entry) return;
+      const recent = entry.kept.recent!;
+      const many = Math.ceil(recent.buckets / 8);
+      let hasMore = true;
+      for (let i = 0; i < many && hasMore; i += 1) hasMore = recent.forgetOldest();
+      if (hasMore) entry.kept.measure();
+      else this.#giveUp(entry, 'it has more keys than fit into memory (MILLRACE_HOT_MEMORY)');
+    }
+  }
+
+  async #lookRound(): Promise<void> {
+    while (!this.#stop.signal.aborted) {
+      await this.#options.clock.sleep(LOOK_ROUND_MS, this.#stop.signal);
+      for (const entry of this.#all()) this.#lookAt(entry);
+    }
+  }
+
+  #lookAt(entry: Entry): void {
+    const { kept } = entry;
+    if (!entry.always && this.#options.clock.now() - entry.askedAtMs > IDLE_MS) this.#remove(entry);
+    else if (kept.standing === 'hot') {
+      entry.again = 0;
+      kept.recent!.forgetBefore(this.#fromSecondsOf(entry));
+      kept.measure();
+    } else if (entry.always) this.#want(entry);
+  }
+}

@@ -1,0 +1,113 @@
+/** A prepared question put to the recent buckets in memory; whoever cannot be answered there is left to the engine. */
+import { columnOf } from '../define/model.ts';
+import type { HotGroup, HotQuestion, HotReader, HotValue } from '../hot/index.ts';
+import type { Ingest } from '../ingest/port.ts';
+import type { EngineRow } from './answer.ts';
+import { compareJson } from './compare.ts';
+import type { StatFunction } from './functions.ts';
+import { dimensionJson, floatJson, valueJson } from './memory-text.ts';
+import { memoryWhere } from './memory-where.ts';
+import type { PreparedQuestion } from './prepare.ts';
+
+/** More rows of a total are put in order by the engine. */
+const ORDERED_MAX = 5_000;
+
+/** The rows that `askEngine` would give, or undefined. */
+export function askMemory(
+  hot: HotReader,
+  ingest: Pick<Ingest, 'state'>,
+  prepared: PreparedQuestion,
+): readonly EngineRow[] | undefined {
+  const { tenant, stream, rollup, question, starts, plan } = prepared;
+  const first = plan.pieces[0];
+  const last = plan.pieces.at(-1);
+  if (!rollup || !first || !last) return undefined;
+  if (plan.pieces.some((piece) => piece.tierSeconds === undefined)) return undefined;
+  if (plan.states.some((state) => !state.type.startsWith('SimpleAggregateFunction'))) return undefined;
+  const conditions = memoryWhere(question.where);
+  if (!conditions) return undefined;
+  const asked: HotQuestion = {
+    ...conditions,
+    fromSeconds: first.fromMs / 1_000,
+    toSeconds: last.toMs / 1_000,
+    starts,
+    by: question.by.map(columnOf),
+    states: plan.states.map((state) => state.name),
+  };
+  const { name } = stream;
+  const found = hot.answer(
+    { tenant, stream, rollup },
+    (partition) => ingest.state({ tenant, stream: name, partition }).applied,
+    asked,
+  );
+  if (!found || (question.every === undefined && found.length > ORDERED_MAX)) return undefined;
+  const rows: EngineRow[] = [];
+  for (const group of found) {
+    const row = rowOf(prepared, group);
+    if (!row) return undefined;
+    rows.push(row);
+  }
+  return question.every === undefined ? ordered(prepared, rows) : rows;
+}
+
+function rowOf({ question, plan }: PreparedQuestion, group: HotGroup): EngineRow | undefined {
+  const row: string[] = group.startMs === undefined ? [] : [String(group.startMs)];
+  for (const [index, field] of question.by.entries()) row.push(dimensionJson(field, group.by[index]!));
+  for (const [index, one] of question.functions.entries()) {
+    const values = plan.statesOf[index]!.map(
+      (name) => group.states[plan.states.findIndex((state) => state.name === name)]!,
+    );
+    const text = functionJson(one, values);
+    if (text === undefined) return undefined;
+    row.push(text);
+  }
+  return row;
+}
+
+function functionJson(
+  one: StatFunction,
+  [first = null, second = null]: readonly HotValue[],
+): string | undefined {
+  switch (one.fn) {
+    case 'count':
+    case 'rate':
+      return String(first);
+    case 'sum':
+    case 'min':
+    case 'max':
+      return valueJson(one.field.type, first);
+    case 'avg': {
+      if (second === 0) return 'null';
+      // A sum that no double holds is turned into one by the engine's own rounding.
+      if (typeof first !== 'number' || typeof second !== 'number') return undefined;
+      const { type } = one.field;
+      return floatJson((type.kind === 'decimal' ? first / 10 ** type.scale : first) / second);
+    }
+    default:
+      return undefined;
+  }
+}
+
+/** As the statement would order and cut them. */
+function ordered(
+  { question, totalOrder }: PreparedQuestion,
+  rows: readonly EngineRow[],
+): readonly EngineRow[] {
+  if (question.by.length === 0) return rows.slice(0, question.limit);
+  const keys = [
+    ...totalOrder.flatMap(({ of, descending }) => {
+      if (of === 'time') return [];
+      return { at: 'dimension' in of ? of.dimension : question.by.length + of.function, descending };
+    }),
+    ...question.by.map((_, at) => ({ at, descending: false })),
+  ];
+  return rows
+    .toSorted((a, b) => {
+      for (const { at, descending } of keys) {
+        const order = compareJson(a[at]!, b[at]!, descending);
+        if (order !== 0) return order;
+      }
+      return 0;
+    })
+    .slice(0, question.limit);
+}

@@ -1,0 +1,119 @@
+import { afterEach, beforeEach, describe, expect, it } from 'vitest';
+import { OTHER, TENANT, World } from './world.ts';
+
+const STREAM = {
+  fields: { id: 'uint64', at: 'timestamp', city: 'string', kind: 'string', size: 'int64' },
+  eventId: 'id',
+  eventTime: 'at',
+};
+const ROLLUPS = {
+  by_city: { by: ['city'], every: '1m', measures: { n: 'count()', size: 'sum(size)', top: 'max(size)' } },
+};
+
+let world: World;
+beforeEach(async () => {
+  world = await World.open();
+});
+afterEach(() => world.close());
+
+const minute = (ago: number): number => Math.floor(world.clock.now() / 60_000) * 60_000 - ago * 60_000;
+let nextId = 0;
+const event = (city: string, ago: number, size: number | string = 1): object => ({
+  ...{ id: nextId++, at: minute(ago) + 17, city, kind: 'k', size },
+});
+const last = (minutes: number) => ({ from: String(minute(minutes)), to: String(minute(-1)) });
+
+describe('the recent buckets of a rollup', () => {
+  it('answer from memory what is asked for the second time', async () => {
+    await world.define('s', STREAM, ROLLUPS);
+    await world.send('s', [event('a', 3, 5), event('b', 3, 7), event('a', 1, '9223372036854775807')]);
+    const request = { fn: ['count', 'sum(size)', 'max(size)'], where: ['city:eq:a'], ...last(60) };
+    expect(await world.same('s', request)).toBe(false);
+    await world.hot.settled();
+    expect(await world.same('s', request)).toBe(true);
+    const answer = await world.stats.ask(TENANT, 's', request);
+    expect(answer.rowsJson).toBe(
+      '[{"count":2,"sum(size)":9223372036854775812,"max(size)":9223372036854775807}]',
+    );
+    expect(answer.meta).toMatchObject({ source: 'rollup by_city', lag_ms: 0, cached: false });
+  });
+
+  it('hold a batch as soon as its sender hears that it is stored', async () => {
+    await world.define('s', STREAM, ROLLUPS);
+    await world.send('s', [event('a', 1)]);
+    const request = { where: ['city:eq:a'], ...last(60) };
+    await world.warm('s', request);
+    for (let n = 2; n < 20; n += 1) {
+      await world.send('s', [event('a', n % 5), event('b', 0)]);
+      const before = world.hot.figures().answered;
+      const { rowsJson } = await world.stats.ask(TENANT, 's', request);
+      expect([rowsJson, world.hot.figures().answered]).toEqual([`[{"count":${n}}]`, before + 1]);
+    }
+  });
+
+  it('count a batch once that is sent again, and late events where they belong', async () => {
+    await world.define('s', STREAM, ROLLUPS);
+    const events = [event('a', 1), event('a', 90), event('a', 500)];
+    await world.send('s', events);
+    await world.warm('s', last(100));
+    await world.send('s', events);
+    await world.send('s', [event('a', 91), event('a', 501)]);
+    expect(await world.same('s', { every: '10m', by: 'city', ...last(100) })).toBe(true);
+    expect(await world.same('s', { every: '1h', from: String(minute(600)), to: String(minute(0)) })).toBe(
+      false,
+    );
+  });
+
+  it('are read again behind a restart, and are the same', async () => {
+    await world.define('s', STREAM, ROLLUPS);
+    await world.send('s', [event('a', 1), event('b', 2)]);
+    await world.warm('s', last(60));
+    await world.stop();
+    await world.start();
+    await world.send('s', [event('a', 1)]);
+    await world.warm('s', last(60));
+    expect(await world.same('s', { by: 'city', every: '1m', ...last(60) })).toBe(true);
+  });
+
+  it('are forgotten when a replay has put other tables into the places of the rollups', async () => {
+    await world.define('s', STREAM, ROLLUPS);
+    await world.send('s', [event('a', 1), event('b', 2)]);
+    const request = { by: 'city', fn: ['count', 'sum(size)'], ...last(60) };
+    await world.warm('s', request);
+    const { id } = await world.replays.start(TENANT, 's', {});
+    const asked = (async () => {
+      for (let i = 0; i < 30; i += 1) await world.stats.ask(TENANT, 's', request);
+    })();
+    expect((await world.runs.wait(TENANT, id, 60_000)).state).toBe('done');
+    await asked;
+    await world.send('s', [event('a', 1)]);
+    await world.warm('s', request);
+    expect(await world.same('s', request)).toBe(true);
+  });
+
+  it('of two tenants with the same names are two things', async () => {
+    for (const tenant of [TENANT, OTHER]) await world.define('s', STREAM, ROLLUPS, tenant);
+    await world.send('s', [event('a', 1)]);
+    await world.send('s', [event('a', 1), event('a', 2)], { tenant: OTHER });
+    const request = { by: 'city', ...last(60) };
+    await world.warm('s', request);
+    await world.warm('s', request, OTHER);
+    expect((await world.stats.ask(TENANT, 's', request)).rowsJson).toBe('[{"city":"a","count":1}]');
+    expect((await world.stats.ask(OTHER, 's', request)).rowsJson).toBe('[{"city":"a","count":2}]');
+    expect(await world.hot.holdings(OTHER)).toHaveLength(1);
+    await world.hot.erase(OTHER);
+    expect(await world.hot.holdings(OTHER)).toHaveLength(0);
+    expect(await world.hot.holdings(TENANT)).toHaveLength(1);
+    expect(await world.same('s', request)).toBe(true);
+  });
+
+  it('say nothing of a partition that they are behind in', async () => {
+    await world.define('s', { ...STREAM, partitions: 3 }, ROLLUPS);
+    await world.send('s', [event('a', 1)], { partition: 2 });
+    await world.warm('s', last(60));
+    for (const partition of [0, 1, 2, 1]) {
+      await world.send('s', [event('a', 1)], { partition });
+      expect(await world.same('s', last(60))).toBe(true);
+    }
+  });
+});
