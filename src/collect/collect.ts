@@ -79,6 +79,7 @@ class Collector implements Collect {
     const decoder = decoderFor(request.contentEncoding, bodyBytesMax);
     const lease = this.#inFlight.lease(request.contentLength);
     let handedOver = false;
+    let bodyBytes: number | undefined;
     try {
       const body = await readBody(request.body, {
         bodyBytesMax,
@@ -87,8 +88,10 @@ class Collector implements Collect {
         lease,
         deadlines: this.#deadlines,
       });
+      bodyBytes = body.byteLength;
       const grow = (bytes: number) => lease.grow(bytes);
       const framed = await frame(format, body, { stream, eventBytesMax, bodyBytesMax, grow });
+      request.onMeasured?.(bodyBytes, framed.records.count + framed.rejections.count);
       const groups = this.#groupsOf(request, stream, framed, grow);
       refuseWhenBehind(
         this.#backlog,
@@ -111,6 +114,10 @@ class Collector implements Collect {
         appended,
       );
       return { ...answer, stored, duplicates, quarantined, late };
+    } catch (error) {
+      // What was read of a body that is refused was sent, too.
+      request.onMeasured?.(bodyBytes ?? lease.held, 0);
+      throw error;
     } finally {
       if (!handedOver) lease.release();
     }

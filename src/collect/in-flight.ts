@@ -41,6 +41,10 @@ export class Lease {
     this.#budget = budget;
   }
 
+  get held(): number {
+    return this.#held;
+  }
+
   grow(bytes: number): void {
     this.#budget.take(bytes, this.#held);
     this.#held += bytes;

@@ -15,6 +15,8 @@ export interface CollectRequest {
   /** Value of Content-Length, if it was given. */
   readonly contentLength: number | undefined;
   readonly body: Readable;
+  /** Told once what the request was, as soon as it is known: bytes after decompression, events in it. */
+  readonly onMeasured?: ((bytes: number, events: number) => void) | undefined;
 }
 
 export interface RejectedEvent {

@@ -1,4 +1,5 @@
 export type { Holding, TenantPart } from '../base/tenant-part.ts';
+export { type Admission, type Admitted, type Admittee, BURST_SECONDS, createAdmission } from './admission.ts';
 export { allStreams, type StreamOfTenant } from './all-streams.ts';
 export { type OperatorKey, operatorOf, type Remote } from './authenticator.ts';
 export { fixedTenants } from './fixed.ts';
@@ -21,5 +22,6 @@ export type {
   TenantLimits,
   TenantState,
 } from './port.ts';
+export { createQueryGate, type QueryGate } from './query-gate.ts';
 export { type QuestionLimits, queryLimitsOf } from './query-limits.ts';
 export { allows, isFiltered, OF_STREAM, rowFilterOf } from './scopes.ts';
