@@ -141,7 +141,7 @@ async function startOwned(
   const schema = new StoreTables(engine);
   const runs = createRuns({ catalog, clock, ids, logger });
   const registry = createRegistry({
-    ...{ catalog, schema, ingest, log, runs },
+    ...{ catalog, schema, ingest, log, runs, tenants },
     dedupBytesMax: settings.MILLRACE_DEDUP_MEMORY,
   });
   const quarantineReplay = createQuarantineReplay({

@@ -5,12 +5,15 @@ import type { StreamDefinition } from '../define/model.ts';
 import type { Ingest } from '../ingest/port.ts';
 import type { Log } from '../log/port.ts';
 import type { Runs } from '../runs/port.ts';
+import type { TenantDirectory } from '../tenants/port.ts';
 import type { UnderWay } from './journal.ts';
 import type { SchemaStore } from './port.ts';
 
 /** What a change of definitions touches. */
 export interface RegistryParts {
   readonly catalog: Catalog;
+  /** How many streams, fields and rollups a tenant may have; absent: as many as it wants. */
+  readonly tenants?: Pick<TenantDirectory, 'limits'> | undefined;
   readonly schema: SchemaStore;
   readonly log: Pick<Log, 'remove' | 'partitions'>;
   /** Memory for remembering ids: a stream whose declared rate does not fit is refused. Absent: there is no bound. */

@@ -8,6 +8,7 @@ import type { Run } from '../runs/port.ts';
 import { abandon, requestOf, rollupBuilder, tidy } from './build-run.ts';
 import { Builds } from './builds.ts';
 import { carryOver } from './carry-over.ts';
+import { DefinitionLimits } from './definition-limits.ts';
 import { finish, forgetLog, type RegistryParts } from './finish.ts';
 import { Journal, kindOf, type UnderWay } from './journal.ts';
 import { Locks, lockOf } from './locks.ts';
@@ -47,6 +48,15 @@ export function createRegistry(parts: RegistryParts): RunningRegistry {
   const locks = new Locks();
   const journal = new Journal(catalog);
   const builds = new Builds(parts);
+  const limits = new DefinitionLimits(parts.tenants, {
+    names: (tenant, kind) =>
+      kind === 'stream'
+        ? catalog.streams(tenant).map(({ definition }) => definition.name)
+        : [...catalog.rollups(tenant), ...builds.newRollups(tenant).map(({ rollup }) => rollup)].map(
+            ({ definition }) => definition.name,
+          ),
+    fields: (tenant, stream) => catalog.stream(tenant, stream)?.definition.fields.length ?? 0,
+  });
   const { execute, giveUp } = rollupBuilder(parts);
   runs.register('build-rollup', execute, { giveUp });
 
@@ -269,9 +279,11 @@ export function createRegistry(parts: RegistryParts): RunningRegistry {
   return {
     plan: (tenant, project) => planProject(catalog, tenant, project, parts.dedupBytesMax),
     put: (tenant, kind, name, document, options) =>
-      kind === 'stream'
-        ? putStream(tenant, name, document, options).then((put) => streamOutcome(tenant, name, put))
-        : putRollup(tenant, name, document, options),
+      limits.within(tenant, kind, name, document, () =>
+        kind === 'stream'
+          ? putStream(tenant, name, document, options).then((put) => streamOutcome(tenant, name, put))
+          : putRollup(tenant, name, document, options),
+      ),
     remove: (tenant, kind, name, options) =>
       kind === 'stream'
         ? locked(tenant, [['stream', name]], () => remove(tenant, kind, name, options))

@@ -6,9 +6,11 @@ import type { Logger } from 'pino';
 import type { Clock } from '../base/clock.ts';
 import { MillraceError } from '../base/errors.ts';
 import type { Collect, CollectAnswer } from '../collect/port.ts';
+import type { Admitted, Principal } from '../tenants/index.ts';
 import type { Authenticate } from './authenticate.ts';
 import { type EventsUrl, readAck } from './events-url.ts';
 import type { Freshness } from './freshness.ts';
+import { type Limits, showLimits } from './limits.ts';
 import type { HttpMetrics } from './metrics.ts';
 import { refuseUnlessAllowed } from './permissions.ts';
 import { toMillraceError, toProblem } from './problem.ts';
@@ -20,6 +22,7 @@ export interface EventsDoorDeps {
   readonly requestIds: RequestIds;
   readonly metrics: HttpMetrics;
   readonly freshness: Freshness;
+  readonly limits: Pick<Limits, 'admission'>;
   readonly clock: Clock;
   readonly logger: Logger;
   readonly isStopping: () => boolean;
@@ -39,36 +42,46 @@ const REST_BYTES_MAX = 256 * 1_024;
 
 export function createEventsDoor(deps: EventsDoorDeps): EventsDoor {
   const { collect, authenticate, requestIds, metrics, freshness, clock, logger } = deps;
+  const { admission } = deps.limits;
 
   return async (request, response, url) => {
     const startedMs = clock.monotonicMs();
     const { headers } = request;
     const requestId = requestIds(headers['x-request-id']);
     let status: number;
+    let principal: Principal | undefined;
+    let admitted: Admitted | undefined;
     try {
       if (deps.isStopping()) throw new MillraceError('stopping', 'The server is stopping. Send again soon.');
-      const principal = authenticate(headers, request.socket);
+      principal = authenticate(headers, request.socket);
       refuseUnlessAllowed(principal, 'sendEvents', url.stream);
       const { tenant } = principal;
       const ack = readAck(url.query);
       const length = headers['content-length'];
+      const bytes = length === undefined ? undefined : Number(length);
+      admitted = admission.admit(principal, bytes);
       const answer = await collect.take({
         tenant,
         stream: url.stream,
         ack,
         contentType: headers['content-type'],
         contentEncoding: headers['content-encoding'],
-        contentLength: length === undefined ? undefined : Number(length),
+        contentLength: bytes,
         body: request,
+        onMeasured: admitted?.measured,
       });
       status = ack === 'stored' ? 200 : 202;
       freshness.accepted(tenant, url.stream);
+      admitted?.end();
+      if (admitted) showLimits(response, admission.headers(principal));
       accept(response, status, answer, requestId, deps.isStopping());
     } catch (thrown) {
       const error = toMillraceError(thrown);
       status = error.status;
       if (error.code === 'internal')
         logger.error({ err: thrown, requestId, route: ROUTE }, 'a request failed');
+      admitted?.end();
+      if (principal) showLimits(response, admission.headers(principal));
       refuse(request, response, error, requestId, deps);
     }
     metrics.done(ROUTE, status, clock.monotonicMs() - startedMs);

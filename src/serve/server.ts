@@ -7,6 +7,7 @@ import { parse } from 'node:querystring';
 import Fastify, { type FastifyReply, type FastifyRequest, LogController } from 'fastify';
 import { validatorCompiler, type ZodTypeProvider } from 'fastify-type-provider-zod';
 import { MillraceError } from '../base/errors.ts';
+import { createAdmission, createQueryGate } from '../tenants/index.ts';
 import { createAuthenticate } from './authenticate.ts';
 import { answerBrokenRequest, isLoopback } from './connections.ts';
 import { dashboard } from './dashboard.ts';
@@ -14,6 +15,7 @@ import type { ServeDeps } from './deps.ts';
 import { createEventsDoor } from './events-door.ts';
 import { matchEventsUrl } from './events-url.ts';
 import { Freshness } from './freshness.ts';
+import { admitQuestion, type Limits } from './limits.ts';
 import { createListeners } from './listener.ts';
 import { LiveHub } from './live/hub.ts';
 import { Methods } from './methods.ts';
@@ -79,8 +81,13 @@ export async function createServer(deps: ServeDeps): Promise<MillraceServer> {
     states,
     onFailure: (error) => logger.warn({ err: error }, 'followers could not be served; trying again'),
   });
+  const limits: Limits = {
+    admission: createAdmission(deps.tenants, clock),
+    questions: createQueryGate(deps.tenants),
+  };
   const door = createEventsDoor({
     ...deps,
+    limits,
     authenticate,
     requestIds,
     metrics,
@@ -88,7 +95,7 @@ export async function createServer(deps: ServeDeps): Promise<MillraceServer> {
     isStopping: () => readiness.stopping,
   });
   const sqlBounds = { ...SQL_LIMITS, timeoutSeconds: settings.MILLRACE_QUERY_SECONDS_MAX, ...deps.sqlLimits };
-  const visit = createVisits(deps.guests);
+  const visit = createVisits(deps.guests, limits.questions);
   const context: RouteContext = {
     ...deps,
     states,
@@ -178,7 +185,10 @@ export async function createServer(deps: ServeDeps): Promise<MillraceServer> {
       const { schema, url } = request.routeOptions;
       // What a key may see is not for caches on the way.
       reply.header('cache-control', 'no-store');
-      refuseUnlessAllowed(context.principalOf(request), operationOf(schema, url), streamIn(request.params));
+      const principal = context.principalOf(request);
+      const operation = operationOf(schema, url);
+      refuseUnlessAllowed(principal, operation, streamIn(request.params));
+      admitQuestion(limits, principal, operation, reply.raw);
     });
     const guarded = scope as unknown as App;
     definitionRoutes(guarded, context);

@@ -128,8 +128,7 @@ export function createAdmission(
     const isKeyLimited = hasRate(own);
     if (!isTenantLimited && !isKeyLimited) return NONE;
     const found: Rated[] = [];
-    if (isTenantLimited)
-      found.push(...ratedOf('tenant', find(ofTenants, tenant, nowMs), limits, nowMs));
+    if (isTenantLimited) found.push(...ratedOf('tenant', find(ofTenants, tenant, nowMs), limits, nowMs));
     if (isKeyLimited) {
       const keys = ofKeys.get(tenant) ?? new Map<string, Buckets>();
       ofKeys.set(tenant, keys);
@@ -204,7 +203,9 @@ function refuseWhenUsedUp(limits: readonly Rated[], { tenant, key }: Admittee, n
   const ofKey = worst.name.startsWith('key');
   const whose = ofKey ? `The key "${key}"` : `The tenant "${tenant}"`;
   const what = worst.unit === 'events' ? 'events' : 'bytes';
-  const who = ofKey ? 'Whoever manages the keys can raise it.' : 'The operator of the installation can raise it.';
+  const who = ofKey
+    ? 'Whoever manages the keys can raise it.'
+    : 'The operator of the installation can raise it.';
   throw new MillraceError(
     'rate-limited',
     `${whose} may send ${worst.perSecond} ${what} a second; send again in ${seconds} s. ${who}`,

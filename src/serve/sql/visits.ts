@@ -1,12 +1,13 @@
 /** Lets questions of every door in, as many at a time as there may be, each with a guest of its own: they wait for their turn in the engine's queue. */
+import type { Leave } from '../../base/fair-queue.ts';
 import type { Guest, GuestLimits, Guests } from '../../store/index.ts';
-import type { Principal } from '../../tenants/index.ts';
+import type { Principal, QueryGate } from '../../tenants/index.ts';
 
 /** What a visitor does with his guest; the pieces of his answer. */
 export type Work = (guest: Guest) => AsyncGenerator<Uint8Array, void, void>;
 
 /**
- * Fails with `too-busy` when too many of the tenant's wait already, or this one waited too long. The guest is closed behind the last piece, when the visitor
+ * Fails with `too-busy` when too many of the tenant's wait already, or this one waited too long, and with `rate-limited`. The guest is closed behind the last piece, when the visitor
  * stops taking them, or when `signal` says that he has gone.
  */
 export type Visit = (
@@ -16,12 +17,14 @@ export type Visit = (
   signal?: AbortSignal,
 ) => AsyncGenerator<Uint8Array, void, void>;
 
-export function createVisits(guests: Guests): Visit {
-  return async function* visit({ tenant }, limits, work, signal) {
-    const leavePlace = await guests.place(tenant, signal);
+export function createVisits(guests: Guests, questions: Pick<QueryGate, 'enter'>): Visit {
+  return async function* visit(principal, limits, work, signal) {
+    const end = questions.enter(principal);
+    let leavePlace: Leave | undefined;
     let guest: Guest | undefined;
     const leave = () => guest?.leave();
     try {
+      leavePlace = await guests.place(principal.tenant, signal);
       guest = guests.guest(limits);
       signal?.addEventListener('abort', leave, { once: true });
       if (signal?.aborted) guest.leave();
@@ -29,7 +32,8 @@ export function createVisits(guests: Guests): Visit {
     } finally {
       signal?.removeEventListener('abort', leave);
       await guest?.close();
-      leavePlace();
+      leavePlace?.();
+      end();
     }
   };
 }

@@ -1,0 +1,39 @@
+/** Limits of tenants and keys at the door: what is refused, and what every answer of a limited one says of them. */
+import type { ServerResponse } from 'node:http';
+import type { Admission, Admittee, QueryGate } from '../tenants/index.ts';
+
+/** What may be sent; what may be asked. */
+export interface Limits {
+  readonly admission: Admission;
+  readonly questions: QueryGate;
+}
+
+/** Operations that ask the engine. Questions in SQL are counted where they take their place, whatever door they came by. */
+const QUESTIONS: ReadonlySet<string> = new Set([
+  'getStats',
+  'listEvents',
+  'listDuplicates',
+  'listQuarantine',
+]);
+
+/** Set on the response itself, so that they are there however it is answered; nothing for who has no limits. */
+export function showLimits(
+  response: ServerResponse,
+  headers: Readonly<Record<string, string>> | undefined,
+): void {
+  if (headers === undefined || response.headersSent) return;
+  for (const [name, value] of Object.entries(headers)) response.setHeader(name, value);
+}
+
+/** Fails with `rate-limited`. The question is under way until its answer has gone out, or its connection. */
+export function admitQuestion(
+  { questions }: Limits,
+  principal: Admittee,
+  operation: string,
+  response: ServerResponse,
+): void {
+  if (operation !== 'askSql' && !QUESTIONS.has(operation)) return;
+  showLimits(response, questions.headers(principal));
+  if (!QUESTIONS.has(operation)) return;
+  response.once('close', questions.enter(principal));
+}
