@@ -14,7 +14,7 @@ import { parseStream } from '../src/define/index.ts';
 import type { Ingest } from '../src/ingest/index.ts';
 import { openFileLog } from '../src/log/index.ts';
 import { createServer, type ServeDeps } from '../src/serve/index.ts';
-import { fixedTenants, openKeys, operatorKey } from '../src/tenants/index.ts';
+import { createTenants, fixedTenants, openKeys, operatorKey } from '../src/tenants/index.ts';
 import { STREAM, streamDocument } from './definitions.ts';
 
 const settings = readSettings(process.env);
@@ -60,7 +60,8 @@ const collect = createCollect({
 });
 const server = await createServer({
   settings,
-  tenants: fixedTenants(),
+  tenants: await createTenants({ records: catalog.tenants }),
+  deletion: absent<ServeDeps['deletion']>('deletions'),
   catalog,
   registry: absent<ServeDeps['registry']>('the registry'),
   runs: { ...absent<ServeDeps['runs']>('the runs'), counts: () => [] },

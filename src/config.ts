@@ -7,6 +7,7 @@ import { parseBytes } from './base/bytes.ts';
 import { parseDuration } from './base/duration.ts';
 import { MillraceError } from './base/errors.ts';
 import { cacheMistake } from './cache/index.ts';
+import { parseTenantLimits } from './tenants/index.ts';
 
 const bytes = z.coerce.number().int().positive();
 
@@ -18,6 +19,14 @@ const size = z.string().transform((text, context) => {
   context.addIssue(`"${text}" is not a size of at least 1MiB; write a number and a unit: 4GiB`);
   return z.NEVER;
 });
+
+function refuseBadLimits(text: string, context: z.RefinementCtx): void {
+  try {
+    parseTenantLimits(text);
+  } catch (error) {
+    context.addIssue(error instanceof MillraceError ? error.message : String(error));
+  }
+}
 
 const schema = z.object({
   MILLRACE_DATA: z.string().min(1).default('./.millrace'),
@@ -46,6 +55,8 @@ const schema = z.object({
   MILLRACE_DEDUP_MEMORY: size.prefault('4GiB'),
   /** Memory for the recent buckets of rollups, of all tenants together; 0: none. */
   MILLRACE_HOT_MEMORY: z.union([z.literal('0').transform(() => 0), size]).prefault('512MiB'),
+  /** Limits of tenants that have none of their own, as JSON: `{"eventsPerSecond": 10000, "streams": 50}`. */
+  MILLRACE_TENANT_LIMITS: z.string().default('{}').superRefine(refuseBadLimits),
   MILLRACE_QUERY_SECONDS_MAX: z.coerce.number().positive().default(30),
   /** How often log, tables and rollups of each stream are held against each other; 0: never. */
   MILLRACE_RECONCILE_EVERY: z

@@ -3,25 +3,26 @@ import { randomBytes } from 'node:crypto';
 import { isAbsolute, resolve } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import pino, { type Logger } from 'pino';
-import { DEFAULT_TENANT } from './base/brand.ts';
+import { DEFAULT_TENANT, type TenantId } from './base/brand.ts';
 import { type Clock, systemClock } from './base/clock.ts';
 import { parseDuration } from './base/duration.ts';
 import { type FileSystem, nodeFiles } from './base/files.ts';
 import { type Ids, systemIds } from './base/ids.ts';
+import type { TenantPart } from './base/tenant-part.ts';
 import { openCaches } from './cache/index.ts';
 import { type OwnedDirectory, openCatalog, takeOwnership, watchOwnership } from './catalog/index.ts';
 import { createCollect, limitsOf } from './collect/index.ts';
 import type { Settings } from './config.ts';
 import { createHotTier } from './hot/index.ts';
-import { createIngest, DedupMemory, engineStore } from './ingest/index.ts';
+import { createIngest, DedupMemory, engineStore, ingestPart } from './ingest/index.ts';
 import { startRetention } from './ingest/retention.ts';
 import { createLedger } from './ledger/index.ts';
-import { openFileLog } from './log/index.ts';
+import { logPart, openFileLog } from './log/index.ts';
 import { createQuarantineReplay } from './quarantine/index.ts';
 import { createReconciler, startReconcileSchedule } from './reconcile/index.ts';
 import { createRegistry, type ProjectDocuments } from './registry/index.ts';
 import { createReplays, recoverSwaps } from './replay/index.ts';
-import { createRuns } from './runs/index.ts';
+import { createRuns, runsPart } from './runs/index.ts';
 import { createServer } from './serve/index.ts';
 import {
   answerCodec,
@@ -31,8 +32,17 @@ import {
   createStats,
   Results,
 } from './stats/index.ts';
-import { type Engine, openChdb, StoreTables } from './store/index.ts';
-import { allStreams, fixedTenants, openKeys, operatorKeyOf, queryLimitsOf } from './tenants/index.ts';
+import { type Engine, openChdb, StoreTables, storePart } from './store/index.ts';
+import {
+  allStreams,
+  catalogHoldings,
+  createDeletion,
+  createTenants,
+  openKeys,
+  operatorKeyOf,
+  parseTenantLimits,
+  queryLimitsOf,
+} from './tenants/index.ts';
 
 export interface StartOptions {
   readonly settings: Settings;
@@ -116,7 +126,11 @@ async function startOwned(
     bytesMax: settings.MILLRACE_DEDUP_MEMORY,
     secret: randomBytes(4).readUInt32LE(),
   });
-  const tenants = fixedTenants();
+  const tenants = await createTenants({
+    records: catalog.tenants,
+    defaults: parseTenantLimits(settings.MILLRACE_TENANT_LIMITS),
+  });
+  const isGone = (tenant: TenantId): boolean => tenants.state(tenant) === 'deleting';
   const hot = createHotTier({
     ...{ engine, clock, bytesMax: settings.MILLRACE_HOT_MEMORY },
     onCold: ({ error, ...of }) =>
@@ -156,17 +170,16 @@ async function startOwned(
   const replays = createReplays(replayParts);
   const reconciler = createReconciler(replayParts);
   // A swap that was interrupted is brought to its end before anything is applied to the stream.
-  await recoverSwaps(replayParts);
+  await recoverSwaps(replayParts, { isGone });
   for (const { tenant, definition } of allStreams(tenants, catalog)) {
     await schema.createStream(tenant, definition);
     await ingest.begin(tenant, definition);
   }
-  await registry.recover();
+  await registry.recover(isGone);
   for (const { tenant, definition: stream } of allStreams(tenants, catalog)) {
     const rollups = catalog.rollups(tenant).filter(({ definition }) => definition.from === stream.name);
     for (const rollup of rollups) hot.keep({ tenant, stream, rollup });
   }
-  runs.resume();
   const ledger = createLedger({ catalog, log, ingest, engine, clock, tenants, logger });
   ledger.start();
   const retention = startRetention({ catalog, log, ingest, engine, clock, tenants, logger });
@@ -201,9 +214,22 @@ async function startOwned(
     ...{ records: catalog.keys, tenants, operator, clock },
     onFailure: (error) => logger.warn({ err: error }, 'times of use of keys could not be written'),
   });
+  // In the order in which they become quiet: nothing comes in, nothing is begun, nothing is under way; then all erase.
+  const partsOfTenants = (): readonly TenantPart[] => [
+    ...[server.part, runsPart(runs), ledger.part, retention.part],
+    ...[ingestPart({ ingest, files, directory }), registry.part],
+    ...[logPart({ log, files, directory: `${directory}/log` }), storePart({ engine, clock })],
+    ...[hot, results.part, keys],
+  ];
+  const deletion = createDeletion({
+    ...{ tenants, runs, logger, parts: partsOfTenants, records: catalog.tenants },
+    rows: (tenant) => catalogHoldings(catalog, tenant),
+    newAlias: () => `deleted-${Buffer.from(ids.uuidV7(clock.now())).toString('hex')}`,
+  });
   const server = await createServer({
     settings,
     tenants,
+    deletion,
     catalog,
     registry,
     runs,
@@ -228,6 +254,8 @@ async function startOwned(
     webDirectory: fileURLToPath(new URL('../web', import.meta.url)),
   });
 
+  runs.resume(isGone);
+  await deletion.recover();
   for (const [name, document] of Object.entries(options.documents.streams)) {
     const { run } = await registry.put(DEFAULT_TENANT, 'stream', name, document, { author: 'project' });
     // The project's rollups may need the stream as it will be.

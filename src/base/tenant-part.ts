@@ -12,13 +12,19 @@ export interface Holding {
 }
 
 /**
- * What an implementor owes: `erase` is called after the tenant's streams have ended and nothing of it is written any
- * more; when it resolves, no byte of the tenant is left here, not in a file that was renamed or is merely unused
- * either. To erase what is not there is no error: it is repeated after a crash.
+ * What an implementor owes. The tenant is refused everywhere when it is called; first `quiet` of every part, then `erase`
+ * of every part, each in their order. All of it is repeated after a crash: to end or to erase what is not there is no
+ * error.
  */
 export interface TenantPart {
   /** The stage: `log`, `store`, `ingest`. */
   readonly name: string;
   holdings(tenant: TenantId): Promise<readonly Holding[]>;
+  /** Resolves when nothing that this stage does for the tenant is under way any more, nor will be. */
+  quiet?(tenant: TenantId): Promise<void>;
+  /**
+   * When it resolves, no byte of the tenant is left here, not in a file that was renamed or is merely unused either, and
+   * `holdings` names nothing.
+   */
   erase(tenant: TenantId): Promise<void>;
 }

@@ -2,7 +2,13 @@
 import type { Database } from 'libsql';
 import type { TenantId } from '../base/brand.ts';
 
-export const RUN_KINDS = ['build-rollup', 'replay', 'replay-quarantine', 'reconcile'] as const;
+export const RUN_KINDS = [
+  'build-rollup',
+  'replay',
+  'replay-quarantine',
+  'reconcile',
+  'delete-tenant',
+] as const;
 export type RunKind = (typeof RUN_KINDS)[number];
 
 /**
@@ -16,12 +22,12 @@ export type RunState = (typeof RUN_STATES)[number];
 export interface RunProgress {
   readonly done: number;
   readonly total: number;
-  readonly unit: 'events' | 'buckets' | 'records';
+  readonly unit: 'events' | 'buckets' | 'records' | 'parts';
   /** What it does right now, in a few words. */
   readonly step: string;
 }
 
-/** A long piece of work on one stream. */
+/** A long piece of work on one stream (or, of kind `delete-tenant`, on a tenant: then `stream` is empty). */
 export interface Run {
   /** UUID version 7 as text: sorts by start. */
   readonly id: string;

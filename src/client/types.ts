@@ -176,7 +176,7 @@ export interface RunInfo {
     readonly done: number;
     /** 0 while it is not known. */
     readonly total: number;
-    readonly unit: 'events' | 'buckets' | 'records';
+    readonly unit: 'events' | 'buckets' | 'records' | 'parts';
     readonly step: string;
   };
   readonly result: unknown;

@@ -10,3 +10,4 @@ export { engineStore, type IngestStore } from './ingest-store.ts';
 export type * from './port.ts';
 export { countRange } from './range.ts';
 export type { StageArea } from './stage.ts';
+export { ingestPart } from './tenant-part.ts';

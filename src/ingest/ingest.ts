@@ -37,6 +37,8 @@ export interface RunningIngest extends RestatingIngest {
   /** Begins to apply a stream; what is already begun goes on. */
   begin(tenant: TenantId, stream: StreamDefinition): Promise<void>;
   end(tenant: TenantId, stream: StreamName): Promise<void>;
+  /** Ends all streams of a tenant, and forgets how far they were applied. */
+  endAll(tenant: TenantId): Promise<void>;
   stop(): Promise<void>;
 }
 
@@ -111,9 +113,16 @@ export function createIngest(options: IngestOptions): RunningIngest {
   const partitionOf = (key: PartitionKey): PartitionProgress | undefined =>
     find(key.tenant, key.stream)?.partitions[key.partition];
 
+  const endAll = async (tenant: TenantId): Promise<void> => {
+    const streams = [...(begun.get(tenant)?.keys() ?? [])];
+    await Promise.all(streams.map((stream) => end(tenant, stream)));
+    begun.delete(tenant);
+  };
+
   return {
     begin,
     end,
+    endAll,
     state: (key): IngestState => {
       const position = partitionOf(key)?.position ?? START;
       return {

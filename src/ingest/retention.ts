@@ -7,6 +7,7 @@
 
 import type { Offset, PartitionKey, TenantId } from '../base/brand.ts';
 import type { Clock } from '../base/clock.ts';
+import type { TenantPart } from '../base/tenant-part.ts';
 import { type ForgettingTable, sealedTo } from '../catalog/index.ts';
 import { type Catalog, eventsCompleteSince, setEventsCompleteSince } from '../catalog/port.ts';
 import type { StreamDefinition } from '../define/model.ts';
@@ -36,16 +37,30 @@ export type StreamRetention = Omit<RetentionDeps, 'tenants' | 'logger'> & {
 const EVERY_MS = 60_000;
 const DAY_MS = 86_400_000;
 
-export function startRetention(deps: RetentionDeps): { stop(): void } {
+export function startRetention(deps: RetentionDeps): { stop(): void; readonly part: TenantPart } {
   const stop = new AbortController();
+  let underWay: Promise<unknown> = Promise.resolve();
   const run = async () => {
     while (!stop.signal.aborted) {
       await deps.clock.sleep(EVERY_MS, stop.signal);
-      if (!stop.signal.aborted) await round(deps, stop.signal);
+      if (stop.signal.aborted) return;
+      underWay = round(deps, stop.signal);
+      await underWay;
     }
   };
   void run();
-  return { stop: () => stop.abort() };
+  return {
+    stop: () => stop.abort(),
+    part: {
+      name: 'retention',
+      holdings: async () => [],
+      // A round that begins later does not see the tenant.
+      quiet: async () => {
+        await underWay;
+      },
+      erase: async () => undefined,
+    },
+  };
 }
 
 async function round(deps: RetentionDeps, signal: AbortSignal): Promise<void> {

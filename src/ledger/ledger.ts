@@ -1,5 +1,6 @@
 import type { TenantId } from '../base/brand.ts';
 import { MillraceError } from '../base/errors.ts';
+import type { TenantPart } from '../base/tenant-part.ts';
 import type { Catalog } from '../catalog/index.ts';
 import type { StreamDefinition } from '../define/model.ts';
 import { allStreams, type StreamOfTenant, type TenantDirectory } from '../tenants/index.ts';
@@ -19,6 +20,8 @@ export interface RunningLedger extends Ledger {
   /** One round over all streams, as the background makes it; true when there is more to do. */
   round(): Promise<boolean>;
   stop(): Promise<void>;
+  /** What it knows of a tenant in memory; its rows are the catalog's. */
+  readonly part: TenantPart;
 }
 
 const EVERY_MS = 5_000;
@@ -45,6 +48,7 @@ export function createLedger(options: LedgerOptions): RunningLedger {
   const failing = new Map<string, number>();
   const stopping = new AbortController();
   let running: Promise<void> | undefined;
+  let round: Promise<unknown> = Promise.resolve();
   let mismatchedAtMs = Number.NEGATIVE_INFINITY;
   let mergedAtMs = clock.monotonicMs();
   let againAtMs = clock.monotonicMs() + AGAIN_EVERY_MS;
@@ -84,7 +88,7 @@ export function createLedger(options: LedgerOptions): RunningLedger {
     }
   };
 
-  const round = async (): Promise<boolean> => {
+  const makeRound = async (): Promise<boolean> => {
     const streams = allStreams(tenants, catalog);
     const names = new Set(streams.map(({ tenant, definition }) => nameOf(tenant, definition.name)));
     for (const known of [keepers, failing]) {
@@ -113,9 +117,15 @@ export function createLedger(options: LedgerOptions): RunningLedger {
     return more;
   };
 
+  const begin = (): Promise<boolean> => {
+    const begun = makeRound();
+    round = begun.catch(() => undefined);
+    return begun;
+  };
+
   const run = async (): Promise<void> => {
     while (!stopping.signal.aborted) {
-      const more = await round();
+      const more = await begin();
       await clock.sleep(more ? MORE_MS : EVERY_MS, stopping.signal);
     }
   };
@@ -130,7 +140,7 @@ export function createLedger(options: LedgerOptions): RunningLedger {
     batch: async (of, name, receipt, signal) =>
       answerBatch(options, { tenant: of, stream: definitionOf(of, name), receipt }, signal),
     health: (of, stream) => keeperOf(of, stream).health(),
-    round,
+    round: begin,
     start: () => {
       running ??= run();
     },
@@ -138,7 +148,21 @@ export function createLedger(options: LedgerOptions): RunningLedger {
       stopping.abort();
       await running;
     },
+    part: {
+      name: 'ledger',
+      holdings: async () => [],
+      // A round that begins later does not see it.
+      quiet: async () => {
+        await round;
+      },
+      erase: async (tenant) => {
+        for (const known of [keepers, failing]) {
+          for (const name of known.keys()) if (tenantOf(name) === tenant) known.delete(name);
+        }
+      },
+    },
   };
 }
 
 const nameOf = (tenant: TenantId, stream: string): string => JSON.stringify([tenant, stream]);
+const tenantOf = (name: string): string => (JSON.parse(name) as [string, string])[0];

@@ -59,6 +59,15 @@ export class Journal {
     }
   }
 
+  of(tenant: TenantId): readonly UnderWay[] {
+    return this.#read().filter((one) => one.tenant === tenant);
+  }
+
+  /** What was begun for the tenant is not brought to its end: all of it goes. */
+  forget(tenant: TenantId): void {
+    if (this.of(tenant).length > 0) this.#write(this.#read().filter((one) => one.tenant !== tenant));
+  }
+
   #read(): readonly UnderWay[] {
     const text = this.#catalog.setting(SETTING);
     if (text === undefined || text === '') return [];

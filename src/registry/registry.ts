@@ -1,5 +1,6 @@
 import type { TenantId } from '../base/brand.ts';
 import { MillraceError } from '../base/errors.ts';
+import type { TenantPart } from '../base/tenant-part.ts';
 import { refuseUnlessVersion } from '../catalog/index.ts';
 import { parseRollup, parseStream, toDocument } from '../define/index.ts';
 import type { StreamDefinition } from '../define/model.ts';
@@ -21,9 +22,10 @@ import { needsRebuild, rollupsToRebuild } from './rollups-to-rebuild.ts';
 export interface RunningRegistry extends Registry {
   /**
    * Finishes or takes back the changes that a crash interrupted. Call it at start, after the streams of the catalog
-   * have begun and before the runs are resumed.
+   * have begun and before the runs are resumed. Nothing is done for tenants that `isGone` tells: they are being erased.
    */
-  recover(): Promise<void>;
+  recover(isGone?: (tenant: TenantId) => boolean): Promise<void>;
+  readonly part: TenantPart;
 }
 
 interface StartedStream {
@@ -262,12 +264,13 @@ export function createRegistry(parts: RegistryParts): RunningRegistry {
     );
   };
 
-  const recover = async (): Promise<void> => {
+  const recover: RunningRegistry['recover'] = async (isGone = () => false) => {
     await journal.recover(
-      () => true,
+      ({ tenant }) => !isGone(tenant),
       (change) => finish(parts, change),
     );
     for (const build of catalog.builds.open()) {
+      if (isGone(build.tenant)) continue;
       const run = build.run === undefined ? undefined : runs.get(build.tenant, build.run);
       // What a run goes on with is its own to bring to an end.
       if (run && run.endedAtMs === undefined) continue;
@@ -298,6 +301,14 @@ export function createRegistry(parts: RegistryParts): RunningRegistry {
     underConstruction: (tenant, name) => builds.underConstruction(tenant, name),
     newRollups: (tenant) => builds.newRollups(tenant),
     recover,
+    part: {
+      name: 'registry',
+      holdings: async (tenant) =>
+        journal
+          .of(tenant)
+          .map(({ work, name }) => ({ what: `${work} of "${name}", begun`, bytes: undefined })),
+      erase: async (tenant) => journal.forget(tenant),
+    },
   };
 }
 

@@ -57,17 +57,24 @@ export async function tidy(
   await dropShadows(engine, tenant, id);
 }
 
+export interface RecoverOptions {
+  /** Shadows of this tenant only; absent: of all. */
+  readonly tenant?: TenantId;
+  /** Tenants that are being erased: nothing of theirs is brought to its end. */
+  readonly isGone?: (tenant: TenantId) => boolean;
+}
+
 /**
  * Call it at start, before any stream begins: swaps that a crash interrupted are brought to their ends, and shadows that
  * belong to no run any more are dropped.
  */
 export async function recoverSwaps(
   parts: Pick<ReplayParts, 'engine' | 'files' | 'directory' | 'ingest' | 'owner' | 'catalog'>,
-  tenant?: TenantId,
+  { tenant, isGone = () => false }: RecoverOptions = {},
 ): Promise<void> {
   const unended = parts.catalog.runs.unended();
   for (const run of unended) {
-    if (run.kind !== 'replay') continue;
+    if (run.kind !== 'replay' || isGone(run.tenant)) continue;
     const checkpoint = run.checkpoint as Checkpoint;
     if (checkpoint?.phase !== 'swap') continue;
     parts.catalog.runs.save({ ...run, checkpoint: await carryOut(parts, run, checkpoint) });

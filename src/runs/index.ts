@@ -1,2 +1,3 @@
 export type * from './port.ts';
 export { createRuns, type RunsOptions } from './runner.ts';
+export { runsPart } from './tenant-part.ts';

@@ -36,6 +36,8 @@ export type Execute = (run: Run, context: RunContext) => Promise<unknown>;
 export interface RunOptions {
   /** Takes back what a run that failed for good, or was cancelled, has left. May be called again. */
   readonly giveUp?: (run: Run) => Promise<void>;
+  /** It cannot be cancelled, not even while it waits for its turn. */
+  readonly mustEnd?: true;
 }
 
 export interface RunRequest {
@@ -55,8 +57,11 @@ export interface Runs {
   register(kind: RunKind, execute: Execute, options?: RunOptions): void;
   /** Enters a run, durable when it returns. Fails with `too-busy` when too many wait, `stopping` at the end. */
   start(request: RunRequest): Run;
-  /** At start of the process: every run that has not ended goes on from its checkpoint. */
-  resume(): void;
+  /**
+   * At start of the process: every run that has not ended goes on from its checkpoint, but those of tenants that
+   * `isGone` tells: what they were about is being erased.
+   */
+  resume(isGone?: (tenant: TenantId) => boolean): void;
   get(tenant: TenantId, id: string): Run | undefined;
   /** Newest first. */
   list(tenant: TenantId, filter?: RunFilter): readonly Run[];
@@ -66,6 +71,8 @@ export interface Runs {
    * and with `conflict` when it is past its point of no return.
    */
   cancel(tenant: TenantId, id: string): Run;
+  /** Cancels every run of the tenant; resolves when all of them have ended, one that is past its point of no return too. */
+  endAll(tenant: TenantId): Promise<void>;
   /** Resolves when the run has ended, or with how it stands after `timeoutMs`. Fails with `not-found`. */
   wait(tenant: TenantId, id: string, timeoutMs: number): Promise<Run>;
   /** Pauses all runs; the next `resume` goes on with them. Resolves when none is under way. */

@@ -45,7 +45,7 @@ interface Live {
 export function createRuns(options: RunsOptions): Runs {
   const { clock } = options;
   const records = options.catalog.runs;
-  const kinds = new Map<RunKind, { readonly execute: Execute; readonly giveUp: RunOptions['giveUp'] }>();
+  const kinds = new Map<RunKind, RunOptions & { readonly execute: Execute }>();
   /** Runs that have not ended, in the order they came. */
   const live = new Map<string, Live>();
   const driving = new Set<Promise<void>>();
@@ -182,17 +182,32 @@ export function createRuns(options: RunsOptions): Runs {
     return one?.run.tenant === tenant ? one.run : records.get(tenant, id);
   };
 
+  const cancel: Runs['cancel'] = (tenant, id) => {
+    const run = find(tenant, id);
+    const one = live.get(id);
+    if (!one || run.state === 'cancelling') return run;
+    if (one.committed || kinds.get(run.kind)?.mustEnd) {
+      throw new MillraceError(
+        'conflict',
+        'the run is making its result final, or must come to its end: it cannot be cancelled',
+      );
+    }
+    update(one, { state: 'cancelling' }, true);
+    one.abort.abort();
+    // One that waits for its turn need not wait for it to end.
+    if (!one.begun) drive(one, giveUpAndEnd(one, kinds.get(run.kind)?.giveUp, { state: 'cancelled' }));
+    return one.run;
+  };
+
   return {
-    register(kind, execute, { giveUp } = {}) {
-      kinds.set(kind, { execute, giveUp });
+    register(kind, execute, options = {}) {
+      kinds.set(kind, { execute, ...options });
       schedule();
     },
 
     start({ tenant, kind, stream, subject, request }) {
       if (stopped) {
-        throw new MillraceError('stopping', 'the server is stopping; try again later', {
-          retryAfterSeconds: 5,
-        });
+        throw stopping();
       }
       if (!kinds.has(kind)) throw new Error(`nobody does runs of kind ${kind}`);
       if (live.size >= WAITING_MAX) {
@@ -214,8 +229,10 @@ export function createRuns(options: RunsOptions): Runs {
       return run;
     },
 
-    resume() {
-      for (const run of records.unended()) if (!live.has(run.id)) enter(run, true);
+    resume(isGone = () => false) {
+      for (const run of records.unended()) {
+        if (!live.has(run.id) && !isGone(run.tenant)) enter(run, true);
+      }
       schedule();
     },
 
@@ -226,21 +243,16 @@ export function createRuns(options: RunsOptions): Runs {
     },
     counts: (tenant) => records.counts(tenant),
 
-    cancel(tenant, id) {
-      const run = find(tenant, id);
-      const one = live.get(id);
-      if (!one || run.state === 'cancelling') return run;
-      if (one.committed) {
-        throw new MillraceError(
-          'conflict',
-          'the run is making its result final and can no longer be cancelled',
-        );
+    cancel,
+
+    async endAll(tenant) {
+      for (;;) {
+        const own = [...live.values()].filter(({ run }) => run.tenant === tenant);
+        if (own.length === 0) return;
+        if (stopped) throw stopping();
+        for (const one of own) if (!one.committed) cancel(tenant, one.run.id);
+        await Promise.all(own.map(({ ended }) => ended));
       }
-      update(one, { state: 'cancelling' }, true);
-      one.abort.abort();
-      // One that waits for its turn need not wait for it to end.
-      if (!one.begun) drive(one, giveUpAndEnd(one, kinds.get(run.kind)?.giveUp, { state: 'cancelled' }));
-      return one.run;
     },
 
     async wait(tenant, id, timeoutMs) {
@@ -263,6 +275,9 @@ export function createRuns(options: RunsOptions): Runs {
     },
   };
 }
+
+const stopping = (): MillraceError =>
+  new MillraceError('stopping', 'the server is stopping; try again later', { retryAfterSeconds: 5 });
 
 function textOf(uuid: Uint8Array): string {
   const hex = Buffer.from(uuid).toString('hex');

@@ -16,12 +16,13 @@ import type { Runs } from '../runs/port.ts';
 import type { Results } from '../stats/index.ts';
 import type { Duplicates, Events, Quarantine, Stats } from '../stats/port.ts';
 import type { Engine, Guests } from '../store/port.ts';
-import type { Keys, TenantDirectory } from '../tenants/index.ts';
+import type { Deletion, Keys, Tenants } from '../tenants/index.ts';
 import type { SqlLimits } from './sql/ask.ts';
 
 export interface ServeDeps {
   readonly settings: Settings;
-  readonly tenants: TenantDirectory;
+  readonly tenants: Tenants;
+  readonly deletion: Pick<Deletion, 'start' | 'holdings' | 'underWay'>;
   readonly catalog: Catalog;
   readonly registry: Registry;
   readonly runs: Pick<Runs, 'get' | 'list' | 'counts' | 'cancel' | 'wait'>;

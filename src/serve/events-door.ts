@@ -15,6 +15,7 @@ import type { HttpMetrics } from './metrics.ts';
 import { refuseUnlessAllowed } from './permissions.ts';
 import { toMillraceError, toProblem } from './problem.ts';
 import type { RequestIds } from './request-ids.ts';
+import type { TenantRequests } from './tenant-requests.ts';
 
 export interface EventsDoorDeps {
   readonly collect: Collect;
@@ -23,6 +24,7 @@ export interface EventsDoorDeps {
   readonly metrics: HttpMetrics;
   readonly freshness: Freshness;
   readonly limits: Pick<Limits, 'admission'>;
+  readonly requests: TenantRequests;
   readonly clock: Clock;
   readonly logger: Logger;
   readonly isStopping: () => boolean;
@@ -41,7 +43,7 @@ const LINGER_MS = 2_000;
 const REST_BYTES_MAX = 256 * 1_024;
 
 export function createEventsDoor(deps: EventsDoorDeps): EventsDoor {
-  const { collect, authenticate, requestIds, metrics, freshness, clock, logger } = deps;
+  const { collect, authenticate, requestIds, metrics, freshness, requests, clock, logger } = deps;
   const { admission } = deps.limits;
 
   return async (request, response, url) => {
@@ -54,6 +56,7 @@ export function createEventsDoor(deps: EventsDoorDeps): EventsDoor {
     try {
       if (deps.isStopping()) throw new MillraceError('stopping', 'The server is stopping. Send again soon.');
       principal = authenticate(headers, request.socket);
+      requests.enter(principal.tenant, response);
       refuseUnlessAllowed(principal, 'sendEvents', url.stream);
       const { tenant } = principal;
       const ack = readAck(url.query);

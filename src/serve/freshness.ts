@@ -50,6 +50,12 @@ export class Freshness {
     return this.#deps.clock.monotonicMs() - probe.measuredAtMs > RECENT_MS ? undefined : probe.freshnessMs;
   }
 
+  forget(tenant: TenantId): void {
+    for (const name of this.#probes.keys()) {
+      if ((JSON.parse(name) as string[])[0] === tenant) this.#probes.delete(name);
+    }
+  }
+
   #waiting(tenant: TenantId, stream: string): { key: PartitionKey; end: Offset } | undefined {
     const definition = this.#deps.catalog.stream(tenant, stream)?.definition;
     if (definition === undefined) return undefined;

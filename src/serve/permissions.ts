@@ -38,6 +38,10 @@ export const PERMISSIONS: Readonly<Record<string, Permission>> = {
   replayQuarantine: unfiltered('admin'),
   reconcile: unfiltered('admin'),
   getReconciliation: unfiltered('stats:read'),
+  listTenants: unfiltered('admin'),
+  getTenant: unfiltered('admin'),
+  putTenant: unfiltered('operator'),
+  deleteTenant: unfiltered('operator'),
   metrics: unfiltered('operator'),
 };
 

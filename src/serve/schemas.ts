@@ -96,7 +96,7 @@ export const streamsAnswer = z.object({ streams: z.array(streamAnswer) });
 const runProgress = z.object({
   done: whole,
   total: whole.describe('0 while it is not known.'),
-  unit: z.enum(['events', 'buckets', 'records']),
+  unit: z.enum(['events', 'buckets', 'records', 'parts']),
   step: z.string(),
 });
 const run = z

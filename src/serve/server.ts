@@ -7,6 +7,7 @@ import { parse } from 'node:querystring';
 import Fastify, { type FastifyReply, type FastifyRequest, LogController } from 'fastify';
 import { validatorCompiler, type ZodTypeProvider } from 'fastify-type-provider-zod';
 import { MillraceError } from '../base/errors.ts';
+import type { TenantPart } from '../base/tenant-part.ts';
 import { createAdmission, createQueryGate } from '../tenants/index.ts';
 import { createAuthenticate } from './authenticate.ts';
 import { answerBrokenRequest, isLoopback } from './connections.ts';
@@ -39,10 +40,13 @@ import { reconcileRoutes } from './routes/reconcile.ts';
 import { replayRoutes } from './routes/replay.ts';
 import { runRoutes } from './routes/runs.ts';
 import { sqlRoutes } from './routes/sql.ts';
+import { tenantRoutes } from './routes/tenants.ts';
 import { SQL_LIMITS } from './sql/ask.ts';
 import { createVisits } from './sql/visits.ts';
 import { StreamStates } from './stream-states.ts';
 import { watchTenants } from './tenant-metrics.ts';
+import { servePart } from './tenant-part.ts';
+import { TenantRequests } from './tenant-requests.ts';
 
 export interface MillraceServer {
   /** Starts to take requests; from then on `/readyz` answers 200. Resolves with `http://HOST:PORT`, or `https:`. */
@@ -53,6 +57,7 @@ export interface MillraceServer {
    */
   close(): Promise<void>;
   readonly app: App;
+  readonly part: TenantPart;
 }
 
 const CLOSE_MS = 5_000;
@@ -76,6 +81,7 @@ export async function createServer(deps: ServeDeps): Promise<MillraceServer> {
   const readiness = new Readiness(deps.engine, clock);
   const freshness = new Freshness(deps);
   const states = new StreamStates({ ...deps, freshness });
+  const requests = new TenantRequests();
   const hub = new LiveHub({
     ...deps,
     states,
@@ -92,6 +98,7 @@ export async function createServer(deps: ServeDeps): Promise<MillraceServer> {
     requestIds,
     metrics,
     freshness,
+    requests,
     isStopping: () => readiness.stopping,
   });
   const sqlBounds = { ...SQL_LIMITS, timeoutSeconds: settings.MILLRACE_QUERY_SECONDS_MAX, ...deps.sqlLimits };
@@ -186,6 +193,7 @@ export async function createServer(deps: ServeDeps): Promise<MillraceServer> {
       // What a key may see is not for caches on the way.
       reply.header('cache-control', 'no-store');
       const principal = context.principalOf(request);
+      requests.enter(principal.tenant, reply.raw);
       const operation = operationOf(schema, url);
       refuseUnlessAllowed(principal, operation, streamIn(request.params));
       admitQuestion(limits, principal, operation, reply.raw);
@@ -200,6 +208,7 @@ export async function createServer(deps: ServeDeps): Promise<MillraceServer> {
     replayRoutes(guarded, context);
     reconcileRoutes(guarded, context);
     runRoutes(guarded, context);
+    tenantRoutes(guarded, context);
   });
   openRoutes(app, context, { metrics, readiness, metricsAreOpen: isLoopback(settings.MILLRACE_HOST) });
   await app.register(async (scope) => {
@@ -237,6 +246,7 @@ export async function createServer(deps: ServeDeps): Promise<MillraceServer> {
 
   return {
     app,
+    part: servePart({ requests, states, freshness, clock }),
     listen: async () => {
       if (listeners.scheme === 'http' && !isLoopback(settings.MILLRACE_HOST)) {
         logger.warn(

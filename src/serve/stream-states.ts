@@ -54,6 +54,13 @@ export class StreamStates {
     this.#deps = deps;
   }
 
+  /** Nothing that was remembered of the tenant's streams holds for streams that it makes anew. */
+  forget(tenant: TenantId): void {
+    for (const cache of [this.#timeRanges, this.#arrivals]) {
+      for (const name of cache.keys()) if (isOf(name, tenant)) cache.delete(name);
+    }
+  }
+
   counts(tenant: TenantId, stream: StreamDefinition): StreamCounts {
     return countsOf(this.#views(tenant, stream));
   }
@@ -152,6 +159,8 @@ function countsOf(views: readonly PartitionView[]): StreamCounts {
 /** Parts of a key are a tuple, never joined by a sign that a part may hold. */
 const nameOf = (tenant: TenantId, stream: string, partition: number): string =>
   JSON.stringify([tenant, stream, partition]);
+
+const isOf = (name: string, tenant: TenantId): boolean => (JSON.parse(name) as string[])[0] === tenant;
 
 function keep<V>(cache: Map<string, V>, name: string, value: V): void {
   if (cache.size >= CACHED_STREAMS_MAX) cache.clear();

@@ -59,6 +59,9 @@ const WRITER_SETTINGS = [
   'throw_on_max_partitions_per_insert_block=1',
 ].join(', ');
 
+/** What was dropped is removed at once, not kept for eight minutes: nobody takes it back, and it may be somebody's who is gone. */
+const ENGINE_ARGS = ['--database_atomic_delay_before_drop_table_sec=0'];
+
 const READER_SETTINGS = [
   'output_format_json_quote_64bit_integers=0',
   'output_format_json_quote_denormals=0',
@@ -114,7 +117,7 @@ class ChdbEngine implements Engine, Guests {
       ask: (statement) => this.#ask(statement),
     });
     const open = (settings: string): Session => {
-      const session = new Session(options.directory);
+      const session = new Session(options.directory, { connectionArgs: ENGINE_ARGS });
       session.query(`SET ${settings}`);
       return session;
     };

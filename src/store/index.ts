@@ -36,3 +36,4 @@ export {
 } from './shadow.ts';
 export { quoteIdentifier, quoteText } from './sql.ts';
 export { createRollupTable, markRow, rollupDelta, rollupMarks, StoreTables } from './tables.ts';
+export { storedBytes, storePart } from './tenant-part.ts';

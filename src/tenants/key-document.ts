@@ -13,7 +13,8 @@ const SCOPES_MAX = 200;
 const FILTERED_STREAMS_MAX = 200;
 const ORIGINS_MAX = 50;
 
-const strict = <Shape extends z.ZodRawShape>(shape: Shape) =>
+/** An object without unknown keys; its message holds one line for each unknown key. */
+export const strict = <Shape extends z.ZodRawShape>(shape: Shape) =>
   z.strictObject(shape, {
     error: (issue) =>
       issue.code === 'unrecognized_keys'
@@ -182,7 +183,8 @@ function scopeHint(written: string): string {
   return hint(written, WHOLE_SCOPES);
 }
 
-function issuesOf(error: z.ZodError): Issue[] {
+/** Every mistake with its path, in plain words. */
+export function issuesOf(error: z.ZodError): Issue[] {
   return error.issues.flatMap((issue): Issue[] => {
     const path = issue.path.map(String);
     if (issue.code === 'unrecognized_keys') {

@@ -1,5 +1,5 @@
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
-import type { TenantDirectory, TenantLimits } from '../../src/tenants/port.ts';
+import type { TenantLimits } from '../../src/tenants/port.ts';
 import { type Parts, startParts, startServer, VISITS } from './support.ts';
 
 let parts: Parts;
@@ -8,7 +8,7 @@ let limits: TenantLimits = {};
 
 beforeAll(async () => {
   parts = await startParts();
-  const tenants: TenantDirectory = { ...parts.deps.tenants, limits: () => limits };
+  const tenants = { ...parts.deps.tenants, limits: () => limits };
   server = await startServer(parts, { tenants });
   expect((await server.call('PUT', '/v1/streams/visits', VISITS)).status).toBe(201);
 });

@@ -13,14 +13,14 @@ import { memoryCache } from '../../src/cache/index.ts';
 import { openCatalog } from '../../src/catalog/index.ts';
 import { createCollect } from '../../src/collect/index.ts';
 import { readSettings } from '../../src/config.ts';
-import { createIngest, DedupMemory, engineStore } from '../../src/ingest/index.ts';
+import { createIngest, DedupMemory, engineStore, ingestPart } from '../../src/ingest/index.ts';
 import { createLedger } from '../../src/ledger/index.ts';
-import { openFileLog } from '../../src/log/index.ts';
+import { logPart, openFileLog } from '../../src/log/index.ts';
 import { createQuarantineReplay } from '../../src/quarantine/index.ts';
 import { createReconciler } from '../../src/reconcile/index.ts';
 import { createRegistry } from '../../src/registry/index.ts';
 import { createReplays } from '../../src/replay/index.ts';
-import { createRuns } from '../../src/runs/index.ts';
+import { createRuns, runsPart } from '../../src/runs/index.ts';
 import { createServer, type ServeDeps } from '../../src/serve/index.ts';
 import {
   answerCodec,
@@ -30,8 +30,14 @@ import {
   createStats,
   Results,
 } from '../../src/stats/index.ts';
-import { openChdb, StoreTables } from '../../src/store/index.ts';
-import { fixedTenants, openKeys, operatorKey } from '../../src/tenants/index.ts';
+import { openChdb, StoreTables, storePart } from '../../src/store/index.ts';
+import {
+  catalogHoldings,
+  createDeletion,
+  createTenants,
+  openKeys,
+  operatorKey,
+} from '../../src/tenants/index.ts';
 
 export const KEY = 'a-key-for-the-tests';
 
@@ -72,11 +78,20 @@ export async function startParts() {
       storedTimeoutMs: 30_000,
     },
   });
-  const tenants = fixedTenants();
+  const tenants = await createTenants({ records: catalog.tenants });
   const keys = await openKeys({ records: catalog.keys, tenants, clock, operator: operatorKey(KEY) });
   // Kept by hand: `await ledger.round()`.
   const logger = pino({ level: 'silent' });
   const ledger = createLedger({ catalog, log, ingest, engine, clock, tenants, logger });
+  const deletion = createDeletion({
+    ...{ tenants, runs, logger, records: catalog.tenants },
+    parts: () => [
+      ...[runsPart(runs), ledger.part, ingestPart({ ingest, files, directory }), registry.part],
+      ...[logPart({ log, files, directory: `${directory}/log` }), storePart({ engine, clock }), keys],
+    ],
+    rows: (tenant) => catalogHoldings(catalog, tenant),
+    newAlias: () => `deleted-${Buffer.from(ids.uuidV7(clock.now())).toString('hex')}`,
+  });
   const near = memoryCache({ bytesMax: 2 ** 24, codec: answerCodec, clock });
   const results = new Results({
     ...{ catalog, log, ingest, clock, caches: { near, shared: undefined }, process: 'the one of the test' },
@@ -84,6 +99,7 @@ export async function startParts() {
   const deps: ServeDeps = {
     settings,
     tenants,
+    deletion,
     catalog,
     registry,
     runs,

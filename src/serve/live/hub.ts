@@ -13,6 +13,7 @@ import { MillraceError } from '../../base/errors.ts';
 import type { Catalog } from '../../catalog/port.ts';
 import type { Ingest } from '../../ingest/port.ts';
 import type { Events } from '../../stats/port.ts';
+import type { TenantDirectory } from '../../tenants/index.ts';
 import { partitionKeys } from '../partition-keys.ts';
 import type { StreamStates } from '../stream-states.ts';
 import type { Follower } from './follower.ts';
@@ -40,6 +41,7 @@ export const HUB_LIMITS: HubLimits = {
 };
 
 export interface HubDeps {
+  readonly tenants: Pick<TenantDirectory, 'state'>;
   readonly catalog: Catalog;
   readonly ingest: Pick<Ingest, 'state'>;
   readonly events: Events;
@@ -165,7 +167,7 @@ export class LiveHub {
       if (channel.stop.signal.aborted) return;
       try {
         const now = clock.monotonicMs();
-        if (this.#deps.catalog.stream(channel.tenant, channel.stream) === undefined) {
+        if (!this.#isToBeFollowed(channel)) {
           for (const follower of [...channel.followers]) follower.end();
           return this.#end(channel);
         }
@@ -184,6 +186,12 @@ export class LiveHub {
         await clock.sleep(stateMs, channel.stop.signal);
       }
     }
+  }
+
+  /** Followers of a tenant that is suspended or deleted are let go. */
+  #isToBeFollowed({ tenant, stream }: Channel): boolean {
+    const { catalog, tenants } = this.#deps;
+    return tenants.state(tenant) === 'active' && catalog.stream(tenant, stream) !== undefined;
   }
 
   async #sendNew(channel: Channel): Promise<void> {

@@ -1,0 +1,56 @@
+/**
+ * The server, built as it is, that ends itself with SIGKILL while it erases the tenant VICTIM: at the call number DIE_AT
+ * among those to the file system and the engine that change something of it, before that call or (`DIE_AT=4+`) behind
+ * it; `DIE_AT=purge+7`: 7 ms behind the last of them, when the catalog is being purged.
+ */
+import { nodeFiles } from '../../dist/src/base/files.js';
+import { readEnvironment, readSettings } from '../../dist/src/config.js';
+import { startMillrace } from '../../dist/src/millrace.js';
+
+const { VICTIM = '-', DIE_AT = '' } = process.env;
+const [, purge, call, behind] = /^(?:purge\+(\d+)|(\d+)(\+?))$/.exec(DIE_AT) ?? [];
+let calls = 0;
+const die = () => process.kill(process.pid, 'SIGKILL');
+
+const around = async (subject, work) => {
+  if (!subject.includes(VICTIM)) return work();
+  calls += 1;
+  const isIt = calls === Number(call);
+  if (isIt && !behind) die();
+  const result = await work();
+  if (isIt) die();
+  if (purge !== undefined && subject.startsWith('DROP DATABASE')) setTimeout(die, Number(purge));
+  return result;
+};
+
+/** Only what a deletion does: the same calls are made while the tenant lives. */
+const files = {
+  ...nodeFiles,
+  rmdir: (path) => around(path, () => nodeFiles.rmdir(path)),
+  unlink: (path) => around(path, () => nodeFiles.unlink(path)),
+  rename: (from, to) =>
+    to.endsWith('.removed') ? around(to, () => nodeFiles.rename(from, to)) : nodeFiles.rename(from, to),
+};
+
+const aroundEngine = (engine) => ({
+  execute: (statement) =>
+    /^DROP (DATABASE|TABLE)/.test(statement.text)
+      ? around(statement.text, () => engine.execute(statement))
+      : engine.execute(statement),
+  query: engine.query.bind(engine),
+  rows: engine.rows.bind(engine),
+  stream: engine.stream.bind(engine),
+  close: engine.close.bind(engine),
+});
+
+const millrace = await startMillrace({
+  settings: readSettings(readEnvironment()),
+  documents: { streams: {}, rollups: {} },
+  files,
+  aroundEngine,
+});
+process.stdout.write(`ready at ${millrace.url}\n`);
+process.once('SIGTERM', async () => {
+  await millrace.close();
+  process.exit(0);
+});
