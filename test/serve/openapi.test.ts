@@ -38,6 +38,7 @@ describe('the OpenAPI document', () => {
         "DELETE /v1/rollups/{name}",
         "DELETE /v1/runs/{id}",
         "DELETE /v1/streams/{name}",
+        "DELETE /v1/tenants/{name}",
         "GET /healthz",
         "GET /metrics",
         "GET /problems/{code}",
@@ -55,6 +56,8 @@ describe('the OpenAPI document', () => {
         "GET /v1/streams/{stream}/quarantine",
         "GET /v1/streams/{stream}/reconcile",
         "GET /v1/streams/{stream}/stats",
+        "GET /v1/tenants",
+        "GET /v1/tenants/{name}",
         "POST /v1/plan",
         "POST /v1/sql",
         "POST /v1/streams/{stream}/events",
@@ -64,6 +67,7 @@ describe('the OpenAPI document', () => {
         "POST /v1/streams/{stream}/replay",
         "PUT /v1/rollups/{name}",
         "PUT /v1/streams/{name}",
+        "PUT /v1/tenants/{name}",
       ]
     `);
   });
