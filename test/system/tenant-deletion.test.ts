@@ -74,7 +74,6 @@ async function answers(server: ServerProcess, tenant: string, marks: Marks): Pro
     `/v1/streams/${marks.stream}/quarantine`,
     `/v1/streams/${marks.stream}/duplicates`,
     `/v1/rollups/${marks.rollup}`,
-    '/v1/keys',
   ];
   const replies = await Promise.all(paths.map((path) => ask('GET', path)));
   const stats = await ask('GET', `/v1/streams/${marks.stream}/stats?fn=count&fn=sum(n)&by=${marks.field}`);
