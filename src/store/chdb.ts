@@ -44,8 +44,12 @@ export interface AskingTenants {
   areSeveral(): boolean;
 }
 
+/** Compiled, `min` and `max` take moments before 1970 for later than all others. */
+const NOT_COMPILED = 'compile_aggregate_expressions=0';
+
 /** One block per insert whatever its size; no asynchronous inserts; no insert tokens. */
 const WRITER_SETTINGS = [
+  NOT_COMPILED,
   'async_insert=0',
   'max_insert_block_size=100000000',
   'min_insert_block_size_rows=100000000',
@@ -63,6 +67,7 @@ const WRITER_SETTINGS = [
 const ENGINE_ARGS = ['--database_atomic_delay_before_drop_table_sec=0'];
 
 const READER_SETTINGS = [
+  NOT_COMPILED,
   'output_format_json_quote_64bit_integers=0',
   'output_format_json_quote_denormals=0',
   "date_time_output_format='iso'",
