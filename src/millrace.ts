@@ -43,6 +43,7 @@ import {
   parseTenantLimits,
   queryLimitsOf,
 } from './tenants/index.ts';
+import { createUsageMeter } from './usage/index.ts';
 
 export interface StartOptions {
   readonly settings: Settings;
@@ -182,6 +183,8 @@ async function startOwned(
   }
   const ledger = createLedger({ catalog, log, ingest, engine, clock, tenants, logger });
   ledger.start();
+  const usage = createUsageMeter({ catalog, log, engine, clock, tenants, logger });
+  usage.start();
   const retention = startRetention({ catalog, log, ingest, engine, clock, tenants, logger });
 
   const reconciliations = startReconcileSchedule({
@@ -230,6 +233,7 @@ async function startOwned(
     settings,
     tenants,
     deletion,
+    usage,
     catalog,
     registry,
     runs,
@@ -280,7 +284,7 @@ async function startOwned(
       retention.stop();
       reconciliations.stop();
       // Together: a run that waits for its turn between two batches gets it when ingest ends.
-      await Promise.all([runs.stop(), ledger.stop(), ingest.stop()]);
+      await Promise.all([runs.stop(), ledger.stop(), usage.stop(), ingest.stop()]);
       await hot.stop();
       await engine.close();
       catalog.close();

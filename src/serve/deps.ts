@@ -17,12 +17,15 @@ import type { Results } from '../stats/index.ts';
 import type { Duplicates, Events, Quarantine, Stats } from '../stats/port.ts';
 import type { Engine, Guests } from '../store/port.ts';
 import type { Deletion, Keys, Tenants } from '../tenants/index.ts';
+import type { Usage } from '../usage/index.ts';
 import type { SqlLimits } from './sql/ask.ts';
 
 export interface ServeDeps {
   readonly settings: Settings;
   readonly tenants: Tenants;
   readonly deletion: Pick<Deletion, 'start' | 'holdings' | 'underWay'>;
+  /** Absent: nobody is over a quota. */
+  readonly usage?: Usage | undefined;
   readonly catalog: Catalog;
   readonly registry: Registry;
   readonly runs: Pick<Runs, 'get' | 'list' | 'counts' | 'cancel' | 'wait'>;

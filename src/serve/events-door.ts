@@ -7,6 +7,7 @@ import type { Clock } from '../base/clock.ts';
 import { MillraceError } from '../base/errors.ts';
 import type { Collect, CollectAnswer } from '../collect/port.ts';
 import type { Admitted, Principal } from '../tenants/index.ts';
+import type { Usage } from '../usage/index.ts';
 import type { Authenticate } from './authenticate.ts';
 import { type EventsUrl, readAck } from './events-url.ts';
 import type { Freshness } from './freshness.ts';
@@ -25,6 +26,7 @@ export interface EventsDoorDeps {
   readonly freshness: Freshness;
   readonly limits: Pick<Limits, 'admission'>;
   readonly requests: TenantRequests;
+  readonly usage?: Pick<Usage, 'refuseOver'> | undefined;
   readonly clock: Clock;
   readonly logger: Logger;
   readonly isStopping: () => boolean;
@@ -62,6 +64,7 @@ export function createEventsDoor(deps: EventsDoorDeps): EventsDoor {
       const ack = readAck(url.query);
       const length = headers['content-length'];
       const bytes = length === undefined ? undefined : Number(length);
+      deps.usage?.refuseOver(tenant, url.stream);
       admitted = admission.admit(principal, bytes);
       const answer = await collect.take({
         tenant,

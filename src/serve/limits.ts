@@ -1,5 +1,6 @@
 /** Limits of tenants and keys at the door: what is refused, and what every answer of a limited one says of them. */
 import type { ServerResponse } from 'node:http';
+import type { Leave } from '../base/fair-queue.ts';
 import type { Admission, Admittee, QueryGate } from '../tenants/index.ts';
 
 /** What may be sent; what may be asked. */
@@ -25,15 +26,20 @@ export function showLimits(
   for (const [name, value] of Object.entries(headers)) response.setHeader(name, value);
 }
 
-/** Fails with `rate-limited`. The question is under way until its answer has gone out, or its connection. */
+/**
+ * Fails with `rate-limited`. The question is under way until the way to leave is called, which is to be done when its answer
+ * goes out, or its connection ends. Undefined: it is none.
+ */
 export function admitQuestion(
   { questions }: Limits,
   principal: Admittee,
   operation: string,
   response: ServerResponse,
-): void {
-  if (operation !== 'askSql' && !QUESTIONS.has(operation)) return;
+): Leave | undefined {
+  if (operation !== 'askSql' && !QUESTIONS.has(operation)) return undefined;
   showLimits(response, questions.headers(principal));
-  if (!QUESTIONS.has(operation)) return;
-  response.once('close', questions.enter(principal));
+  if (!QUESTIONS.has(operation)) return undefined;
+  const leave = questions.enter(principal);
+  response.once('close', leave);
+  return leave;
 }

@@ -2,11 +2,12 @@
  * The HTTP server. Events come in by a door of their own in front of the framework (events-door.ts);
  * everything else is routed, checked and described by Fastify.
  */
-import type { Server } from 'node:http';
+import type { IncomingMessage, Server } from 'node:http';
 import { parse } from 'node:querystring';
 import Fastify, { type FastifyReply, type FastifyRequest, LogController } from 'fastify';
 import { validatorCompiler, type ZodTypeProvider } from 'fastify-type-provider-zod';
 import { MillraceError } from '../base/errors.ts';
+import type { Leave } from '../base/fair-queue.ts';
 import type { TenantPart } from '../base/tenant-part.ts';
 import { createAdmission, createQueryGate } from '../tenants/index.ts';
 import { createAuthenticate } from './authenticate.ts';
@@ -47,6 +48,7 @@ import { StreamStates } from './stream-states.ts';
 import { watchTenants } from './tenant-metrics.ts';
 import { servePart } from './tenant-part.ts';
 import { TenantRequests } from './tenant-requests.ts';
+import { watchUsage } from './usage-metrics.ts';
 
 export interface MillraceServer {
   /** Starts to take requests; from then on `/readyz` answers 200. Resolves with `http://HOST:PORT`, or `https:`. */
@@ -149,6 +151,7 @@ export async function createServer(deps: ServeDeps): Promise<MillraceServer> {
   // Answers are made by our own code and tested against their schemas; to check each one again costs time.
   app.setSerializerCompiler(() => (answer) => JSON.stringify(answer));
 
+  const underWay = new WeakMap<IncomingMessage, Leave>();
   const methods = new Methods();
   app.addHook('onRoute', ({ url, method }) => methods.add(url, [method].flat()));
   app.addHook('onRequest', async (request, reply) => {
@@ -196,8 +199,11 @@ export async function createServer(deps: ServeDeps): Promise<MillraceServer> {
       requests.enter(principal.tenant, reply.raw);
       const operation = operationOf(schema, url);
       refuseUnlessAllowed(principal, operation, streamIn(request.params));
-      admitQuestion(limits, principal, operation, reply.raw);
+      const leave = admitQuestion(limits, principal, operation, reply.raw);
+      if (leave) underWay.set(request.raw, leave);
     });
+    // Before its answer goes out: who asks the next question when he has it finds his place free.
+    scope.addHook('onSend', async (request) => underWay.get(request.raw)?.());
     const guarded = scope as unknown as App;
     definitionRoutes(guarded, context);
     numberRoutes(guarded, context);
@@ -216,6 +222,7 @@ export async function createServer(deps: ServeDeps): Promise<MillraceServer> {
     await pageHeaders(pages, { tls: listeners.scheme === 'https' });
     await dashboard(pages, deps.webDirectory);
   });
+  if (deps.usage) watchUsage(metrics.registry, deps.tenants, deps.usage);
   watchTenants(metrics.registry, { ...deps, states });
   if (deps.results) watchResults(metrics.registry, () => deps.results!.state);
   metrics.gauge('millrace_live_followers', 'Connections that follow a stream', () => hub.followers);

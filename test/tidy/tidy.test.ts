@@ -12,6 +12,7 @@ const STAGES = [
   'tenants',
   'log',
   'store',
+  'usage',
   'sql',
   'hot',
   'ingest',

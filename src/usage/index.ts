@@ -1,0 +1,8 @@
+export {
+  createUsageMeter,
+  type RollupUsage,
+  type TenantUsage,
+  type Usage,
+  type UsageMeter,
+  type UsageParts,
+} from './meter.ts';
