@@ -68,7 +68,9 @@ export async function createTenants({ records, defaults = {} }: TenantsOptions):
 
   const remember = (record: TenantRecord): Tenant => {
     const tenant = tenantOf(record);
-    known.set(record.name, { tenant, limits: limitsOf(defaults, tenant.document.limits) });
+    // The operator's own tenant has none unless they are said of it.
+    const otherwise = record.name === DEFAULT_TENANT ? {} : defaults;
+    known.set(record.name, { tenant, limits: limitsOf(otherwise, tenant.document.limits) });
     relist();
     return tenant;
   };

@@ -1,5 +1,5 @@
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
-import type { TenantDirectory, TenantLimits } from '../../src/tenants/port.ts';
+import type { TenantLimits } from '../../src/tenants/port.ts';
 import { createUsageMeter, type UsageMeter } from '../../src/usage/index.ts';
 import { type Parts, startParts, startServer } from '../serve/support.ts';
 
@@ -17,7 +17,7 @@ const STREAM = {
 
 beforeAll(async () => {
   parts = await startParts();
-  const tenants: TenantDirectory = { ...parts.deps.tenants, limits: () => limits };
+  const tenants = { ...parts.deps.tenants, limits: () => limits };
   const { catalog, log, clock, logger, engine } = parts.deps;
   usage = createUsageMeter({
     ...{ catalog, log, clock, logger, tenants },
