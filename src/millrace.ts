@@ -193,6 +193,7 @@ async function startOwned(
   });
 
   const collect = createCollect({
+    tenants,
     catalog,
     log,
     ingest,

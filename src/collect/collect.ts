@@ -5,6 +5,7 @@ import type { Catalog } from '../catalog/port.ts';
 import type { StreamDefinition } from '../define/model.ts';
 import type { Ingest } from '../ingest/port.ts';
 import type { Log } from '../log/port.ts';
+import type { TenantDirectory } from '../tenants/port.ts';
 import { appendAll, type Group, receiptOf, storedOutcome } from './append.ts';
 import { type Backlog, refuseWhenAllBehind, refuseWhenBehind } from './backlog.ts';
 import { Deadlines } from './deadlines.ts';
@@ -24,6 +25,8 @@ export interface CollectParts {
   readonly ingest: Pick<Ingest, 'state' | 'applied'>;
   readonly clock: Clock;
   readonly limits: CollectLimits;
+  /** Several share the bytes that are received; absent: there is one. */
+  readonly tenants?: Pick<TenantDirectory, 'list'> | undefined;
   /** Told of each request that is refused. */
   readonly onRefused?: (refusal: { readonly stream: string; readonly code: ErrorCode }) => void;
   /** Told of events that were answered with `ack=none` and then could not be written. */
@@ -55,7 +58,10 @@ class Collector implements Collect {
 
   constructor(parts: CollectParts) {
     this.#parts = parts;
-    this.#inFlight = new InFlightBytes(parts.limits.inFlightBytesMax);
+    this.#inFlight = new InFlightBytes(
+      parts.limits.inFlightBytesMax,
+      () => (parts.tenants?.list().length ?? 1) > 1,
+    );
     this.#deadlines = new Deadlines(parts.clock, parts.limits.bodyTimeoutMs);
     this.#backlog = { log: parts.log, ingest: parts.ingest, bytesMax: parts.limits.backlogBytesMax };
   }
@@ -77,7 +83,7 @@ class Collector implements Collect {
     if ((request.contentLength ?? 0) > bodyBytesMax) throw bodyTooLarge(bodyBytesMax);
     refuseWhenAllBehind(this.#backlog, partitionsOf(request, stream));
     const decoder = decoderFor(request.contentEncoding, bodyBytesMax);
-    const lease = this.#inFlight.lease(request.contentLength);
+    const lease = this.#inFlight.lease(request.contentLength, request.tenant);
     let handedOver = false;
     let bodyBytes: number | undefined;
     try {
