@@ -13,9 +13,10 @@ import { MillraceError } from '../base/errors.ts';
 import type { Leave } from '../base/fair-queue.ts';
 import { type FileSystem, nodeFiles } from '../base/files.ts';
 import { DurableNames } from './durable-names.ts';
-import { createGuest, guestSettings } from './guest.ts';
+import { createGuest, guestSettings, KILLS_MAX } from './guest.ts';
 import type { Engine, Guest, GuestLimits, Guests, QueryLimits, Statement, StatementParam } from './port.ts';
 import { READING_CLASSES, type ReadingClass, ReadingPlaces } from './reading-places.ts';
+import { FULL_ROLE, openWithRoles, roleOf } from './roles.ts';
 import { SessionPool } from './session-pool.ts';
 
 export interface ChdbOptions {
@@ -99,7 +100,9 @@ class ChdbEngine implements Engine, Guests {
   readonly #names: DurableNames;
   readonly #querySecondsMax: number;
   readonly #queryMemoryMax: number;
-  readonly #openGuest: (settings: string) => Session;
+  readonly #openSession: () => Session;
+  /** The engine's roles, by name. */
+  readonly #roles: ReadonlySet<string>;
   readonly #guests = new Set<Guest>();
   #nextQuery = 0;
 
@@ -121,14 +124,20 @@ class ChdbEngine implements Engine, Guests {
       directory: resolve(options.directory),
       ask: (statement) => this.#ask(statement),
     });
-    const open = (settings: string): Session => {
-      const session = new Session(options.directory, { connectionArgs: ENGINE_ARGS });
+    const directory = resolve(options.directory);
+    this.#openSession = () => new Session(directory, { connectionArgs: ENGINE_ARGS });
+    const open = (settings: string, session = this.#openSession()): Session => {
+      session.query(`SET ROLE ${FULL_ROLE}`);
       session.query(`SET ${settings}`);
       return session;
     };
-    this.#openGuest = (settings) => open(`${READER_SETTINGS}, ${settings}`);
     try {
-      this.#control = open('max_threads=1');
+      const first = openWithRoles(
+        directory,
+        (access) => new Session(directory, { connectionArgs: [...access, ...ENGINE_ARGS] }),
+      );
+      this.#control = open('max_threads=1', first);
+      this.#roles = new Set(this.#control.query('SELECT name FROM system.roles', 'TSVRaw').split('\n'));
       this.#writers = new SessionPool(options.writers ?? 2, () => open(WRITER_SETTINGS));
       const readers = READING_CLASSES.reduce((sum, reading) => sum + places[reading], 0);
       this.#readers = new SessionPool(readers, () => open(READER_SETTINGS));
@@ -214,12 +223,21 @@ class ChdbEngine implements Engine, Guests {
     return text === '' ? [] : text.split('\n').map((line) => JSON.parse(line) as Row);
   }
 
-  guest(limits: GuestLimits): Guest {
+  guest(tenant: TenantId, limits: GuestLimits): Guest {
     this.#nextQuery += 1;
     const label = `${LABEL}${this.#nextQuery}`;
     const memoryBytesMax = Math.min(limits.memoryBytesMax, this.#queryMemoryMax);
+    const settings = `${READER_SETTINGS}, ${guestSettings({ ...limits, memoryBytesMax }, label)}`;
+    const session = this.#openSession();
+    try {
+      session.query(`SET ROLE ${roleOf(tenant, this.#roles)}`);
+      session.query(`SET ${settings}`);
+    } catch (cause) {
+      session.close();
+      throw explain(cause);
+    }
     const guest = createGuest({
-      session: this.#openGuest(guestSettings({ ...limits, memoryBytesMax }, label)),
+      session,
       kill: () => this.#kill(label),
       bindings,
       explain,
@@ -232,12 +250,20 @@ class ChdbEngine implements Engine, Guests {
   /** Ends the questions that still run: nobody waits for their answers any more. Writes run to their end. */
   async close(): Promise<void> {
     this.#places.close();
-    await this.#control
-      .queryAsync(`KILL QUERY WHERE startsWith(Settings['log_comment'], '${LABEL}') ASYNC`)
-      .catch(() => undefined);
-    await Promise.all([...this.#guests].map((guest) => guest.close()));
-    const sessions = [this.#control, ...(await this.#writers.drain()), ...(await this.#readers.drain())];
-    for (const session of sessions) session.close();
+    let ended = false;
+    const sessions = Promise.all([...this.#guests].map((guest) => guest.close()))
+      .then(async () => [...(await this.#writers.drain()), ...(await this.#readers.drain())])
+      .finally(() => {
+        ended = true;
+      });
+    sessions.catch(() => undefined);
+    // A kill that comes before the engine knows the statement finds nothing.
+    for (let kills = 0; !ended && kills < KILLS_MAX; kills += 1) {
+      await this.#control
+        .queryAsync(`KILL QUERY WHERE startsWith(Settings['log_comment'], '${LABEL}') ASYNC`)
+        .catch(() => undefined);
+    }
+    for (const session of [this.#control, ...(await sessions)]) session.close();
     await drainPending();
   }
 

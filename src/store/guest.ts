@@ -3,10 +3,12 @@
  * behind it: it can only read, has its limits set before it is made read-only for good, and leaves nothing behind for
  * the next. What reaches the engine has been decided before (src/sql); this is the second door.
  *
- *     open ──SET limits──SET readonly=1──▶ statements, one after the other ──▶ closed
+ *     open ──SET ROLE──SET limits──SET readonly=1──▶ statements that read, one after the other ──▶ closed
  *                                               │ signal: KILL QUERY until the statement ends
  */
 import type { Session } from 'chdb';
+import { MillraceError } from '../base/errors.ts';
+import { checkGuestStatement } from './guest-statement.ts';
 import type { Guest, GuestLimits, Statement } from './port.ts';
 
 export interface GuestParts {
@@ -19,7 +21,7 @@ export interface GuestParts {
 }
 
 /** Kills take some 30 ms each; a statement that outlives them all ends by its time limit. */
-const KILLS_MAX = 200;
+export const KILLS_MAX = 200;
 
 /** Everything is set on the session before `readonly`, which forbids to set anything again. */
 export function guestSettings(limits: GuestLimits, label: string): string {
@@ -75,6 +77,12 @@ export function createGuest({ session, kill, bindings, explain, onClosed }: Gues
     }
   };
 
+  const check = ({ text }: Statement): void => {
+    const mistake = checkGuestStatement(text);
+    if (mistake !== undefined)
+      throw new MillraceError('bad-question', `This question is not allowed: ${mistake}.`);
+  };
+
   /** A kill that comes before the engine knows the statement finds nothing: it is sent until the statement ends. */
   const killUntilEnded = async (): Promise<void> => {
     for (let kills = 0; running !== undefined && kills < KILLS_MAX; kills += 1) await kill();
@@ -90,10 +98,12 @@ export function createGuest({ session, kill, bindings, explain, onClosed }: Gues
 
   return {
     query: (statement, format) =>
-      track(async () =>
-        (await session.queryBindAsync(statement.text, bindings(statement), { format })).bytes(),
-      ),
+      track(async () => {
+        check(statement);
+        return (await session.queryBindAsync(statement.text, bindings(statement), { format })).bytes();
+      }),
     async *stream(statement, format) {
+      check(statement);
       if (left) throw explain(new Error('Code: 394. DB::Exception: Query was cancelled'));
       let chunks: AsyncIterator<{ raw(): Uint8Array }>;
       try {

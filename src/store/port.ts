@@ -58,8 +58,8 @@ export interface Guests {
    * too many of its questions wait or this one waited too long, and with the signal's reason.
    */
   place(tenant: TenantId, signal?: AbortSignal): Promise<Leave>;
-  /** A session for one question; the caller closes it, and bounds how many there are. */
-  guest(limits: GuestLimits): Guest;
+  /** A session for one question about what is the tenant's; the caller closes it, and bounds how many there are. */
+  guest(tenant: TenantId, limits: GuestLimits): Guest;
 }
 
 /** What one question may take, all of its statements alike. */

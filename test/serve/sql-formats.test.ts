@@ -142,8 +142,8 @@ describe('an answer that fails in the middle', () => {
     const failing = await startServer(parts, {
       guests: {
         place: guests.place.bind(guests),
-        guest: (limits) => {
-          const guest = guests.guest(limits);
+        guest: (tenant, limits) => {
+          const guest = guests.guest(tenant, limits);
           return {
             ...guest,
             stream: async function* (statement, format) {

@@ -112,7 +112,7 @@ describe('hostile questions', () => {
     expect(names).toContain('file');
     expect(names.length).toBeGreaterThan(50);
     await expectAllRefused(names.flatMap(withTableFunction));
-  });
+  }, 240_000);
 
   it('are refused with every table that is there and theirs under no name', async () => {
     const tables = await rows<{ database: string; name: string }>('SELECT database, name FROM system.tables');
@@ -123,7 +123,7 @@ describe('hostile questions', () => {
       return database.startsWith('t_') ? places : [places[index % places.length]!];
     });
     await expectAllRefused(queries);
-  });
+  }, 240_000);
 
   it('that only look so are answered', async () => {
     for (const [query, expected] of HARMLESS) {

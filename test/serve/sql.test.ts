@@ -15,8 +15,8 @@ beforeAll(async () => {
   server = await startServer(parts, {
     guests: {
       place: guests.place.bind(guests),
-      guest: (limits) => {
-        const guest = guests.guest(limits);
+      guest: (tenant, limits) => {
+        const guest = guests.guest(tenant, limits);
         return {
           ...guest,
           query: (statement, format) => {

@@ -4,11 +4,13 @@ import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import type { TenantId } from '../../src/base/brand.ts';
 import { type Guest, type GuestLimits, openChdb } from '../../src/store/index.ts';
 
 let directory: string;
 let engine: ReturnType<typeof openChdb>;
 const LIMITS: GuestLimits = { timeoutSeconds: 20, memoryBytesMax: 2 ** 27, resultBytesMax: 2 ** 27 };
+const TENANT = 'a' as TenantId;
 const LONG = 'SELECT count() FROM numbers(1000000000000) WHERE sipHash64(number) = 1';
 
 beforeAll(async () => {
@@ -23,8 +25,12 @@ afterAll(async () => {
   await rm(directory, { recursive: true, force: true });
 });
 
-async function withGuest<T>(work: (guest: Guest) => Promise<T>, limits = LIMITS): Promise<T> {
-  const guest = engine.guest(limits);
+async function withGuest<T>(
+  work: (guest: Guest) => Promise<T>,
+  limits = LIMITS,
+  tenant: string = TENANT,
+): Promise<T> {
+  const guest = engine.guest(tenant as TenantId, limits);
   try {
     return await work(guest);
   } finally {
@@ -85,9 +91,68 @@ describe('a guest', () => {
     expect(existsSync(out)).toBe(false);
   });
 
-  it('leaves nothing to the next', async () => {
-    await withGuest((guest) => ask(guest, 'USE t_a'));
-    await withGuest(async (guest) => expect(await ask(guest, 'SELECT currentDatabase()')).toBe('default'));
+  it('reads nothing of another tenant, known at the start or newer, nor of no tenant', async () => {
+    const names: Record<string, string> = { t_b: 'known', t_c: 'newer', default: 'nobody' };
+    for (const database of Object.keys(names)) {
+      await engine.execute({ text: `CREATE DATABASE IF NOT EXISTS ${database}` });
+      await engine.execute({ text: `CREATE TABLE ${database}.x (n UInt64) ENGINE = MergeTree ORDER BY n` });
+      // What was there when the engine opened has a role; what comes later has not.
+      if (database === 't_b') {
+        await engine.close();
+        engine = openChdb({ directory: `${directory}/store`, readers: 1, writers: 1 });
+      }
+    }
+    const read = (tenant: string, table: string) =>
+      withGuest((guest) => ask(guest, `SELECT count() FROM ${table}`).catch(() => 'refused'), LIMITS, tenant);
+    expect(await read('a', 't_a.x')).toBe('1');
+    expect(await read('b', 't_b.x')).toBe('0');
+    expect(await read('c', 't_c.x')).toBe('0');
+    for (const [tenant, table] of [
+      ['a', 't_b.x'],
+      ['a', 't_c.x'],
+      ['a', 'default.x'],
+      ['b', 't_a.x'],
+      ['c', 't_a.x'],
+      ['c', 't_b.x'],
+      ['c', 'default.x'],
+    ] as const) {
+      expect([tenant, table, await read(tenant, table)]).toEqual([tenant, table, 'refused']);
+    }
+  });
+
+  it('takes only one statement that reads, whatever it is wrapped in', async () => {
+    const out = join(directory, 'written');
+    await withGuest(async (guest) => {
+      for (const text of [
+        'SET ROLE millrace',
+        'SET ROLE ALL',
+        'SET ROLE DEFAULT',
+        'USE t_a',
+        'SYSTEM STOP MERGES',
+        'KILL QUERY WHERE 1 ASYNC',
+        'SHOW DATABASES',
+        'EXPLAIN PLAN SELECT 1',
+        'EXECUTE AS default SELECT 1',
+        'SELECT 1; SET ROLE millrace',
+        "SELECT 'a' ; SET ROLE millrace",
+        "SELECT 'a\\'; SET ROLE millrace",
+        "SELECT 'a''b'; SET ROLE millrace",
+        "SELECT ‘ ' ’; SET ROLE millrace; SELECT ‘ ' ’",
+        "SELECT $$ ' $$; SET ROLE millrace; SELECT $$ ' $$",
+        "SELECT 1 /* ' */; SET ROLE millrace -- '",
+        "SELECT 1 # '\n; SET ROLE millrace # '",
+        `SELECT 1 INTO OUTFILE '${out}'`,
+        `SELECT 1 INTO/**/OUTFILE '${out}'`,
+        '(SELECT 1)',
+        '',
+      ]) {
+        const outcome = await ask(guest, text).catch((error: { code: string }) => error.code);
+        expect([text, outcome]).toEqual([text, 'bad-question']);
+      }
+      expect(await ask(guest, 'SELECT currentRoles()')).toBe("['guest_of_a']");
+      expect(await ask(guest, "SELECT ';--' AS `;#`")).toBe(';--');
+    });
+    expect(existsSync(out)).toBe(false);
   });
 
   it('gets each chunk as a whole document of the format', async () => {
@@ -122,10 +187,10 @@ describe('a guest', () => {
     const other = await mkdtemp(join(tmpdir(), 'millrace-guest-'));
     await engine.close();
     const second = openChdb({ directory: other, readers: 1, writers: 1 });
-    const guest = second.guest(LIMITS);
+    const guest = second.guest(TENANT, LIMITS);
     const asked = guest.query({ text: LONG }, 'TSV').catch((error: { code: string }) => error.code);
     const streaming = second
-      .guest(LIMITS)
+      .guest(TENANT, LIMITS)
       .stream({ text: 'SELECT sipHash64(number) FROM numbers(1000000000000)' }, 'TSV')
       [Symbol.asyncIterator]();
     await streaming.next();

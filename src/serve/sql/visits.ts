@@ -1,4 +1,4 @@
-/** Lets questions of every door in, as many at a time as there may be, each with a guest of its own: they wait for their turn in the engine's queue. */
+/** Lets questions of every door in, each with a guest of its own: they wait for their turn in the engine's queue. */
 import type { Leave } from '../../base/fair-queue.ts';
 import type { Guest, GuestLimits, Guests } from '../../store/index.ts';
 import type { Principal, QueryGate } from '../../tenants/index.ts';
@@ -7,8 +7,9 @@ import type { Principal, QueryGate } from '../../tenants/index.ts';
 export type Work = (guest: Guest) => AsyncGenerator<Uint8Array, void, void>;
 
 /**
- * Fails with `too-busy` when too many of the tenant's wait already, or this one waited too long, and with `rate-limited`. The guest is closed behind the last piece, when the visitor
- * stops taking them, or when `signal` says that he has gone.
+ * Fails with `too-busy` when too many of the tenant's wait already, or this one waited too long, and with
+ * `rate-limited`. The guest is closed behind the last piece, when the visitor stops taking them, or when `signal` says
+ * that he has gone.
  */
 export type Visit = (
   principal: Principal,
@@ -25,7 +26,7 @@ export function createVisits(guests: Guests, questions: Pick<QueryGate, 'enter'>
     const leave = () => guest?.leave();
     try {
       leavePlace = await guests.place(principal.tenant, signal);
-      guest = guests.guest(limits);
+      guest = guests.guest(principal.tenant, limits);
       signal?.addEventListener('abort', leave, { once: true });
       if (signal?.aborted) guest.leave();
       yield* work(guest);
