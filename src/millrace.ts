@@ -30,6 +30,7 @@ import {
   createEvents,
   createQuarantine,
   createStats,
+  Lookups,
   Results,
 } from './stats/index.ts';
 import { type Engine, openChdb, StoreTables, storePart } from './store/index.ts';
@@ -210,7 +211,8 @@ async function startOwned(
     process: hexId(ids, clock),
     ...{ catalog, log, ingest, clock },
   });
-  const stats = createStats({ engine, catalog, log, ingest, clock, hot, results });
+  const lookups = new Lookups(engine);
+  const stats = createStats({ engine, catalog, log, ingest, clock, hot, results, lookups });
   const events = createEvents({ engine, catalog, clock });
   const quarantine = createQuarantine({ engine, catalog, clock });
   const { operator, generated } = operatorKeyOf(settings.MILLRACE_ADMIN_KEY, catalog);
@@ -241,6 +243,7 @@ async function startOwned(
     collect,
     stats,
     results,
+    lookups,
     events,
     quarantine,
     quarantineReplay,

@@ -13,7 +13,7 @@ import type { Reconciler } from '../reconcile/port.ts';
 import type { Registry } from '../registry/port.ts';
 import type { Replays } from '../replay/port.ts';
 import type { Runs } from '../runs/port.ts';
-import type { Results } from '../stats/index.ts';
+import type { Lookups, Results } from '../stats/index.ts';
 import type { Duplicates, Events, Quarantine, Stats } from '../stats/port.ts';
 import type { Engine, Guests } from '../store/port.ts';
 import type { Deletion, Keys, Tenants } from '../tenants/index.ts';
@@ -33,6 +33,8 @@ export interface ServeDeps {
   readonly stats: Stats;
   /** The answers that `stats` keeps. */
   readonly results?: Pick<Results, 'state'>;
+  /** The point questions that `stats` asks together. */
+  readonly lookups?: Pick<Lookups, 'state'>;
   readonly events: Events;
   readonly quarantine: Quarantine;
   readonly quarantineReplay: QuarantineReplay;

@@ -1,8 +1,12 @@
 /** What becomes of questions that were asked before, for `/metrics`. */
 import { Counter, Gauge, type Registry } from 'prom-client';
-import type { ResultsState } from '../stats/index.ts';
+import type { LookupsState, ResultsState } from '../stats/index.ts';
 
-export function watchResults(registry: Registry, read: () => ResultsState): void {
+export function watchResults(
+  registry: Registry,
+  read: () => ResultsState,
+  lookups: () => LookupsState | undefined,
+): void {
   const registers = [registry];
   const labelNames = ['how'] as const;
   new Counter({
@@ -36,6 +40,15 @@ export function watchResults(registry: Registry, read: () => ResultsState): void
         this.set(of(read()));
       },
     });
+  new Counter({
+    name: 'millrace_lookups_batched_total',
+    help: 'Point questions that were answered together with others, in one statement',
+    registers,
+    collect() {
+      this.reset();
+      this.inc(lookups()?.batched ?? 0);
+    },
+  });
   gauge('millrace_cache_bytes', 'Memory of kept answers', ({ bytes }) => bytes);
   gauge('millrace_cache_answers', 'Kept answers in memory', ({ entries }) => entries);
   counter('millrace_cache_evicted_total', 'Kept answers that gave way to others', ({ evicted }) => evicted);

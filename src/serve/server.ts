@@ -224,7 +224,12 @@ export async function createServer(deps: ServeDeps): Promise<MillraceServer> {
   });
   if (deps.usage) watchUsage(metrics.registry, deps.tenants, deps.usage);
   watchTenants(metrics.registry, { ...deps, states });
-  if (deps.results) watchResults(metrics.registry, () => deps.results!.state);
+  if (deps.results)
+    watchResults(
+      metrics.registry,
+      () => deps.results!.state,
+      () => deps.lookups?.state,
+    );
   metrics.gauge('millrace_live_followers', 'Connections that follow a stream', () => hub.followers);
   metrics.gauge(
     'millrace_tls_certificate_expires_seconds',

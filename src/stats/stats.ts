@@ -4,8 +4,8 @@ import { MillraceError } from '../base/errors.ts';
 import type { HotReader } from '../hot/index.ts';
 import type { Engine } from '../store/index.ts';
 import { columnsOf, type EngineRow, seriesRows, totalRows } from './answer.ts';
-import { askEngine } from './ask-engine.ts';
 import { askMemory } from './ask-memory.ts';
+import { Lookups } from './lookups.ts';
 import type { Stats, StatsAnswer } from './port.ts';
 import { type PreparedQuestion, type PrepareParts, prepareQuestion, rollupsOf } from './prepare.ts';
 import type { Results } from './results.ts';
@@ -17,6 +17,8 @@ export interface StatsOptions extends PrepareParts {
   readonly results?: Results;
   /** Recent buckets in memory; absent: the engine answers everything. */
   readonly hot?: HotReader;
+  /** Absent: its own. */
+  readonly lookups?: Lookups;
 }
 
 /**
@@ -29,7 +31,19 @@ export interface StatsOptions extends PrepareParts {
  * answer.rowsJson; // [{"time":"2024-01-01T00:00:00.000Z","count":3},…
  */
 export function createStats(options: StatsOptions): Stats {
-  const { engine, catalog, clock, results } = options;
+  const { engine, catalog, clock, results, lookups = new Lookups(engine) } = options;
+
+  const isEmpty = ({ question, starts }: PreparedQuestion): boolean =>
+    question.every !== undefined && starts.length === 0;
+
+  /** Nothing happens between looking how far ingest is and the answer. */
+  const rowsAtHand = (prepared: PreparedQuestion): readonly EngineRow[] | undefined =>
+    isEmpty(prepared) ? [] : options.hot && askMemory(options.hot, options.ingest, prepared);
+
+  const rowsOf = async (
+    prepared: PreparedQuestion,
+    signal: AbortSignal | undefined,
+  ): Promise<readonly EngineRow[]> => (isEmpty(prepared) ? [] : lookups.ask(prepared, signal));
 
   return {
     ask: async (tenant, stream, request, signal) => {
@@ -39,6 +53,9 @@ export function createStats(options: StatsOptions): Stats {
       if (ready) return ready;
       const before = standing(tenant, stream);
       const prepared = await prepareQuestion(options, tenant, stream, request, asked?.nowMs);
+      const recent = rowsAtHand(prepared);
+      // What is in memory anyway is not kept a second time.
+      if (recent) return toAnswer(prepared, recent, clock.monotonicMs() - startedMs);
       const compute = async (end: AbortSignal | undefined): Promise<StatsAnswer> => {
         try {
           return toAnswer(prepared, await rowsOf(prepared, end), clock.monotonicMs() - startedMs);
@@ -58,17 +75,6 @@ export function createStats(options: StatsOptions): Stats {
   function standing(tenant: TenantId, stream: string): string {
     const rollups = rollupsOf(catalog, tenant, stream);
     return JSON.stringify(rollups.map(({ definition, version }) => [definition.name, version]));
-  }
-
-  async function rowsOf(
-    prepared: PreparedQuestion,
-    signal: AbortSignal | undefined,
-  ): Promise<readonly EngineRow[]> {
-    const isEmpty = prepared.question.every !== undefined && prepared.starts.length === 0;
-    if (isEmpty) return [];
-    // Nothing happens between looking how far ingest is and the answer.
-    const recent = options.hot && askMemory(options.hot, options.ingest, prepared);
-    return recent ?? askEngine(engine, prepared, signal);
   }
 }
 

@@ -138,10 +138,33 @@ export function conditionSql(condition: Condition, parameters: Parameters): stri
   const { field, op, values } = condition;
   const column = quoteIdentifier(columnOf(field));
   if (op === 'in' || op === 'nin') {
+    const array = arraySql(field.type, values, parameters);
+    if (array) return `${column} ${op === 'in' ? 'IN' : 'NOT IN'} ${array}`;
     const list = values.map((value) => valueSql(field.type, value, parameters)).join(', ');
     return `${column} ${op === 'in' ? 'IN' : 'NOT IN'} (${list})`;
   }
   return `${column} ${COMPARE[op]} ${valueSql(op === 'like' ? { kind: 'string' } : field.type, values[0]!, parameters)}`;
+}
+
+/** One parameter for all of a long list: a thousand of them take the engine three times as long to read. */
+function arraySql(
+  { kind }: FieldType,
+  values: readonly string[],
+  parameters: Parameters,
+): string | undefined {
+  switch (kind) {
+    case 'string':
+    case 'enum':
+      return parameters.bind('Array(String)', values);
+    case 'int32':
+      return parameters.bind('Array(Int32)', values.map(Number));
+    case 'int64':
+      return parameters.bind('Array(Int64)', values.map(BigInt));
+    case 'uint64':
+      return parameters.bind('Array(UInt64)', values.map(BigInt));
+    default:
+      return undefined;
+  }
 }
 
 function valueSql(type: FieldType, value: string, parameters: Parameters): string {
