@@ -84,6 +84,8 @@ const server = await createServer({
   clock,
   ids: systemIds,
   logger: pino({ level: settings.MILLRACE_LOG_LEVEL }, pino.destination(2)),
+  audit: absent<ServeDeps['audit']>('the audit log'),
+  sealSecret: new Uint8Array(32),
   keys: await openKeys({
     ...{ records: catalog.keys, tenants: fixedTenants(), clock },
     operator: operatorKey(settings.MILLRACE_ADMIN_KEY ?? ''),

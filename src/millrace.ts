@@ -23,7 +23,7 @@ import { createReconciler, startReconcileSchedule } from './reconcile/index.ts';
 import { createRegistry, type ProjectDocuments } from './registry/index.ts';
 import { createReplays, recoverSwaps } from './replay/index.ts';
 import { createRuns, runsPart } from './runs/index.ts';
-import { createServer } from './serve/index.ts';
+import { createServer, sealSecretOf } from './serve/index.ts';
 import {
   answerCodec,
   createDuplicates,
@@ -37,6 +37,7 @@ import { type Engine, openChdb, StoreTables, storePart } from './store/index.ts'
 import {
   allStreams,
   catalogHoldings,
+  createAudit,
   createDeletion,
   createTenants,
   openKeys,
@@ -232,6 +233,7 @@ async function startOwned(
     rows: (tenant) => catalogHoldings(catalog, tenant),
     newAlias: () => `deleted-${Buffer.from(ids.uuidV7(clock.now())).toString('hex')}`,
   });
+  const audit = createAudit({ records: catalog.audit, clock, ids });
   const server = await createServer({
     settings,
     tenants,
@@ -259,6 +261,8 @@ async function startOwned(
     ids,
     logger,
     keys,
+    audit,
+    sealSecret: sealSecretOf(catalog),
     webDirectory: fileURLToPath(new URL('../web', import.meta.url)),
   });
 

@@ -16,7 +16,7 @@ import type { Runs } from '../runs/port.ts';
 import type { Lookups, Results } from '../stats/index.ts';
 import type { Duplicates, Events, Quarantine, Stats } from '../stats/port.ts';
 import type { Engine, Guests } from '../store/port.ts';
-import type { Deletion, Keys, Tenants } from '../tenants/index.ts';
+import type { Audit, Deletion, Keys, Tenants } from '../tenants/index.ts';
 import type { Usage } from '../usage/index.ts';
 import type { SqlLimits } from './sql/ask.ts';
 
@@ -53,6 +53,9 @@ export interface ServeDeps {
   readonly ids: Ids;
   readonly logger: Logger;
   readonly keys: Keys;
+  readonly audit: Audit;
+  /** 32 bytes: places in the log are sealed with it for those who see only some rows. */
+  readonly sealSecret: Uint8Array;
   /** Directory of the built dashboard. */
   readonly webDirectory: string;
 }

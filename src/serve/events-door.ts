@@ -6,9 +6,10 @@ import type { Logger } from 'pino';
 import type { Clock } from '../base/clock.ts';
 import { MillraceError } from '../base/errors.ts';
 import type { Collect, CollectAnswer } from '../collect/port.ts';
-import type { Admitted, Principal } from '../tenants/index.ts';
+import { type Admitted, isFiltered, type Principal } from '../tenants/index.ts';
 import type { Usage } from '../usage/index.ts';
 import type { Authenticate } from './authenticate.ts';
+import type { Cors } from './cors.ts';
 import { type EventsUrl, readAck } from './events-url.ts';
 import type { Freshness } from './freshness.ts';
 import { type Limits, showLimits } from './limits.ts';
@@ -21,6 +22,7 @@ import type { TenantRequests } from './tenant-requests.ts';
 export interface EventsDoorDeps {
   readonly collect: Collect;
   readonly authenticate: Authenticate;
+  readonly cors: Cors;
   readonly requestIds: RequestIds;
   readonly metrics: HttpMetrics;
   readonly freshness: Freshness;
@@ -45,7 +47,7 @@ const LINGER_MS = 2_000;
 const REST_BYTES_MAX = 256 * 1_024;
 
 export function createEventsDoor(deps: EventsDoorDeps): EventsDoor {
-  const { collect, authenticate, requestIds, metrics, freshness, requests, clock, logger } = deps;
+  const { collect, authenticate, cors, requestIds, metrics, freshness, requests, clock, logger } = deps;
   const { admission } = deps.limits;
 
   return async (request, response, url) => {
@@ -59,6 +61,7 @@ export function createEventsDoor(deps: EventsDoorDeps): EventsDoor {
       if (deps.isStopping()) throw new MillraceError('stopping', 'The server is stopping. Send again soon.');
       principal = authenticate(headers, request.socket);
       requests.enter(principal.tenant, response);
+      cors.allow(principal, request, response);
       refuseUnlessAllowed(principal, 'sendEvents', url.stream);
       const { tenant } = principal;
       const ack = readAck(url.query);
@@ -80,7 +83,9 @@ export function createEventsDoor(deps: EventsDoorDeps): EventsDoor {
       freshness.accepted(tenant, url.stream);
       admitted?.end();
       if (admitted) showLimits(response, admission.headers(principal));
-      accept(response, status, answer, requestId, deps.isStopping());
+      // A receipt says where in the log the events lie, and so how many there are of others.
+      const shown = isFiltered(principal) ? { ...answer, batch: undefined } : answer;
+      accept(response, status, shown, requestId, deps.isStopping());
     } catch (thrown) {
       const error = toMillraceError(thrown);
       status = error.status;
@@ -97,7 +102,7 @@ export function createEventsDoor(deps: EventsDoorDeps): EventsDoor {
 function accept(
   response: ServerResponse,
   status: number,
-  answer: CollectAnswer,
+  answer: Omit<CollectAnswer, 'batch'> & { readonly batch?: string | undefined },
   requestId: string,
   last: boolean,
 ): void {

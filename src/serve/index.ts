@@ -2,5 +2,6 @@
 
 export { isLoopback } from './connections.ts';
 export type { ServeDeps } from './deps.ts';
+export { sealSecretOf } from './seal.ts';
 export { createServer, type MillraceServer } from './server.ts';
 export { readCertificate } from './tls.ts';

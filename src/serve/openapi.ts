@@ -51,6 +51,7 @@ export async function openapi(app: App): Promise<void> {
         { name: 'Events', description: 'Events in, and events as they are stored' },
         { name: 'Numbers', description: 'Counts, sums, quantiles and more, over time and by dimension' },
         { name: 'Definitions', description: 'Streams and rollups' },
+        { name: 'Keys', description: 'Who may do what, until when, from where' },
         { name: 'Tenants', description: 'Who has streams here, and how much they may take' },
         { name: 'Operation', description: 'Health, metrics, errors' },
       ],

@@ -5,12 +5,36 @@
 import { MillraceError } from '../base/errors.ts';
 import { allows, isFiltered, type Need, type Principal, rowFilterOf } from '../tenants/index.ts';
 
-interface Permission {
+export interface Permission {
   readonly need: Need;
   readonly unfiltered?: true;
+  /** An administrative act: it is entered in the audit log, done or refused. */
+  readonly act?: ActOf;
 }
 
-const unfiltered = (need: Need): Permission => ({ need, unfiltered: true });
+/** What the audit log says of an operation. */
+export interface ActOf {
+  readonly action: string;
+  /** The parameter of the path that names what is acted on; absent: the operation has none. */
+  readonly subject?: 'name' | 'stream' | 'id';
+  /** Members of the body that are worth telling. Never one that may hold a secret or an event. */
+  readonly tells?: readonly string[];
+  /** Whether this request would change anything; absent: each does. */
+  readonly changes?: (body: Readonly<Record<string, unknown>>) => boolean;
+  /** `before`: its route enters it before it is done, because nothing of the tenant may be written afterwards. */
+  readonly isEntered?: 'before';
+  /** `subject`: it is that tenant that is acted on, not the asker's. */
+  readonly of?: 'subject';
+}
+
+const unfiltered = (need: Need, act?: ActOf): Permission => ({
+  need,
+  unfiltered: true,
+  ...(act === undefined ? {} : { act }),
+});
+const on = (action: string, subject: NonNullable<ActOf['subject']>, ...tells: readonly string[]): ActOf => ({
+  ...{ action, subject, tells },
+});
 
 export const PERMISSIONS: Readonly<Record<string, Permission>> = {
   sendEvents: { need: 'events:write' },
@@ -26,22 +50,41 @@ export const PERMISSIONS: Readonly<Record<string, Permission>> = {
   listRollups: { need: 'any' },
   getRollup: { need: 'any' },
   plan: unfiltered('definitions:write'),
-  putStream: unfiltered('definitions:write'),
-  deleteStream: unfiltered('definitions:write'),
-  putRollup: unfiltered('definitions:write'),
-  deleteRollup: unfiltered('definitions:write'),
+  putStream: unfiltered('definitions:write', on('stream.put', 'name')),
+  deleteStream: unfiltered('definitions:write', on('stream.delete', 'name')),
+  putRollup: unfiltered('definitions:write', on('rollup.put', 'name')),
+  deleteRollup: unfiltered('definitions:write', on('rollup.delete', 'name')),
   listRuns: unfiltered('definitions:write'),
   getRun: unfiltered('definitions:write'),
-  cancelRun: unfiltered('definitions:write'),
-  acknowledgeLedger: unfiltered('admin'),
-  replay: unfiltered('admin'),
-  replayQuarantine: unfiltered('admin'),
-  reconcile: unfiltered('admin'),
+  cancelRun: unfiltered('definitions:write', on('run.cancel', 'id')),
+  acknowledgeLedger: unfiltered('admin', on('ledger.acknowledge', 'stream', 'from', 'to', 'partition')),
+  replay: unfiltered('admin', on('stream.replay', 'stream', 'from', 'to', 'rollup')),
+  replayQuarantine: unfiltered('admin', {
+    ...on('quarantine.replay', 'stream', 'reason', 'field', 'from', 'to'),
+    changes: ({ dry_run }) => dry_run !== true,
+  }),
+  reconcile: unfiltered('admin', {
+    ...on('stream.repair', 'stream', 'deep', 'rollups', 'from', 'to'),
+    changes: ({ repair }) => repair === true,
+  }),
   getReconciliation: unfiltered('stats:read'),
   listTenants: unfiltered('admin'),
   getTenant: unfiltered('admin'),
-  putTenant: unfiltered('operator'),
-  deleteTenant: unfiltered('operator'),
+  putTenant: unfiltered('operator', {
+    ...on('tenant.put', 'name', 'state', 'limits', 'weight'),
+    of: 'subject',
+  }),
+  deleteTenant: unfiltered('operator', {
+    ...on('tenant.delete', 'name'),
+    of: 'subject',
+    isEntered: 'before',
+  }),
+  listKeys: unfiltered('admin'),
+  getKey: unfiltered('admin'),
+  putKey: unfiltered('admin', on('key.put', 'name', 'scopes', 'rowFilters', 'origins', 'expires')),
+  rotateKey: unfiltered('admin', on('key.rotate', 'name', 'overlap')),
+  deleteKey: unfiltered('admin', on('key.delete', 'name')),
+  listAudit: unfiltered('admin'),
   metrics: unfiltered('operator'),
 };
 

@@ -89,7 +89,13 @@ const streamExample = {
   document: { fields: { page: 'string', seconds: 'float64', at: 'timestamp' }, eventTime: 'at' },
 };
 export const streamAnswer = z
-  .object({ name: z.string(), version, updated_at: moment, document, state: streamState })
+  .object({
+    name: z.string(),
+    version,
+    updated_at: moment,
+    document,
+    state: streamState.nullable().describe('null for a key that does not see every row of the stream.'),
+  })
   .meta({ id: 'Stream', examples: [{ ...streamExample, state: stateExample }] });
 export const streamsAnswer = z.object({ streams: z.array(streamAnswer) });
 

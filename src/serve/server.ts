@@ -12,11 +12,13 @@ import type { TenantPart } from '../base/tenant-part.ts';
 import { createAdmission, createQueryGate } from '../tenants/index.ts';
 import { createAuthenticate } from './authenticate.ts';
 import { answerBrokenRequest, isLoopback } from './connections.ts';
+import { createCors } from './cors.ts';
 import { dashboard } from './dashboard.ts';
 import type { ServeDeps } from './deps.ts';
 import { createEventsDoor } from './events-door.ts';
 import { matchEventsUrl } from './events-url.ts';
 import { Freshness } from './freshness.ts';
+import { guard } from './guard.ts';
 import { admitQuestion, type Limits } from './limits.ts';
 import { createListeners } from './listener.ts';
 import { LiveHub } from './live/hub.ts';
@@ -24,14 +26,16 @@ import { Methods } from './methods.ts';
 import { Metrics } from './metrics.ts';
 import { openapi } from './openapi.ts';
 import { pageHeaders } from './page-headers.ts';
-import { PERMISSIONS, refuseUnlessAllowed } from './permissions.ts';
 import { toMillraceError, toProblem } from './problem.ts';
 import { Readiness } from './readiness.ts';
+import { createRecordAct } from './record-acts.ts';
 import { createRequestIds } from './request-ids.ts';
 import { watchResults } from './result-metrics.ts';
+import { auditRoutes } from './routes/audit.ts';
 import { collectRoutes } from './routes/collect.ts';
 import type { App, RouteContext } from './routes/context.ts';
 import { definitionRoutes } from './routes/definitions.ts';
+import { keyRoutes } from './routes/keys.ts';
 import { ledgerRoutes } from './routes/ledger.ts';
 import { liveRoutes } from './routes/live.ts';
 import { numberRoutes } from './routes/numbers.ts';
@@ -42,6 +46,7 @@ import { replayRoutes } from './routes/replay.ts';
 import { runRoutes } from './routes/runs.ts';
 import { sqlRoutes } from './routes/sql.ts';
 import { tenantRoutes } from './routes/tenants.ts';
+import { createSeal } from './seal.ts';
 import { SQL_LIMITS } from './sql/ask.ts';
 import { createVisits } from './sql/visits.ts';
 import { StreamStates } from './stream-states.ts';
@@ -93,9 +98,11 @@ export async function createServer(deps: ServeDeps): Promise<MillraceServer> {
     admission: createAdmission(deps.tenants, clock),
     questions: createQueryGate(deps.tenants),
   };
+  const cors = createCors(deps.keys);
   const door = createEventsDoor({
     ...deps,
     limits,
+    cors,
     authenticate,
     requestIds,
     metrics,
@@ -109,6 +116,7 @@ export async function createServer(deps: ServeDeps): Promise<MillraceServer> {
     ...deps,
     states,
     hub,
+    seal: createSeal(deps.sealSecret),
     visit,
     sqlBounds,
     principalOf: (request) => authenticate(request.headers, request.raw.socket),
@@ -131,8 +139,9 @@ export async function createServer(deps: ServeDeps): Promise<MillraceServer> {
     serverFactory: (handle): Server =>
       listeners.create((request, response) => {
         const events = request.method === 'POST' ? matchEventsUrl(request.url ?? '') : undefined;
-        if (events === undefined) handle(request, response);
-        else void door(request, response, events);
+        if (events === undefined) {
+          if (!cors.preflight(request, response)) handle(request, response);
+        } else void door(request, response, events);
       }),
     loggerInstance: logger,
     logController: new LogController({ disableRequestLogging: true }),
@@ -188,23 +197,12 @@ export async function createServer(deps: ServeDeps): Promise<MillraceServer> {
   await openapi(app);
   await app.register(async (scope) => collectRoutes(scope as unknown as App, door));
   await app.register(async (scope) => {
-    scope.addHook('onRoute', ({ schema, path }) => {
-      operationOf(schema, path);
-    });
-    scope.addHook('onRequest', async (request, reply) => {
-      const { schema, url } = request.routeOptions;
-      // What a key may see is not for caches on the way.
-      reply.header('cache-control', 'no-store');
-      const principal = context.principalOf(request);
-      requests.enter(principal.tenant, reply.raw);
-      const operation = operationOf(schema, url);
-      refuseUnlessAllowed(principal, operation, streamIn(request.params));
-      const leave = admitQuestion(limits, principal, operation, reply.raw);
-      if (leave) underWay.set(request.raw, leave);
-    });
-    // Before its answer goes out: who asks the next question when he has it finds his place free.
-    scope.addHook('onSend', async (request) => underWay.get(request.raw)?.());
     const guarded = scope as unknown as App;
+    guard(guarded, {
+      ...{ principalOf: context.principalOf, cors, recordAct: createRecordAct(deps) },
+      enter: ({ tenant }, response) => requests.enter(tenant, response),
+      admit: (principal, operation, response) => admitQuestion(limits, principal, operation, response),
+    });
     definitionRoutes(guarded, context);
     numberRoutes(guarded, context);
     quarantineRoutes(guarded, context);
@@ -215,6 +213,8 @@ export async function createServer(deps: ServeDeps): Promise<MillraceServer> {
     reconcileRoutes(guarded, context);
     runRoutes(guarded, context);
     tenantRoutes(guarded, context);
+    keyRoutes(guarded, context);
+    auditRoutes(guarded, context);
   });
   openRoutes(app, context, { metrics, readiness, metricsAreOpen: isLoopback(settings.MILLRACE_HOST) });
   await app.register(async (scope) => {
@@ -281,15 +281,6 @@ export async function createServer(deps: ServeDeps): Promise<MillraceServer> {
     },
   };
 }
-
-/** The name of a route's operation, which must be in the table of permissions. */
-function operationOf(schema: object | undefined, path: string | undefined): string {
-  const { operationId = '' } = (schema ?? {}) as { operationId?: string };
-  if (Object.hasOwn(PERMISSIONS, operationId)) return operationId;
-  throw new Error(`${path} (${operationId}) has no entry in the table of permissions`);
-}
-
-const streamIn = (params: unknown): string | undefined => (params as { stream?: string }).stream;
 
 const pathOf = (request: Pick<FastifyRequest, 'url'>): string => request.url.split('?', 1)[0]!;
 

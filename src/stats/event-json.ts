@@ -12,10 +12,19 @@ export function eventColumns(stream: StreamDefinition): string {
     return `toJSONString(${column})`;
   });
   const own = OWN_COLUMNS.map((name) => `toJSONString(${name})`);
-  return `[${[...fields, ...own].join(', ')}] AS row, _extra AS extra, toUnixTimestamp64Milli(_time) AS ms`;
+  // Without names of their own: a condition on a field called as one of them would mean it instead of the field.
+  return `[${[...fields, ...own].join(', ')}], _extra, toUnixTimestamp64Milli(_time)`;
 }
 
-export function eventJson(stream: StreamDefinition, row: readonly (string | null)[], extra: string): string {
+/** Where an event lies tells how many others came before it. */
+const PLACE: readonly string[] = ['_partition', '_offset'];
+
+export function eventJson(
+  stream: StreamDefinition,
+  row: readonly (string | null)[],
+  extra: string,
+  { withPlace = true }: { readonly withPlace?: boolean } = {},
+): string {
   const members = new Map<string, string>();
   stream.fields.forEach((field, index) => {
     const json = fieldJson(field, row[index] ?? null);
@@ -27,7 +36,8 @@ export function eventJson(stream: StreamDefinition, row: readonly (string | null
     if ((members.get(key) ?? 'null') === 'null') members.set(key, value);
   }
   OWN_COLUMNS.forEach((name, index) => {
-    members.set(`"${name}"`, row[stream.fields.length + index] ?? 'null');
+    if (!withPlace && PLACE.includes(name)) members.delete(`"${name}"`);
+    else members.set(`"${name}"`, row[stream.fields.length + index] ?? 'null');
   });
   return `{${[...members].map(([key, value]) => `${key}:${value}`).join(',')}}`;
 }

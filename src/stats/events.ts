@@ -8,7 +8,7 @@ import { type Engine, eventsTable, type QueryLimits, type Statement } from '../s
 import { behind, encodeCursor } from './cursor.ts';
 import { eventColumns, eventJson } from './event-json.ts';
 import { PAGE_ROWS_MAX, parsePage } from './listing.ts';
-import { throwIfAny } from './parse.ts';
+import { parseRowFilter, throwIfAny } from './parse.ts';
 import type { Events } from './port.ts';
 import { streamOf } from './prepare.ts';
 import { listingOf } from './reading.ts';
@@ -40,8 +40,9 @@ export function createEvents({ engine, catalog, clock }: ListingOptions): Events
       }
       throwIfAny(issues);
 
+      const filter = parseRowFilter(request.rowFilter, stream, nowMs);
       const parameters = new Parameters();
-      const where = conditions.map((condition) => conditionSql(condition, parameters));
+      const where = [...conditions, ...filter].map((condition) => conditionSql(condition, parameters));
       if (page.fromMs !== undefined || page.toMs !== undefined) {
         const range = { fromMs: page.fromMs ?? MOMENT_MS_MIN, toMs: page.toMs ?? MOMENT_MS_MAX };
         where.push(timeRange(range, parameters));
@@ -49,10 +50,11 @@ export function createEvents({ engine, catalog, clock }: ListingOptions): Events
       if (page.after) where.push(behind(page.after, '_time', parameters));
       const text = `SELECT ${eventColumns(stream)}, _partition, toString(_offset) FROM ${eventsTable(tenant, stream.name)}${where.length > 0 ? ` WHERE ${where.join(' AND ')}` : ''} ORDER BY _time DESC, _partition DESC, _offset DESC LIMIT ${parameters.bind('UInt64', page.limit + 1)} ${BOUNDED}`;
       const rows = await read(engine, { text, params: parameters.values }, listingOf(tenant, signal));
+      const withPlace = filter.length === 0;
       const shown = rows.slice(0, page.limit);
       const last = shown.at(-1);
       return {
-        eventsJson: `[${shown.map(([row, extra]) => eventJson(stream, row, extra)).join(',')}]`,
+        eventsJson: `[${shown.map(([row, extra]) => eventJson(stream, row, extra, { withPlace })).join(',')}]`,
         count: shown.length,
         next:
           last && rows.length > page.limit
@@ -81,23 +83,56 @@ export function createEvents({ engine, catalog, clock }: ListingOptions): Events
         if (rows.length < most) rows.push(...(await between(near, undefined, most - rows.length)));
         return rows;
       };
-      let rows: Row[] | undefined;
-      for (let most = limit; rows === undefined; most = Math.ceil(most / 2)) {
-        rows = await upTo(most).catch((error: unknown) => {
-          // Very large events come in smaller portions: a tail must get past them.
-          if (most > 1 && error instanceof MillraceError && error.code === 'bad-question') return undefined;
-          throw error;
-        });
-      }
+      const rows = await inPortions(limit, upTo);
       return rows.map(([row, extra, , , offset]) => ({
         offset: Number(offset),
         json: eventJson(stream, row, extra),
       }));
     },
+
+    async within(tenant, streamName, { partition, from, to }, rowFilter, limit) {
+      invariant(rowFilter.length > 0, 'without a filter there is `since`');
+      const stream = streamOf(catalog, tenant, streamName);
+      const filter = parseRowFilter(rowFilter, stream, clock.now());
+      const parameters = new Parameters();
+      const where = [
+        `_partition = ${parameters.bind('UInt16', partition)}`,
+        `_offset >= ${parameters.bind('UInt64', from)}`,
+        `_offset < ${parameters.bind('UInt64', to)}`,
+        ...filter.map((condition) => conditionSql(condition, parameters)),
+      ].join(' AND ');
+      const table = eventsTable(tenant, stream.name);
+      const text = `SELECT ${eventColumns(stream)}, _partition, toString(_offset) FROM ${table} WHERE ${where} ORDER BY _offset DESC LIMIT {most:UInt64} ${BOUNDED}`;
+      const limits = listingOf(tenant, undefined);
+      const rows = await inPortions(limit, (most) =>
+        read(engine, { text, params: { ...parameters.values, most } }, limits),
+      );
+      const events = rows.map(([row, extra, , , offset]) => ({
+        offset: Number(offset),
+        json: eventJson(stream, row, extra, { withPlace: false }),
+      }));
+      const [counted] = await engine.rows<{ _found: string }>(
+        { text: `SELECT count() AS _found FROM ${table} WHERE ${where}`, params: parameters.values },
+        limits,
+      );
+      return { events, count: Number(counted?._found ?? rows.length) };
+    },
   };
 }
 
 const TAIL_WINDOW = 100_000;
+
+/** Very large events come in smaller portions: a tail must get past them. */
+async function inPortions(limit: number, read: (most: number) => Promise<Row[]>): Promise<Row[]> {
+  for (let most = limit; ; most = Math.ceil(most / 2)) {
+    try {
+      return await read(most);
+    } catch (error) {
+      if (most > 1 && error instanceof MillraceError && error.code === 'bad-question') continue;
+      throw error;
+    }
+  }
+}
 
 type Row = readonly [
   row: readonly (string | null)[],

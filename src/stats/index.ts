@@ -7,3 +7,4 @@ export type * from './port.ts';
 export { createQuarantine } from './quarantine.ts';
 export { Results, type ResultsState } from './results.ts';
 export { createStats, type StatsOptions } from './stats.ts';
+export { parseCondition } from './where.ts';

@@ -10,7 +10,7 @@ import type { Field, StreamDefinition } from '../define/model.ts';
 import { fieldOf } from '../define/model.ts';
 import { BUCKETS_MAX, bucketsAtLeast, EVERY_FORMS, type Every, parseEvery } from './calendar.ts';
 import { DIMENSIONS, fieldsOf, parseFunction, type StatFunction, splitList } from './functions.ts';
-import type { StatsRequest } from './port.ts';
+import type { RowFilter, StatsRequest } from './port.ts';
 import { isZone, MOMENT_FORMS, parseMoment } from './time.ts';
 import { type Condition, parseCondition } from './where.ts';
 
@@ -24,7 +24,10 @@ export interface Question {
   readonly every: Every | undefined;
   readonly zone: string;
   readonly by: readonly Field[];
+  /** Those of the asker's key among them. */
   readonly where: readonly Condition[];
+  /** Those of the asker's key alone. */
+  readonly rowFilter: readonly Condition[];
   readonly order: readonly OrderKey[];
   /** Undefined: every row of a series, if they are not too many. */
   readonly limit: number | undefined;
@@ -52,7 +55,9 @@ export function parseQuestion(request: StatsRequest, stream: StreamDefinition, n
   const zone = parseZone(request.tz, note);
   const functions = parseFunctions(request.fn, stream, note);
   const by = parseBy(request.by, stream, note);
-  const where = parseWhere(request.where, stream, nowMs, zone, note);
+  const asked = parseWhere(request.where, stream, nowMs, zone, note);
+  const rowFilter = parseRowFilter(request.rowFilter, stream, nowMs);
+  const where = [...asked, ...rowFilter];
   const every = parseWidth(request.every, note);
   const toMs = parseTime('to', request.to, nowMs, zone, note) ?? nowMs;
   const fromMs = parseTime('from', request.from, nowMs, zone, note);
@@ -72,7 +77,8 @@ export function parseQuestion(request: StatsRequest, stream: StreamDefinition, n
   noteDoubleNames(functions, by, every !== undefined, note);
 
   throwIfAny(issues);
-  return { functions, fromMs, toMs, openEnd: request.to === undefined, every, zone, by, where, order, limit };
+  const openEnd = request.to === undefined;
+  return { functions, fromMs, toMs, openEnd, every, zone, by, where, rowFilter, order, limit };
 }
 
 /** Milliseconds of staleness that the caller tolerates; NaN for what is no number of seconds. */
@@ -160,6 +166,23 @@ function parseWhere(
     else conditions.push(one);
   }
   return conditions;
+}
+
+/**
+ * The filter of a key is read in UTC whatever zone is asked in, for it must not depend on the question. One that does not
+ * fit the stream any more lets nothing through.
+ */
+export function parseRowFilter(
+  written: RowFilter | undefined,
+  stream: StreamDefinition,
+  nowMs: number,
+): readonly Condition[] {
+  return (written ?? []).map((text) => {
+    const condition = parseCondition(text, stream, nowMs, 'UTC');
+    if (typeof condition !== 'string') return condition;
+    const message = `a condition of your key does not fit the stream ${stream.name} any more; have the key changed`;
+    throw new MillraceError('bad-question', message, { issues: [{ path: 'rowFilters', message }] });
+  });
 }
 
 function parseWidth(written: string | undefined, note: Note): Every | undefined {

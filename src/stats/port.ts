@@ -13,7 +13,15 @@ export interface StatsRequest {
   readonly order?: string;
   readonly limit?: string;
   readonly max_age?: string;
+  /** Set by the server alone. */
+  readonly rowFilter?: RowFilter;
 }
+
+/**
+ * Conditions of the asker's key: rows that do not satisfy them do not exist for him, nor do they decide from when on an
+ * answer reaches. They mean the same whatever else is asked. Answers are kept apart by them.
+ */
+export type RowFilter = readonly string[];
 
 export interface StatsColumn {
   /** As asked: `time`, the dimension, or the function (`sum(delay)`). */
@@ -65,6 +73,8 @@ export interface Page {
 export interface EventsRequest extends Page {
   /** Conditions as in a question; also on `_id`. */
   readonly where?: readonly string[];
+  /** Set by the server alone. Events are then shown without `_partition` and `_offset`: those count others’ events. */
+  readonly rowFilter?: RowFilter;
 }
 
 export interface EventsAnswer {
@@ -104,6 +114,17 @@ export interface Events {
     limit: number,
     signal?: AbortSignal,
   ): Promise<readonly TailedEvent[]>;
+  /**
+   * Stored events of a range `[from, to)` of one log partition that satisfy a filter: the newest `limit` of them, newest
+   * first, and how many there are.
+   */
+  within(
+    tenant: TenantId,
+    stream: string,
+    range: { readonly partition: number; readonly from: number; readonly to: number },
+    rowFilter: RowFilter,
+    limit: number,
+  ): Promise<{ readonly events: readonly TailedEvent[]; readonly count: number }>;
 }
 
 export interface QuarantineRequest extends Page {

@@ -6,6 +6,7 @@ import { type Engine, eventsTable, rollupTable } from '../store/index.ts';
 import type { Range } from './answer.ts';
 import { BUCKETS_MAX, bucketEnd, bucketStarts, bucketsAtLeast } from './calendar.ts';
 import { type Question, throwIfAny, tooManyBuckets } from './parse.ts';
+import { conditionSql, Parameters } from './where.ts';
 
 const DAY_MS = 86_400_000;
 
@@ -29,36 +30,44 @@ export const floorToDay = (ms: number): number => Math.floor(ms / DAY_MS) * DAY_
 
 /**
  * Without `from`: from the earliest event, which the engine knows without reading any. Rollups outlive events that
- * a stream forgets; then the earliest day of a rollup counts too.
+ * a stream forgets; then the earliest day of a rollup counts too. For a key with a row filter, from the earliest of its rows.
  */
 export async function rangeOf(
   engine: Pick<Engine, 'rows'>,
   tenant: TenantId,
   stream: StreamDefinition,
   rollups: readonly Versioned<RollupDefinition>[],
-  { fromMs, toMs, openEnd, every }: Question,
+  { fromMs, toMs, openEnd, every, rowFilter }: Question,
 ): Promise<Range> {
   if (fromMs !== undefined) return { fromMs, toMs };
+  const parameters = new Parameters();
+  const filter = rowFilter.map((condition) => conditionSql(condition, parameters)).join(' AND ');
+  // No field begins with an underscore: an alias must not stand in for one in the filter.
   const earliest = [
-    `SELECT toUnixTimestamp64Milli(min(_time)) AS at, toUnixTimestamp64Milli(max(_time)) AS latest, count() AS found FROM ${eventsTable(tenant, stream.name)}`,
+    `SELECT toUnixTimestamp64Milli(min(_time)) AS _at, toUnixTimestamp64Milli(max(_time)) AS _latest, count() AS _found FROM ${eventsTable(tenant, stream.name)}${filter === '' ? '' : ` WHERE ${filter}`}`,
   ];
   if (stream.retention.hotMs !== undefined) {
-    for (const { definition, version } of rollups) {
+    const columns = rowFilter.map(({ field }) => field.name);
+    // A rollup that cannot tell the asker's rows from others' tells nothing about when they begin.
+    const fitting = rollups.filter(({ definition }) => columns.every((name) => definition.by.includes(name)));
+    for (const { definition, version } of fitting) {
       const widest = tiersOf(definition.everySeconds).at(-1)!;
       earliest.push(
-        `SELECT min(_bucket) * 1000 AS at, max(_bucket) * 1000 AS latest, count() AS found FROM ${rollupTable(tenant, definition.name, version)} WHERE _tier = ${widest}`,
+        `SELECT min(_bucket) * 1000 AS _at, max(_bucket) * 1000 AS _latest, count() AS _found FROM ${rollupTable(tenant, definition.name, version)} WHERE _tier = ${widest}${filter === '' ? '' : ` AND ${filter}`}`,
       );
     }
   }
   const text = earliest.join(' UNION ALL ');
-  const rows = await engine.rows<{ at: string; latest: string; found: string }>(
-    { text },
-    { reading: 'rollup', tenant },
+  // With a filter the events themselves are read.
+  const reading = filter === '' ? 'rollup' : 'scan';
+  const rows = await engine.rows<{ _at: string; _latest: string; _found: string }>(
+    { text, params: parameters.values },
+    { reading, tenant },
   );
-  const some = rows.filter(({ found }) => Number(found) > 0);
-  const first = Math.min(toMs, ...some.map(({ at }) => Number(at)));
+  const some = rows.filter(({ _found }) => Number(_found) > 0);
+  const first = Math.min(toMs, ...some.map(({ _at }) => Number(_at)));
   // A series of everything ends with the last event: history is not followed by empty years.
-  const last = Math.max(first, ...some.map(({ latest }) => Number(latest))) + 1;
+  const last = Math.max(first, ...some.map(({ _latest }) => Number(_latest))) + 1;
   return { fromMs: first, toMs: openEnd && every ? Math.min(toMs, last) : toMs };
 }
 

@@ -248,7 +248,7 @@ function keyOf(
   tenant: TenantId,
   stream: Versioned<StreamDefinition>,
   catalog: Pick<Catalog, 'rollups'>,
-  { fn = [], from, to, every, tz, by, where = [], order, limit }: StatsRequest,
+  { fn = [], from, to, every, tz, by, where = [], order, limit, rowFilter = [] }: StatsRequest,
 ): CacheKey {
   const { name } = stream.definition;
   const versions: (string | number)[] = [stream.version, stream.updatedAtMs];
@@ -257,7 +257,8 @@ function keyOf(
   }
   // The order of conditions means nothing.
   const conditions = where.length > 1 ? [...where].sort() : where;
-  const question = [fn, from, to, every, tz, by, conditions, order, limit].map((part) =>
+  // Answers for keys that see other rows are other answers.
+  const question = [fn, from, to, every, tz, by, conditions, order, limit, rowFilter].map((part) =>
     typeof part === 'string' ? part.trim() : (part ?? null),
   );
   return [tenant, ANSWER_FORMAT, name, JSON.stringify([question, versions])];

@@ -12,10 +12,11 @@ import { crc32 } from 'node:zlib';
 import { DEFAULT_TENANT, type TenantId } from '../base/brand.ts';
 import type { Clock } from '../base/clock.ts';
 import { MillraceError } from '../base/errors.ts';
+import { Allowance, type AllowanceLimits } from './allowance.ts';
 import { hashOfKey, prefixOf } from './key-text.ts';
+import { networkOf } from './network.ts';
 import type { Principal, TenantDirectory } from './port.ts';
 import type { StandingKey } from './standing-key.ts';
-import { WRONG_KEY_LIMITS, type WrongKeyLimits, WrongKeys } from './wrong-keys.ts';
 
 /** The key of the installation, by what may be kept of it. */
 export interface OperatorKey {
@@ -34,7 +35,7 @@ export interface AuthenticatorOptions {
   readonly operator: OperatorKey;
   readonly tenants: Pick<TenantDirectory, 'state'>;
   readonly clock: Clock;
-  readonly wrongKeys?: WrongKeyLimits;
+  readonly wrongKeys?: AllowanceLimits;
 }
 
 interface Accepted {
@@ -47,10 +48,12 @@ interface Accepted {
 /** Texts that were found good; to hash one costs more than the rest of a small request. */
 const VERIFIED_MAX = 10_000;
 const OPERATORS_MAX = 10_000;
+/** Of one address. */
+const WRONG_KEYS: AllowanceLimits = { burst: 20, everyMs: 5_000, sourcesMax: 10_000 };
 
 export class Authenticator {
   readonly #options: AuthenticatorOptions;
-  readonly #wrong: WrongKeys;
+  readonly #wrong: Allowance;
   readonly #byPrefix = new Map<string, Accepted>();
   // Only good texts are kept: a stranger's guesses neither fill the map nor can be timed by it.
   readonly #verified = new Map<string, Accepted>();
@@ -63,7 +66,7 @@ export class Authenticator {
   constructor(options: AuthenticatorOptions, onUse: (standing: StandingKey) => void) {
     this.#options = options;
     this.#onUse = onUse;
-    this.#wrong = new WrongKeys(options.clock, options.wrongKeys ?? WRONG_KEY_LIMITS);
+    this.#wrong = new Allowance(options.clock, options.wrongKeys ?? WRONG_KEYS);
   }
 
   /** From now on these keys are accepted and no others. */
@@ -111,7 +114,7 @@ export class Authenticator {
       (standing === 'operator'
         ? tenants.state(tenant as TenantId) !== undefined
         : tenant === standing.principal.tenant);
-    if (!isRight) throw this.#refusal(remote, this.#wrong.waitMs(remote.remoteAddress));
+    if (!isRight) throw this.#refusal(remote, this.#wrong.waitMs(networkOf(remote.remoteAddress)));
     if (standing === 'operator') return this.#operatorFor(tenant);
     this.#refuseUnlessActive(standing);
     return standing.principal;
@@ -127,7 +130,7 @@ export class Authenticator {
 
   #verify(text: string, remote: Remote, now: number): StandingKey | 'operator' {
     const { operator, tenants } = this.#options;
-    const waitMs = this.#wrong.waitMs(remote.remoteAddress);
+    const waitMs = this.#wrong.waitMs(networkOf(remote.remoteAddress));
     const prefix = prefixOf(text);
     const found = prefix === undefined ? undefined : this.#byPrefix.get(prefix);
     if (waitMs > 0 && found === undefined && !mayBe(operator, text)) throw tooOften(waitMs);
@@ -186,7 +189,7 @@ export class Authenticator {
   }
 
   #refusal(remote: Remote, waitMs: number): MillraceError {
-    this.#wrong.note(remote.remoteAddress);
+    this.#wrong.take(networkOf(remote.remoteAddress));
     return waitMs > 0 ? tooOften(waitMs) : wrongKey();
   }
 }

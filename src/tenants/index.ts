@@ -1,6 +1,8 @@
 export type { Holding, TenantPart } from '../base/tenant-part.ts';
 export { type Admission, type Admitted, type Admittee, BURST_SECONDS, createAdmission } from './admission.ts';
 export { allStreams, type StreamOfTenant } from './all-streams.ts';
+export { Allowance } from './allowance.ts';
+export { type Act, type Audit, actorOf, createAudit } from './audit.ts';
 export { type OperatorKey, operatorOf, type Remote } from './authenticator.ts';
 export { catalogHoldings } from './catalog-part.ts';
 export {
@@ -15,6 +17,7 @@ export {
   keyDocument,
   OVERLAP_DEFAULT,
   OVERLAP_MS_MAX,
+  parseKeyDocument,
   parseOverlap,
   ROW_CONDITIONS_MAX,
 } from './key-document.ts';

@@ -35,6 +35,7 @@ describe('the OpenAPI document', () => {
     );
     expect(routes.sort()).toMatchInlineSnapshot(`
       [
+        "DELETE /v1/keys/{name}",
         "DELETE /v1/rollups/{name}",
         "DELETE /v1/runs/{id}",
         "DELETE /v1/streams/{name}",
@@ -43,6 +44,9 @@ describe('the OpenAPI document', () => {
         "GET /metrics",
         "GET /problems/{code}",
         "GET /readyz",
+        "GET /v1/audit",
+        "GET /v1/keys",
+        "GET /v1/keys/{name}",
         "GET /v1/rollups",
         "GET /v1/rollups/{name}",
         "GET /v1/runs",
@@ -58,6 +62,7 @@ describe('the OpenAPI document', () => {
         "GET /v1/streams/{stream}/stats",
         "GET /v1/tenants",
         "GET /v1/tenants/{name}",
+        "POST /v1/keys/{name}/rotate",
         "POST /v1/plan",
         "POST /v1/sql",
         "POST /v1/streams/{stream}/events",
@@ -65,6 +70,7 @@ describe('the OpenAPI document', () => {
         "POST /v1/streams/{stream}/quarantine/replay",
         "POST /v1/streams/{stream}/reconcile",
         "POST /v1/streams/{stream}/replay",
+        "PUT /v1/keys/{name}",
         "PUT /v1/rollups/{name}",
         "PUT /v1/streams/{name}",
         "PUT /v1/tenants/{name}",

@@ -21,7 +21,7 @@ import { createReconciler } from '../../src/reconcile/index.ts';
 import { createRegistry } from '../../src/registry/index.ts';
 import { createReplays } from '../../src/replay/index.ts';
 import { createRuns, runsPart } from '../../src/runs/index.ts';
-import { createServer, type ServeDeps } from '../../src/serve/index.ts';
+import { createServer, type ServeDeps, sealSecretOf } from '../../src/serve/index.ts';
 import {
   answerCodec,
   createDuplicates,
@@ -33,6 +33,7 @@ import {
 import { openChdb, StoreTables, storePart } from '../../src/store/index.ts';
 import {
   catalogHoldings,
+  createAudit,
   createDeletion,
   createTenants,
   openKeys,
@@ -129,6 +130,8 @@ export async function startParts() {
     duplicates: createDuplicates({ engine, catalog, clock }),
     ledger,
     keys,
+    audit: createAudit({ records: catalog.audit, clock, ids }),
+    sealSecret: sealSecretOf(catalog),
     webDirectory: join(directory, 'no-dashboard'),
   };
   return {

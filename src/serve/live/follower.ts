@@ -3,10 +3,13 @@ import type { ServerResponse } from 'node:http';
 /** One connection of server-sent events. It never buffers more than one message past the socket's own bound. */
 export class Follower {
   readonly #response: ServerResponse;
+  readonly #idOf: (id: string) => string;
   #missed = 0;
 
-  constructor(response: ServerResponse) {
+  /** `idOf`: how the id of a message is written for him. */
+  constructor(response: ServerResponse, idOf: (id: string) => string = (id) => id) {
     this.#response = response;
+    this.#idOf = idOf;
   }
 
   get closed(): boolean {
@@ -21,7 +24,9 @@ export class Follower {
   /** `data` is one line. */
   send(event: string, data: string, id?: string): void {
     if (this.closed) return;
-    this.#response.write(`event: ${event}\n${id === undefined ? '' : `id: ${id}\n`}data: ${data}\n\n`);
+    this.#response.write(
+      `event: ${event}\n${id === undefined ? '' : `id: ${this.#idOf(id)}\n`}data: ${data}\n\n`,
+    );
   }
 
   /** A comment keeps the connection alive. */

@@ -12,7 +12,7 @@ import type { Clock } from '../../base/clock.ts';
 import { MillraceError } from '../../base/errors.ts';
 import type { Catalog } from '../../catalog/port.ts';
 import type { Ingest } from '../../ingest/port.ts';
-import type { Events } from '../../stats/port.ts';
+import type { Events, RowFilter } from '../../stats/port.ts';
 import type { TenantDirectory } from '../../tenants/index.ts';
 import { partitionKeys } from '../partition-keys.ts';
 import type { StreamStates } from '../stream-states.ts';
@@ -53,6 +53,8 @@ export interface HubDeps {
 interface Channel {
   readonly tenant: TenantId;
   readonly stream: string;
+  /** Empty: its followers see every row. */
+  readonly rowFilter: RowFilter;
   readonly followers: Set<Follower>;
   readonly stop: AbortController;
   positions: Positions;
@@ -87,24 +89,27 @@ export class LiveHub {
 
   /**
    * Sends the follower what he missed since `resumeFrom` (absent: nothing), then what comes. He is dropped
-   * when his connection closes.
+   * when his connection closes. With a filter he gets only the events that pass it, and nothing about the stream as a whole.
    */
   async follow(
     tenant: TenantId,
     stream: string,
     follower: Follower,
     resumeFrom: Positions | undefined,
+    rowFilter: RowFilter = [],
   ): Promise<void> {
     this.#count += 1;
     follower.onClose(() => {
       this.#count -= 1;
-      this.#leave(tenant, stream, follower);
+      this.#leave(tenant, stream, rowFilter, follower);
     });
     let reached = resumeFrom ?? this.#applied(tenant, stream);
-    await this.#sendState(tenant, stream, [follower], formatPositions(reached));
+    const id = formatPositions(reached);
+    if (rowFilter.length === 0) await this.#sendState(tenant, stream, [follower], id);
+    else follower.send('events', NO_EVENTS, id);
     // Join only at the channel's own position, or the follower would miss what came meanwhile.
     for (;;) {
-      const channel = this.#channel(tenant, stream);
+      const channel = this.#channel(tenant, stream, rowFilter);
       const ranges = rangesBetween(reached, channel.positions);
       if (ranges.length === 0) {
         if (!follower.closed) channel.followers.add(follower);
@@ -112,7 +117,9 @@ export class LiveHub {
         return;
       }
       reached = channel.positions;
-      const missed = await readNewEvents(this.#deps.events, tenant, stream, ranges, this.#limits.resumedMax);
+      const missed = await readNewEvents(
+        ...([this.#deps.events, tenant, stream, ranges, this.#limits.resumedMax, rowFilter] as const),
+      );
       if (follower.closed) return;
       if (missed.count + missed.dropped > 0)
         follower.send('events', messageOf(missed, 0), formatPositions(reached));
@@ -127,13 +134,14 @@ export class LiveHub {
     }
   }
 
-  #channel(tenant: TenantId, stream: string): Channel {
-    const name = JSON.stringify([tenant, stream]);
+  #channel(tenant: TenantId, stream: string, rowFilter: RowFilter): Channel {
+    const name = nameOf({ tenant, stream, rowFilter });
     let channel = this.#channels.get(name);
     if (channel === undefined) {
       channel = {
         tenant,
         stream,
+        rowFilter,
         followers: new Set(),
         stop: new AbortController(),
         positions: this.#applied(tenant, stream),
@@ -144,8 +152,8 @@ export class LiveHub {
     return channel;
   }
 
-  #leave(tenant: TenantId, stream: string, follower: Follower): void {
-    const channel = this.#channels.get(JSON.stringify([tenant, stream]));
+  #leave(tenant: TenantId, stream: string, rowFilter: RowFilter, follower: Follower): void {
+    const channel = this.#channels.get(nameOf({ tenant, stream, rowFilter }));
     if (channel === undefined) return;
     channel.followers.delete(follower);
     if (channel.followers.size === 0) this.#end(channel);
@@ -153,7 +161,7 @@ export class LiveHub {
 
   #end(channel: Channel): void {
     channel.stop.abort();
-    const name = JSON.stringify([channel.tenant, channel.stream]);
+    const name = nameOf(channel);
     if (this.#channels.get(name) === channel) this.#channels.delete(name);
   }
 
@@ -174,7 +182,8 @@ export class LiveHub {
         await this.#sendNew(channel);
         if (now >= stateAt) {
           stateAt = now + stateMs;
-          await this.#sendState(channel.tenant, channel.stream, [...channel.followers]);
+          if (channel.rowFilter.length === 0)
+            await this.#sendState(channel.tenant, channel.stream, [...channel.followers]);
         }
         if (now >= heartbeatAt) {
           heartbeatAt = now + heartbeatMs;
@@ -205,6 +214,7 @@ export class LiveHub {
       channel.stream,
       ranges,
       this.#limits.eventsMax,
+      channel.rowFilter,
     );
     const id = formatPositions(applied);
     channel.positions = applied;
@@ -249,3 +259,8 @@ export class LiveHub {
 
 const messageOf = (events: NewEvents, missed: number): string =>
   `{"events":${events.eventsJson},"dropped":${events.dropped + missed}}`;
+
+const NO_EVENTS = messageOf({ eventsJson: '[]', count: 0, dropped: 0 }, 0);
+
+const nameOf = ({ tenant, stream, rowFilter }: Pick<Channel, 'tenant' | 'stream' | 'rowFilter'>): string =>
+  JSON.stringify([tenant, stream, rowFilter]);

@@ -1,6 +1,6 @@
 /** The newest stored events of some ranges of the log, as one message. */
 import type { TenantId } from '../../base/brand.ts';
-import type { Events } from '../../stats/port.ts';
+import type { Events, RowFilter } from '../../stats/port.ts';
 import type { OffsetRange } from './positions.ts';
 
 export interface NewEvents {
@@ -18,11 +18,18 @@ export async function readNewEvents(
   stream: string,
   ranges: readonly OffsetRange[],
   limit: number,
+  rowFilter: RowFilter = [],
 ): Promise<NewEvents> {
   const share = Math.max(1, Math.floor(limit / ranges.length));
   let dropped = 0;
   const parts = await Promise.all(
     ranges.map(async ({ partition, from, to }) => {
+      if (rowFilter.length > 0) {
+        // Only what passes the filter is counted: the rest is not there for whoever reads this.
+        const found = await events.within(tenant, stream, { partition, from, to }, rowFilter, share);
+        dropped += found.count - found.events.length;
+        return found.events;
+      }
       const start = Math.max(from, to - share);
       dropped += start - from;
       const tail = await events.since(tenant, stream, partition, start, share);

@@ -14,6 +14,7 @@ import type { StreamDefinition } from '../../define/model.ts';
 import type { Principal } from '../../tenants/index.ts';
 import type { ServeDeps } from '../deps.ts';
 import type { LiveHub } from '../live/hub.ts';
+import type { Seal } from '../seal.ts';
 import type { SqlLimits } from '../sql/ask.ts';
 import type { Visit } from '../sql/visits.ts';
 import type { StreamStates } from '../stream-states.ts';
@@ -30,6 +31,7 @@ export type App = FastifyInstance<
 export interface RouteContext extends ServeDeps {
   readonly states: StreamStates;
   readonly hub: LiveHub;
+  readonly seal: Seal;
   /** The way in for questions in SQL, whatever door they come to. */
   readonly visit: Visit;
   readonly sqlBounds: SqlLimits;
@@ -48,13 +50,15 @@ export const sendJsonText = (reply: unknown, text: string): Promise<never> =>
 /** Fails with `unknown-stream`. */
 export function streamOf(context: ServeDeps, tenant: TenantId, name: string): Versioned<StreamDefinition> {
   const stream = context.catalog.stream(tenant, name);
-  if (stream === undefined) {
-    throw new MillraceError(
-      'unknown-stream',
-      `There is no stream ${JSON.stringify(name)}. PUT /v1/streams/NAME makes one; GET /v1/streams lists them.`,
-    );
-  }
-  return stream;
+  return stream ?? refuseUnknownStream(name);
+}
+
+/** What is not there, and what is not there for the key, are refused in the same words. */
+export function refuseUnknownStream(name: string): never {
+  throw new MillraceError(
+    'unknown-stream',
+    `There is no stream ${JSON.stringify(name)}. PUT /v1/streams/NAME makes one; GET /v1/streams lists them.`,
+  );
 }
 
 /** Aborts when the caller goes away before the answer. */

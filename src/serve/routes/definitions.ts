@@ -4,7 +4,9 @@ import type { TenantId } from '../../base/brand.ts';
 import { MillraceError } from '../../base/errors.ts';
 import type { Definition, Versioned } from '../../catalog/port.ts';
 import { rollupDocument, streamDocument } from '../../define/index.ts';
+import type { RollupDefinition } from '../../define/model.ts';
 import type { Run } from '../../runs/port.ts';
+import { actorOf, type Principal } from '../../tenants/index.ts';
 import { type Conditions, etagOf, isKnown, requiredVersion } from '../etag.ts';
 import {
   changedStreamAnswer,
@@ -17,7 +19,8 @@ import {
   streamAnswer,
   streamsAnswer,
 } from '../schemas.ts';
-import { type App, type RouteContext, streamOf } from './context.ts';
+import { seesCounts, seesStream } from '../visible.ts';
+import { type App, type RouteContext, refuseUnknownStream, streamOf } from './context.ts';
 
 const describe = ({ definition, version, document, updatedAtMs }: Versioned) => ({
   name: definition.name as string,
@@ -27,11 +30,16 @@ const describe = ({ definition, version, document, updatedAtMs }: Versioned) => 
 });
 
 /** A rollup and how far its making is. What stands shows the build that will replace it. */
-const describeRollup = (rollup: Versioned, state: 'ready' | 'building', run: Run | undefined) => ({
+const describeRollup = (
+  rollup: Versioned,
+  state: 'ready' | 'building',
+  run: Run | undefined,
+  { withCounts = true }: { readonly withCounts?: boolean } = {},
+) => ({
   ...describe(rollup),
   state,
   run: run?.id ?? null,
-  progress: run && run.endedAtMs === undefined ? run.progress : null,
+  progress: withCounts && run && run.endedAtMs === undefined ? run.progress : null,
 });
 
 const nothing = z.null().describe('Done.');
@@ -40,23 +48,29 @@ const BUILDING =
 const CONDITIONAL = 'ETag and If-Match work as compare-and-set; "If-None-Match: *" only creates.';
 
 export function definitionRoutes(app: App, context: RouteContext): void {
-  const { catalog, registry, states, tenantOf } = context;
+  const { catalog, registry, states, principalOf } = context;
 
-  const rollupOf = (tenant: TenantId, name: string) => {
+  const rollupOf = (principal: Principal, name: string) => {
+    const { tenant } = principal;
     const standing = catalog.rollup(tenant, name);
     const building = registry.underConstruction(tenant, name);
     const rollup = standing ?? building?.rollup;
-    if (rollup === undefined) {
+    const from = (rollup?.definition as RollupDefinition | undefined)?.from;
+    if (rollup === undefined || from === undefined || !seesStream(principal, from)) {
       throw new MillraceError(
         'unknown-rollup',
         `There is no rollup ${JSON.stringify(name)}. PUT /v1/rollups/NAME makes one; GET /v1/rollups lists them.`,
       );
     }
-    return { rollup, answer: describeRollup(rollup, standing ? 'ready' : 'building', building?.run) };
+    const withCounts = seesCounts(principal, from);
+    const state = standing ? 'ready' : 'building';
+    return { rollup, answer: describeRollup(rollup, state, building?.run, { withCounts }) };
   };
-  const describeStream = async (tenant: TenantId, stream: ReturnType<typeof streamOf>) => ({
+  const describeStream = async (principal: Principal, stream: ReturnType<typeof streamOf>) => ({
     ...describe(stream),
-    state: await states.state(tenant, stream.definition),
+    state: seesCounts(principal, stream.definition.name)
+      ? await states.state(principal.tenant, stream.definition)
+      : null,
   });
 
   app.get(
@@ -70,10 +84,11 @@ export function definitionRoutes(app: App, context: RouteContext): void {
       },
     },
     async (request) => {
-      const tenant = tenantOf(request);
-      return {
-        streams: await Promise.all(catalog.streams(tenant).map((stream) => describeStream(tenant, stream))),
-      };
+      const principal = principalOf(request);
+      const seen = catalog
+        .streams(principal.tenant)
+        .filter(({ definition }) => seesStream(principal, definition.name));
+      return { streams: await Promise.all(seen.map((stream) => describeStream(principal, stream))) };
     },
   );
 
@@ -89,10 +104,13 @@ export function definitionRoutes(app: App, context: RouteContext): void {
       },
     },
     async (request, reply) => {
-      const tenant = tenantOf(request);
-      const stream = streamOf(context, tenant, request.params.name);
+      const principal = principalOf(request);
+      const { name } = request.params;
+      const stream = seesStream(principal, name)
+        ? streamOf(context, principal.tenant, name)
+        : refuseUnknownStream(name);
       reply.header('etag', etagOf(stream.version));
-      return describeStream(tenant, stream);
+      return describeStream(principal, stream);
     },
   );
 
@@ -107,12 +125,16 @@ export function definitionRoutes(app: App, context: RouteContext): void {
       },
     },
     async (request) => {
-      const tenant = tenantOf(request);
-      const names = [
-        ...catalog.rollups(tenant).map(({ definition }) => definition.name),
-        ...registry.newRollups(tenant).map(({ rollup }) => rollup.definition.name),
+      const principal = principalOf(request);
+      const { tenant } = principal;
+      const rollups = [
+        ...catalog.rollups(tenant),
+        ...registry.newRollups(tenant).map(({ rollup }) => rollup),
       ];
-      return { rollups: [...new Set(names)].map((name) => rollupOf(tenant, name).answer) };
+      const names = rollups
+        .filter(({ definition }) => seesStream(principal, (definition as RollupDefinition).from))
+        .map(({ definition }) => definition.name);
+      return { rollups: [...new Set(names)].map((name) => rollupOf(principal, name).answer) };
     },
   );
 
@@ -128,7 +150,7 @@ export function definitionRoutes(app: App, context: RouteContext): void {
       },
     },
     async (request, reply) => {
-      const { rollup, answer } = rollupOf(tenantOf(request), request.params.name);
+      const { rollup, answer } = rollupOf(principalOf(request), request.params.name);
       reply.header('etag', etagOf(rollup.version));
       // While something is built the answer changes under the same version.
       if (answer.progress === null && isKnown(request.headers['if-none-match'], rollup.version))
@@ -157,7 +179,7 @@ export function definitionRoutes(app: App, context: RouteContext): void {
     },
     async (request) => {
       const { streams = {}, rollups = {} } = request.body;
-      const changes = registry.plan(tenantOf(request), { streams, rollups });
+      const changes = registry.plan(principalOf(request).tenant, { streams, rollups });
       return { changes: changes.map((change) => ({ ...change, effects: [...change.effects] })) };
     },
   );
@@ -165,7 +187,7 @@ export function definitionRoutes(app: App, context: RouteContext): void {
 
 function changeRoutes(
   app: App,
-  { catalog, registry, tenantOf }: RouteContext,
+  { catalog, registry, tenantOf, principalOf }: RouteContext,
   kind: Definition['kind'],
 ): void {
   const standingVersion = (tenant: TenantId, name: string): number | undefined =>
@@ -220,7 +242,7 @@ function changeRoutes(
       const conditions = conditionsOf(request.headers);
       const ifVersion = requiredVersion(conditions, versionOf(tenant, name, conditions));
       const { result, created, run } = await registry.put(tenant, kind, name, request.body, {
-        author: 'api',
+        author: actorOf(principalOf(request)),
         ...(ifVersion === undefined ? {} : { ifVersion }),
       });
       reply.code(created ? 201 : 200).header('etag', etagOf(result.version));

@@ -1,8 +1,10 @@
 import { z } from 'zod';
+import type { Clock } from '../../base/clock.ts';
 import { MillraceError } from '../../base/errors.ts';
 import { Follower } from '../live/follower.ts';
 import { parsePositions } from '../live/positions.ts';
 import { problems, streamParams } from '../schemas.ts';
+import { filterFor } from '../visible.ts';
 import { type App, type RouteContext, streamOf } from './context.ts';
 
 const feed = z
@@ -12,7 +14,7 @@ const feed = z
   );
 
 export function liveRoutes(app: App, context: RouteContext): void {
-  const { hub, tenantOf, logger } = context;
+  const { hub, seal, principalOf, clock, logger } = context;
   app.get(
     '/v1/streams/:stream/live',
     {
@@ -21,7 +23,8 @@ export function liveRoutes(app: App, context: RouteContext): void {
         summary: 'New events as they become visible',
         description:
           'A follower that does not keep up misses messages and is told how many events in `dropped`. ' +
-          'Last-Event-ID resumes where a connection broke off.',
+          'Last-Event-ID resumes where a connection broke off. A key with row filters gets the events that pass them, and no ' +
+          '`state`. The feed ends when its key expires, is changed or removed.',
         tags: ['Events'],
         params: streamParams,
         response: {
@@ -31,11 +34,15 @@ export function liveRoutes(app: App, context: RouteContext): void {
       },
     },
     async (request, reply) => {
-      const tenant = tenantOf(request);
+      const principal = principalOf(request);
+      const { tenant } = principal;
       const { stream } = request.params;
+      const { rowFilter } = filterFor(principal, stream);
+      const about = ['position', tenant, stream];
       streamOf(context, tenant, stream);
       const lastId = request.headers['last-event-id'];
-      const resumeFrom = typeof lastId === 'string' && lastId !== '' ? parsePositions(lastId) : undefined;
+      const position = rowFilter && typeof lastId === 'string' ? (seal.open(lastId, about) ?? 'x') : lastId;
+      const resumeFrom = typeof position === 'string' && lastId !== '' ? parsePositions(position) : undefined;
       if (lastId !== undefined && lastId !== '' && resumeFrom === undefined) {
         throw new MillraceError('bad-request', 'Last-Event-ID must be the id of a message of this feed.');
       }
@@ -49,9 +56,10 @@ export function liveRoutes(app: App, context: RouteContext): void {
         connection: 'close',
       });
       reply.raw.flushHeaders();
-      const follower = new Follower(reply.raw);
+      const follower = new Follower(reply.raw, rowFilter && ((id) => seal.close(id, about)));
+      void endWithItsKey(follower, clock, () => principalOf(request) === principal);
       try {
-        await hub.follow(tenant, stream, follower, resumeFrom);
+        await hub.follow(tenant, stream, follower, resumeFrom, rowFilter);
       } catch (error) {
         // The head is out; the client comes back with Last-Event-ID.
         logger.warn({ err: error, requestId: request.id }, 'a feed broke off');
@@ -59,4 +67,21 @@ export function liveRoutes(app: App, context: RouteContext): void {
       }
     },
   );
+}
+
+const CHECK_EVERY_MS = 1_000;
+
+/** A feed may stay open for days; its key must not outlive itself in it. */
+async function endWithItsKey(follower: Follower, clock: Clock, isSame: () => boolean): Promise<void> {
+  const closed = new AbortController();
+  follower.onClose(() => closed.abort());
+  while (!follower.closed) {
+    await clock.sleep(CHECK_EVERY_MS, closed.signal);
+    try {
+      if (isSame()) continue;
+    } catch {
+      // It is not accepted any more.
+    }
+    follower.end();
+  }
 }

@@ -1,9 +1,10 @@
 /** Numbers and events out: `/stats`, the listing of events. */
 import { eventsAnswer, eventsQuery, problems, statsAnswer, statsQuery, streamParams } from '../schemas.ts';
+import { filterFor } from '../visible.ts';
 import { type App, goneSignal, present, type RouteContext, sendJsonText } from './context.ts';
 
 export function numberRoutes(app: App, context: RouteContext): void {
-  const { stats, events, tenantOf } = context;
+  const { stats, events, principalOf, seal } = context;
   const mistakes = problems('bad-request', 'unauthorized', 'unknown-stream', 'too-busy', 'query-timeout');
 
   app.get(
@@ -20,12 +21,10 @@ export function numberRoutes(app: App, context: RouteContext): void {
       },
     },
     async (request, reply) => {
-      const answer = await stats.ask(
-        tenantOf(request),
-        request.params.stream,
-        present(request.query),
-        goneSignal(reply),
-      );
+      const principal = principalOf(request);
+      const { stream } = request.params;
+      const question = { ...present(request.query), ...filterFor(principal, stream) };
+      const answer = await stats.ask(principal.tenant, stream, question, goneSignal(reply));
       // The rows are text already; to read them as numbers would cut the digits of large integers.
       return sendJsonText(
         reply,
@@ -47,10 +46,19 @@ export function numberRoutes(app: App, context: RouteContext): void {
       },
     },
     async (request, reply) => {
-      const tenant = tenantOf(request);
+      const principal = principalOf(request);
+      const { tenant } = principal;
       const { stream } = request.params;
-      const page = await events.list(tenant, stream, present(request.query), goneSignal(reply));
-      return sendJsonText(reply, `{"events":${page.eventsJson},"next_cursor":${JSON.stringify(page.next)}}`);
+      const filter = filterFor(principal, stream);
+      const about = ['cursor', tenant, stream];
+      const isSealed = filter.rowFilter !== undefined;
+      const { cursor } = request.query;
+      // What cannot be opened is refused as every other text that is no cursor.
+      const opened = isSealed && cursor !== undefined ? (seal.open(cursor, about) ?? '') : cursor;
+      const question = { ...present({ ...request.query, cursor: opened }), ...filter };
+      const page = await events.list(tenant, stream, question, goneSignal(reply));
+      const next = isSealed && page.next !== null ? seal.close(page.next, about) : page.next;
+      return sendJsonText(reply, `{"events":${page.eventsJson},"next_cursor":${JSON.stringify(next)}}`);
     },
   );
 }

@@ -2,7 +2,7 @@
 import { z } from 'zod';
 import { DEFAULT_TENANT, type TenantId } from '../../base/brand.ts';
 import { storedBytes } from '../../store/index.ts';
-import { noTenant, type Principal, type Tenant, tenantDocument } from '../../tenants/index.ts';
+import { actorOf, noTenant, type Principal, type Tenant, tenantDocument } from '../../tenants/index.ts';
 import { etagOf, requiredVersion } from '../etag.ts';
 import { nameParams, problems, runAnswer } from '../schemas.ts';
 import {
@@ -18,7 +18,7 @@ import { answerRun } from './started-run.ts';
 const WAIT_SECONDS = 5;
 
 export function tenantRoutes(app: App, context: RouteContext): void {
-  const { tenants, deletion, runs, catalog, log, engine, principalOf } = context;
+  const { tenants, audit, deletion, runs, catalog, log, engine, principalOf } = context;
 
   const describer = async () => {
     const stored = await storedBytes(engine);
@@ -136,9 +136,14 @@ export function tenantRoutes(app: App, context: RouteContext): void {
       },
     },
     async (request, reply) => {
-      const tenant = tenantFor(principalOf(request), request.params.name);
+      const principal = principalOf(request);
+      const tenant = tenantFor(principal, request.params.name);
       const ifVersion = requiredVersion(conditionsOf(request.headers), tenant.version);
       if (request.query.dry_run === 'true') return forecast(tenant.name);
+      await audit.record({
+        ...{ tenant: tenant.name, actor: actorOf(principal), action: 'tenant.delete' },
+        ...{ subject: tenant.name, requestId: request.id },
+      });
       const run = await deletion.start(tenant.name, { ifVersion });
       return answerRun(reply, runs, DEFAULT_TENANT, run, WAIT_SECONDS);
     },
