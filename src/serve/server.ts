@@ -160,7 +160,6 @@ export async function createServer(deps: ServeDeps): Promise<MillraceServer> {
   // Answers are made by our own code and tested against their schemas; to check each one again costs time.
   app.setSerializerCompiler(() => (answer) => JSON.stringify(answer));
 
-  const underWay = new WeakMap<IncomingMessage, Leave>();
   const methods = new Methods();
   app.addHook('onRoute', ({ url, method }) => methods.add(url, [method].flat()));
   app.addHook('onRequest', async (request, reply) => {

@@ -1,18 +1,16 @@
 /** Two tenants with streams, keys of every kind, and a marker in everything that belongs to one of them. */
 import type { TenantId } from '../../src/base/brand.ts';
-import { fixedTenants, openKeys, operatorKey, operatorOf } from '../../src/tenants/index.ts';
-import { type Call, KEY, type Parts, type Reply, startServer } from './support.ts';
+import { operatorOf } from '../../src/tenants/index.ts';
+import { type Call, type Parts, type Reply, startServer } from './support.ts';
 
 export const ACME = 'acme' as TenantId;
 export const OTHER = 'other' as TenantId;
 
 /** A server of three tenants: `default`, `acme` and `other`. */
 export async function startTenants(parts: Parts) {
-  const { catalog, clock } = parts.deps;
-  for (const tenant of [ACME, OTHER]) await catalog.tenants.put(tenant, { state: 'active', document: {} });
-  const tenants = fixedTenants(parts.tenant, ACME, OTHER);
-  const keys = await openKeys({ records: catalog.keys, tenants, clock, operator: operatorKey(KEY) });
-  const server = await startServer(parts, { keys, tenants });
+  const { tenants, keys } = parts.deps;
+  for (const tenant of [ACME, OTHER]) await tenants.put(tenant, {});
+  const server = await startServer(parts);
   const makeKey = async (tenant: TenantId, name: string, document: object): Promise<string> =>
     (await keys.put(tenant, name, document, operatorOf(tenant))).secret!;
   return {
@@ -21,10 +19,6 @@ export async function startTenants(parts: Parts) {
     makeKey,
     as: (key: string): Call => as(server.call, key),
     operatorFor: (tenant: string): Call => withHeaders(server.call, { 'millrace-tenant': tenant }),
-    close: async () => {
-      await server.close();
-      await keys.close();
-    },
   };
 }
 
