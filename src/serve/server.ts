@@ -2,12 +2,11 @@
  * The HTTP server. Events come in by a door of their own in front of the framework (events-door.ts);
  * everything else is routed, checked and described by Fastify.
  */
-import type { IncomingMessage, Server } from 'node:http';
+import type { Server } from 'node:http';
 import { parse } from 'node:querystring';
 import Fastify, { type FastifyReply, type FastifyRequest, LogController } from 'fastify';
 import { validatorCompiler, type ZodTypeProvider } from 'fastify-type-provider-zod';
 import { MillraceError } from '../base/errors.ts';
-import type { Leave } from '../base/fair-queue.ts';
 import type { TenantPart } from '../base/tenant-part.ts';
 import { createAdmission, createQueryGate } from '../tenants/index.ts';
 import { createAuthenticate } from './authenticate.ts';
