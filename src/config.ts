@@ -32,6 +32,8 @@ const schema = z.object({
   MILLRACE_DATA: z.string().min(1).default('./.millrace'),
   MILLRACE_PORT: z.coerce.number().int().min(0).max(65_535).default(7_070),
   MILLRACE_HOST: z.string().min(1).default('127.0.0.1'),
+  /** Where clients of ClickHouse that know no path are answered at `/`; absent: only at `/clickhouse/`. */
+  MILLRACE_CLICKHOUSE_PORT: z.coerce.number().int().min(0).max(65_535).optional(),
   MILLRACE_LOG: z.string().default('file:'),
   MILLRACE_STORE: z.string().default('chdb:'),
   MILLRACE_LAKE: z.string().default('file:'),

@@ -11,7 +11,6 @@ import type { RetryPolicy } from './retry.ts';
 import { Sender } from './send-events.ts';
 import { askSql, type SqlOptions, type SqlStreamOptions, streamSql } from './sql.ts';
 import { StreamClient } from './stream-client.ts';
-import { TenantsClient } from './tenants.ts';
 import { type Fetch, Transport } from './transport.ts';
 import type {
   Accepted,
@@ -86,13 +85,11 @@ function randomOf(ids: Ids, clock: Clock): number {
 export class MillraceClient {
   readonly #transport: Transport;
   readonly #sender: Sender;
-  readonly tenants: TenantsClient;
 
   /** Use `createClient`. */
   constructor(transport: Transport, ids: Ids) {
     this.#transport = transport;
     this.#sender = new Sender(transport, ids);
-    this.tenants = new TenantsClient(transport);
   }
 
   /** The same client for one stream, with the types of its definition. */

@@ -1,5 +1,6 @@
 /** The way in: bodies become records of the log. */
 export { type CollectParts, createCollect } from './collect.ts';
+export { decoderFor } from './decode.ts';
 export { limitsOf } from './limits.ts';
 export { partitionOf } from './partition.ts';
 export type {

@@ -45,6 +45,7 @@ export const PERMISSIONS: Readonly<Record<string, Permission>> = {
   listDuplicates: unfiltered('stats:read'),
   listQuarantine: unfiltered('stats:read'),
   askSql: { need: 'sql:read' },
+  askClickhouse: { need: 'sql:read' },
   listStreams: { need: 'any' },
   getStream: { need: 'any' },
   listRollups: { need: 'any' },

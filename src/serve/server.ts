@@ -10,6 +10,7 @@ import { MillraceError } from '../base/errors.ts';
 import type { TenantPart } from '../base/tenant-part.ts';
 import { createAdmission, createQueryGate } from '../tenants/index.ts';
 import { createAuthenticate } from './authenticate.ts';
+import { createClickhouseDoor, createOwnPort, matchClickhouseUrl } from './clickhouse/index.ts';
 import { answerBrokenRequest, isLoopback } from './connections.ts';
 import { createCors } from './cors.ts';
 import { dashboard } from './dashboard.ts';
@@ -64,6 +65,8 @@ export interface MillraceServer {
   close(): Promise<void>;
   readonly app: App;
   readonly part: TenantPart;
+  /** Where clients of ClickHouse are answered at `/`, once it listens; undefined without a port of its own. */
+  readonly clickhouseUrl: string | undefined;
 }
 
 const CLOSE_MS = 5_000;
@@ -111,6 +114,22 @@ export async function createServer(deps: ServeDeps): Promise<MillraceServer> {
   });
   const sqlBounds = { ...SQL_LIMITS, timeoutSeconds: settings.MILLRACE_QUERY_SECONDS_MAX, ...deps.sqlLimits };
   const visit = createVisits(deps.guests, limits.questions);
+  const clickhouseDoor = createClickhouseDoor({
+    ...deps,
+    ...{ visit, sqlBounds, metrics },
+    authenticateKey: (tenant, key, remote) => deps.keys.authenticateKey(tenant, key, remote),
+    isStopping: () => readiness.stopping,
+  });
+  const clickhousePort =
+    settings.MILLRACE_CLICKHOUSE_PORT === undefined
+      ? undefined
+      : createOwnPort({
+          create: listeners.create,
+          door: clickhouseDoor,
+          onBrokenRequest: (error, socket) => answerBrokenRequest(error, socket, requestIds(undefined)),
+          host: settings.MILLRACE_HOST,
+          port: settings.MILLRACE_CLICKHOUSE_PORT,
+        });
   const context: RouteContext = {
     ...deps,
     states,
@@ -137,10 +156,12 @@ export async function createServer(deps: ServeDeps): Promise<MillraceServer> {
   const app = Fastify({
     serverFactory: (handle): Server =>
       listeners.create((request, response) => {
-        const events = request.method === 'POST' ? matchEventsUrl(request.url ?? '') : undefined;
-        if (events === undefined) {
-          if (!cors.preflight(request, response)) handle(request, response);
-        } else void door(request, response, events);
+        const { url = '' } = request;
+        const events = request.method === 'POST' ? matchEventsUrl(url) : undefined;
+        const clickhouse = events === undefined ? matchClickhouseUrl(url) : undefined;
+        if (events !== undefined) void door(request, response, events);
+        else if (clickhouse !== undefined) void clickhouseDoor(request, response, clickhouse);
+        else if (!cors.preflight(request, response)) handle(request, response);
       }),
     loggerInstance: logger,
     logController: new LogController({ disableRequestLogging: true }),
@@ -236,6 +257,14 @@ export async function createServer(deps: ServeDeps): Promise<MillraceServer> {
   );
   await app.ready();
 
+  let clickhouseUrl: string | undefined;
+  const urlOf = (port: number): string => {
+    const host = settings.MILLRACE_HOST.includes(':')
+      ? `[${settings.MILLRACE_HOST}]`
+      : settings.MILLRACE_HOST;
+    return `${listeners.scheme}://${host}:${port}`;
+  };
+
   let closed: Promise<void> | undefined;
   const close = async (): Promise<void> => {
     readiness.markStopping();
@@ -243,14 +272,16 @@ export async function createServer(deps: ServeDeps): Promise<MillraceServer> {
     hub.close();
     const server = app.server as Server;
     const ended = new AbortController();
-    const closing = app.close().then(() => ended.abort());
+    const closing = Promise.all([app.close(), clickhousePort?.stop()]).then(() => ended.abort());
     // A kept-alive connection becomes idle only after the answer that is under way.
     const until = clock.monotonicMs() + CLOSE_MS;
     while (!ended.signal.aborted && clock.monotonicMs() < until) {
       server.closeIdleConnections();
+      clickhousePort?.closeIdle();
       await clock.sleep(20, ended.signal);
     }
     server.closeAllConnections();
+    clickhousePort?.closeAll();
     await closing;
   };
 
@@ -265,13 +296,16 @@ export async function createServer(deps: ServeDeps): Promise<MillraceServer> {
         );
       }
       await app.listen({ host: settings.MILLRACE_HOST, port: settings.MILLRACE_PORT, backlog: 4_096 });
+      const ownPort = await clickhousePort?.listen();
+      if (ownPort !== undefined) logger.info({ port: ownPort }, 'clients of ClickHouse are answered');
+      clickhouseUrl = ownPort === undefined ? undefined : urlOf(ownPort);
       readiness.markReady();
       const address = app.server.address();
       const port = typeof address === 'object' && address !== null ? address.port : settings.MILLRACE_PORT;
-      const host = settings.MILLRACE_HOST.includes(':')
-        ? `[${settings.MILLRACE_HOST}]`
-        : settings.MILLRACE_HOST;
-      return `${listeners.scheme}://${host}:${port}`;
+      return urlOf(port);
+    },
+    get clickhouseUrl() {
+      return clickhouseUrl;
     },
     close: () => {
       closed ??= close();

@@ -1,5 +1,6 @@
 /** What may be asked of the engine in words of its own: decided from the engine's reading of the text, never from the text alone. */
 export { guardExpression } from './expression.ts';
+export { isAllowedFunction } from './functions.ts';
 export { checkNodes, checkText, ownRelations, type Verdict } from './guard.ts';
 export { guardQuestion, type QuestionParts, type Relation } from './question.ts';
 export { explainToAsker } from './refusal.ts';

@@ -10,6 +10,7 @@ import type { Session } from 'chdb';
 import { MillraceError } from '../base/errors.ts';
 import { checkGuestStatement } from './guest-statement.ts';
 import type { Guest, GuestLimits, Statement } from './port.ts';
+import { quoteText } from './sql.ts';
 
 export interface GuestParts {
   readonly session: Session;
@@ -35,7 +36,7 @@ export function guestSettings(limits: GuestLimits, label: string): string {
     // What does not fit into memory goes to disk: that ends somewhere, too.
     `max_temporary_data_on_disk_size_for_query=${limits.memoryBytesMax}`,
     'max_threads=1',
-    'max_query_size=1048576',
+    `max_query_size=${limits.statementBytesMax ?? 2 ** 20}`,
     // A parser that goes back again and again takes seconds over a few thousand words.
     'max_parser_backtracks=20000',
     'max_parser_depth=300',
@@ -53,9 +54,24 @@ export function guestSettings(limits: GuestLimits, label: string): string {
     "output_format_arrow_compression_method='none'",
     'output_format_parquet_write_page_index=0',
     'output_format_parquet_write_bloom_filter=0',
+    ...Object.entries(limits.settings ?? {}).map(([name, value]) => `${name}=${literal(value)}`),
+    ...Object.entries(limits.params ?? {}).map(
+      ([name, value]) => `param_${parameterName(name)}=${literal(value)}`,
+    ),
     `log_comment='${label}'`,
     'readonly=1',
   ].join(', ');
+}
+
+const literal = (value: string | number): string =>
+  typeof value === 'number' ? String(value) : quoteText(value).replaceAll('\0', '\\0');
+
+function parameterName(name: string): string {
+  if (/^[A-Za-z_]\w{0,100}$/.test(name)) return name;
+  throw new MillraceError(
+    'bad-question',
+    `The parameter ${JSON.stringify(name.slice(0, 100))} has no proper name.`,
+  );
 }
 
 export function createGuest({ session, kill, bindings, explain, onClosed }: GuestParts): Guest {
@@ -100,16 +116,20 @@ export function createGuest({ session, kill, bindings, explain, onClosed }: Gues
     query: (statement, format) =>
       track(async () => {
         check(statement);
-        return (await session.queryBindAsync(statement.text, bindings(statement), { format })).bytes();
+        const result = await (hasParams(statement)
+          ? session.queryBindAsync(statement.text, bindings(statement), { format })
+          : session.queryAsync(statement.text, { format }));
+        return result.bytes();
       }),
     async *stream(statement, format) {
       check(statement);
       if (left) throw explain(new Error('Code: 394. DB::Exception: Query was cancelled'));
       let chunks: AsyncIterator<{ raw(): Uint8Array }>;
       try {
-        chunks = session
-          .queryStreamBind(statement.text, bindings(statement), { format })
-          [Symbol.asyncIterator]();
+        const stream = hasParams(statement)
+          ? session.queryStreamBind(statement.text, bindings(statement), { format })
+          : session.queryStream(statement.text, { format });
+        chunks = stream[Symbol.asyncIterator]();
       } catch (cause) {
         throw explain(cause);
       }
@@ -145,6 +165,9 @@ export function createGuest({ session, kill, bindings, explain, onClosed }: Gues
     },
   };
 }
+
+/** To bind nothing would hide the values that were set on the session. */
+const hasParams = ({ params }: Statement): boolean => params !== undefined && Object.keys(params).length > 0;
 
 /** Takes what a killed statement still has, until its end or its error. */
 async function endOf(chunks: AsyncIterator<unknown>): Promise<void> {

@@ -73,6 +73,12 @@ export interface GuestLimits {
   readonly resultRowsMax?: number | undefined;
   /** Bytes of the answer before it is written in its format. */
   readonly resultBytesMax: number;
+  /** Bytes of a statement; 1 MiB unless said otherwise. */
+  readonly statementBytesMax?: number | undefined;
+  /** How answers are written, by settings of the engine that were chosen before; never what a stranger names. */
+  readonly settings?: Readonly<Record<string, string | number>> | undefined;
+  /** Values of `{name:Type}` in the statements that bring no parameters of their own, in the engine's escaped form. */
+  readonly params?: Readonly<Record<string, string>> | undefined;
 }
 
 /**

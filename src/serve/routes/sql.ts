@@ -4,7 +4,7 @@ import { toMillraceError } from '../problem.ts';
 import { problems, sqlAnswer, sqlRequest } from '../schemas.ts';
 import { createAskSql } from '../sql/ask.ts';
 import { MEDIA_TYPES } from '../sql/formats.ts';
-import { headOf, sendLong } from '../sql/send.ts';
+import { headOf, lastWordsIn, sendLong } from '../sql/send.ts';
 import { type App, goneSignal, type RouteContext } from './context.ts';
 
 const bytes = z.string().describe('Bytes of the file.');
@@ -54,7 +54,7 @@ export function sqlRoutes(app: App, context: RouteContext): void {
           'cache-control': 'no-store',
           'x-request-id': request.id,
         },
-        format,
+        lastWords: lastWordsIn(format),
         clock,
         timeoutMs: limits.timeoutSeconds * 1_000,
         asError: toMillraceError,

@@ -20,10 +20,13 @@ export type Head =
   | { readonly begun: readonly Uint8Array[]; readonly rest: AsyncIterator<Uint8Array> };
 
 /** Waits until the answer is there, or too long to be waited for. */
-export async function headOf(pieces: AsyncIterator<Uint8Array>): Promise<Head> {
+export async function headOf(
+  pieces: AsyncIterator<Uint8Array>,
+  heldBytesMax = HELD_BYTES_MAX,
+): Promise<Head> {
   const begun: Uint8Array[] = [];
   let bytes = 0;
-  while (bytes <= HELD_BYTES_MAX) {
+  while (bytes <= heldBytesMax) {
     const next = await pieces.next();
     if (next.done === true) return { whole: Buffer.concat(begun) };
     begun.push(next.value);
@@ -35,7 +38,8 @@ export async function headOf(pieces: AsyncIterator<Uint8Array>): Promise<Head> {
 export interface Sending {
   readonly response: ServerResponse;
   readonly headers: Readonly<Record<string, string>>;
-  readonly format: SqlFormat;
+  /** What is written before the connection breaks off; nothing that completes the document. */
+  readonly lastWords: (error: MillraceError) => string;
   readonly clock: Clock;
   /** From the head to the last byte. */
   readonly timeoutMs: number;
@@ -45,7 +49,7 @@ export interface Sending {
 /** Resolves when the answer is out, or broken off; gives what went wrong unless the client only went away. */
 export async function sendLong(
   head: Extract<Head, { begun: unknown }>,
-  { response, headers, format, clock, timeoutMs, asError }: Sending,
+  { response, headers, lastWords, clock, timeoutMs, asError }: Sending,
 ): Promise<MillraceError | undefined> {
   const ended = new AbortController();
   const gone = new Promise<'gone'>((resolve) => {
@@ -55,7 +59,7 @@ export async function sendLong(
   const late = clock.sleep(timeoutMs, ended.signal).then(() => 'late' as const);
   try {
     response.writeHead(200, headers);
-    const steps = whole(head);
+    const steps = piecesOf(head);
     for (;;) {
       const step = await Promise.race([steps.next(), gone, late]);
       if (step === 'gone') return undefined;
@@ -71,7 +75,7 @@ export async function sendLong(
     return undefined;
   } catch (thrown) {
     const error = asError(thrown);
-    void breakOff(response, lastWords(format, error), clock);
+    void breakOff(response, lastWords(error), clock);
     return error;
   } finally {
     ended.abort();
@@ -80,7 +84,10 @@ export async function sendLong(
   }
 }
 
-async function* whole(head: Extract<Head, { begun: unknown }>): AsyncGenerator<Uint8Array, void, void> {
+/** All pieces of an answer that has begun. */
+export async function* piecesOf(
+  head: Extract<Head, { begun: unknown }>,
+): AsyncGenerator<Uint8Array, void, void> {
   yield* head.begun;
   for (;;) {
     const next = await head.rest.next();
@@ -93,19 +100,21 @@ const tooLate = (): MillraceError =>
   new MillraceError('query-timeout', 'The answer was not taken in time; ask for less, or read it faster.');
 
 /** Nothing here completes the document: JSON stays open, a line of CSV has the wrong width. */
-function lastWords(format: SqlFormat, error: MillraceError): string {
-  const problem = error.toProblem();
-  switch (format) {
-    case 'json':
-      return `\n],"error":${JSON.stringify(problem)}`;
-    case 'ndjson':
-      return `${JSON.stringify({ error: problem })}\n`;
-    case 'csv':
-      return `"error","${String(problem.type)}","${error.message.replaceAll('"', '""')}","the answer is not complete"\n`;
-    default:
-      return '';
-  }
-}
+export const lastWordsIn =
+  (format: SqlFormat) =>
+  (error: MillraceError): string => {
+    const problem = error.toProblem();
+    switch (format) {
+      case 'json':
+        return `\n],"error":${JSON.stringify(problem)}`;
+      case 'ndjson':
+        return `${JSON.stringify({ error: problem })}\n`;
+      case 'csv':
+        return `"error","${String(problem.type)}","${error.message.replaceAll('"', '""')}","the answer is not complete"\n`;
+      default:
+        return '';
+    }
+  };
 
 async function breakOff(response: ServerResponse, words: string, clock: Clock): Promise<void> {
   const { socket } = response;

@@ -3,8 +3,14 @@ import type { Leave } from '../../base/fair-queue.ts';
 import type { Guest, GuestLimits, Guests } from '../../store/index.ts';
 import type { Principal, QueryGate } from '../../tenants/index.ts';
 
-/** What a visitor does with his guest; the pieces of his answer. */
-export type Work = (guest: Guest) => AsyncGenerator<Uint8Array, void, void>;
+/**
+ * What a visitor does with his guest; the pieces of his answer. `another` opens one more session in his place, for an
+ * answer that is written in another way than the guard reads.
+ */
+export type Work = (
+  guest: Guest,
+  another: (limits: GuestLimits) => Guest,
+) => AsyncGenerator<Uint8Array, void, void>;
 
 /**
  * Fails with `too-busy` when too many of the tenant's wait already, or this one waited too long, and with
@@ -22,17 +28,23 @@ export function createVisits(guests: Guests, questions: Pick<QueryGate, 'enter'>
   return async function* visit(principal, limits, work, signal) {
     const end = questions.enter(principal);
     let leavePlace: Leave | undefined;
-    let guest: Guest | undefined;
-    const leave = () => guest?.leave();
+    const opened: Guest[] = [];
+    const open = (bounds: GuestLimits): Guest => {
+      const guest = guests.guest(principal.tenant, bounds);
+      opened.push(guest);
+      if (signal?.aborted) guest.leave();
+      return guest;
+    };
+    const leave = () => {
+      for (const guest of opened) guest.leave();
+    };
+    signal?.addEventListener('abort', leave, { once: true });
     try {
       leavePlace = await guests.place(principal.tenant, signal);
-      guest = guests.guest(principal.tenant, limits);
-      signal?.addEventListener('abort', leave, { once: true });
-      if (signal?.aborted) guest.leave();
-      yield* work(guest);
+      yield* work(open(limits), open);
     } finally {
       signal?.removeEventListener('abort', leave);
-      await guest?.close();
+      await Promise.all(opened.map((guest) => guest.close()));
       leavePlace?.();
       end();
     }
