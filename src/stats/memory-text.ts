@@ -54,14 +54,19 @@ export function decimalJson(units: number | bigint, scale: number): string {
   return `${sign}${digits.slice(0, -scale)}${fraction === '' ? '' : `.${fraction}`}`;
 }
 
-/** The engine escapes slashes and the two separators of lines that JavaScript once stumbled over. */
+/** The engine escapes slashes, and the two separators of lines that JavaScript once stumbled over. */
 // biome-ignore lint/suspicious/noControlCharactersInRegex: those are what is looked for
-const SPECIAL = /["\\/\u0000-\u001f\u2028\u2029]/;
+const SPECIAL = /["\\/\u0000-\u001f\u2028\u2029]/g;
+const SHORT: Readonly<Record<string, string>> = {
+  '\b': '\\b',
+  '\f': '\\f',
+  '\n': '\\n',
+  '\r': '\\r',
+  '\t': '\\t',
+  '"': '\\"',
+  '\\': '\\\\',
+  '/': '\\/',
+};
 
-export function textJson(text: string): string {
-  if (!SPECIAL.test(text)) return `"${text}"`;
-  return JSON.stringify(text)
-    .replaceAll('/', '\\/')
-    .replaceAll('\u2028', '\\u2028')
-    .replaceAll('\u2029', '\\u2029');
-}
+export const textJson = (text: string): string =>
+  `"${text.replace(SPECIAL, (one) => SHORT[one] ?? `\\u${one.charCodeAt(0).toString(16).toUpperCase().padStart(4, '0')}`)}"`;

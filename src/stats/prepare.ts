@@ -63,7 +63,10 @@ export async function prepareQuestion(
     toMs: plannedEnd(question, stream, range.toMs, starts),
     starts,
     rollups,
-    eventsCompleteSinceMs: eventsCompleteSince(catalog, tenant, stream.name),
+    // Read only when the events are to answer.
+    get eventsCompleteSinceMs() {
+      return eventsCompleteSince(catalog, tenant, stream.name);
+    },
   });
   const rollup = rollups.find(({ definition }) => definition.name === plan.rollup?.name);
   const totalOrder = totalOrderOf(question);

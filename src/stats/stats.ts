@@ -1,6 +1,8 @@
 /** Answers questions: prepare, ask once, fill, order. */
 import type { TenantId } from '../base/brand.ts';
 import { MillraceError } from '../base/errors.ts';
+import type { Versioned } from '../catalog/port.ts';
+import type { RollupDefinition } from '../define/model.ts';
 import type { HotReader } from '../hot/index.ts';
 import type { Engine } from '../store/index.ts';
 import { columnsOf, type EngineRow, seriesRows, totalRows } from './answer.ts';
@@ -62,7 +64,7 @@ export function createStats(options: StatsOptions): Stats {
         } catch (error) {
           // The table of a rollup that was replaced between plan and answer is gone: the plan is made once more.
           const isOfStore = error instanceof MillraceError && error.code === 'store-unavailable';
-          if (!isOfStore || standing(tenant, stream) === before) throw error;
+          if (!isOfStore || isSame(before, standing(tenant, stream))) throw error;
           const again = await prepareQuestion(options, tenant, stream, request, asked?.nowMs);
           return toAnswer(again, await rowsOf(again, end), clock.monotonicMs() - startedMs);
         }
@@ -72,11 +74,18 @@ export function createStats(options: StatsOptions): Stats {
   };
 
   /** The versions of the rollups that may answer. */
-  function standing(tenant: TenantId, stream: string): string {
-    const rollups = rollupsOf(catalog, tenant, stream);
-    return JSON.stringify(rollups.map(({ definition, version }) => [definition.name, version]));
+  function standing(tenant: TenantId, stream: string): Standing {
+    return rollupsOf(catalog, tenant, stream);
   }
 }
+
+type Standing = readonly Versioned<RollupDefinition>[];
+
+const isSame = (a: Standing, b: Standing): boolean =>
+  a.length === b.length &&
+  a.every(
+    ({ definition, version }, at) => definition.name === b[at]!.definition.name && version === b[at]!.version,
+  );
 
 /** The rows as the asker gets them: filled, ordered, cut. */
 export function toAnswer(

@@ -58,8 +58,22 @@ function shift(nowMs: number, sign: string, amount: number, unit: string, zone: 
 const inRange = (ms: number): number | undefined =>
   ms >= MOMENT_MS_MIN && ms <= MOMENT_MS_MAX ? ms : undefined;
 
+/** Zones that were asked about: looking one up takes longer than many an answer. */
+const zones = new Map<string, boolean>();
+const ZONES_MAX = 1_000;
+
 /** True when the zone is known to the machine's copy of the IANA database. */
 export function isZone(name: string): boolean {
+  let known = zones.get(name);
+  if (known === undefined) {
+    known = lookUpZone(name);
+    if (zones.size >= ZONES_MAX) zones.clear();
+    zones.set(name, known);
+  }
+  return known;
+}
+
+function lookUpZone(name: string): boolean {
   if (!/^[A-Za-z][A-Za-z0-9_+\-/]{0,63}$/.test(name)) return false;
   try {
     Temporal.Instant.fromEpochMilliseconds(0).toZonedDateTimeISO(name);
@@ -69,5 +83,17 @@ export function isZone(name: string): boolean {
   }
 }
 
+/** Texts of moments that were written lately: the same few buckets are told again and again. */
+const texts = new Map<number, string>();
+const TEXTS_MAX = 20_000;
+
 /** RFC 3339, UTC, milliseconds. */
-export const formatMoment = (ms: number): string => new Date(ms).toISOString();
+export function formatMoment(ms: number): string {
+  let text = texts.get(ms);
+  if (text === undefined) {
+    text = new Date(ms).toISOString();
+    if (texts.size >= TEXTS_MAX) texts.clear();
+    texts.set(ms, text);
+  }
+  return text;
+}

@@ -156,9 +156,28 @@ const sketch = (name: string, fn: string, type: string, column: string, input: s
 
 export const COUNT_STATE: StateColumn = simple('_count', 'sum', 'UInt64', 'toUInt64(1)');
 
+/** By the stream's definition, which never changes, and the measure: every question needs some of them. */
+const statesOf = new WeakMap<StreamDefinition, Map<string, readonly StateColumn[]>>();
+
 /** The states that a measure needs. Two measures that need the same state share it by its name. */
 export function stateColumns(stream: StreamDefinition, measure: Measure): readonly StateColumn[] {
   if (measure.fn === 'count') return [];
+  const known = statesOf.get(stream) ?? new Map<string, readonly StateColumn[]>();
+  if (known.size === 0) statesOf.set(stream, known);
+  const key =
+    measure.fn === 'top' ? `${measure.fn}${measure.k} ${measure.field}` : `${measure.fn} ${measure.field}`;
+  let columns = known.get(key);
+  if (!columns) {
+    columns = columnsOf(stream, measure);
+    known.set(key, columns);
+  }
+  return columns;
+}
+
+function columnsOf(
+  stream: StreamDefinition,
+  measure: Exclude<Measure, { readonly fn: 'count' }>,
+): readonly StateColumn[] {
   const field = fieldOf(stream, measure.field);
   if (!field) throw new Error(`stream ${stream.name} has no field ${measure.field}`);
   const name = columnOf(field);
@@ -219,11 +238,20 @@ export function stateColumns(stream: StreamDefinition, measure: Measure): readon
   }
 }
 
+const rollupStatesOf = new WeakMap<
+  RollupDefinition,
+  { readonly stream: StreamDefinition; readonly states: readonly StateColumn[] }
+>();
+
 /** Every state column of a rollup, `_count` first, each once. */
 export function rollupStates(stream: StreamDefinition, rollup: RollupDefinition): readonly StateColumn[] {
+  const known = rollupStatesOf.get(rollup);
+  if (known?.stream === stream) return known.states;
   const states = new Map<string, StateColumn>([[COUNT_STATE.name, COUNT_STATE]]);
   for (const { measure } of rollup.measures) {
     for (const state of stateColumns(stream, measure)) states.set(state.name, state);
   }
-  return [...states.values()];
+  const all = [...states.values()];
+  rollupStatesOf.set(rollup, { stream, states: all });
+  return all;
 }

@@ -8,6 +8,7 @@ import { systemIds } from '../../src/base/ids.ts';
 import { unowned } from '../../src/base/ownership.ts';
 import { type Catalog, openCatalog } from '../../src/catalog/index.ts';
 import { parseRollup, parseStream } from '../../src/define/index.ts';
+import type { RollupDefinition, StreamDefinition } from '../../src/define/model.ts';
 import { createHotTier, type HotTier } from '../../src/hot/index.ts';
 import { createIngest, DedupMemory, engineStore, type RunningIngest } from '../../src/ingest/index.ts';
 import { type Log, openFileLog } from '../../src/log/index.ts';
@@ -131,6 +132,20 @@ export class World {
       const { version } = this.catalog.put(tenant, parsed);
       await tables.makeRollup(tenant, definition, parsed, version);
     }
+  }
+
+  /** The next version of a rollup, from the stored events. Call it between two batches. */
+  async rebuild(stream: StreamDefinition, rollup: RollupDefinition): Promise<void> {
+    const tables = new StoreTables(this.engine);
+    const version = this.catalog.nextVersion(TENANT, 'rollup', rollup.name);
+    await tables.buildRollup(TENANT, stream, rollup, version);
+    const offsets = Array.from(
+      { length: stream.partitions },
+      (_, partition) => this.ingest.state({ tenant: TENANT, stream: stream.name, partition }).applied,
+    );
+    await tables.markRollup(TENANT, stream, rollup, version, offsets);
+    this.catalog.put(TENANT, rollup);
+    await tables.dropRollup(TENANT, rollup.name, version - 1);
   }
 
   /** Appends events, and resolves when they are applied. */
