@@ -1,0 +1,274 @@
+/**
+ * Every operation that the server describes, tried with every kind of key of another tenant on what is there of `acme`,
+ * and on what is nowhere: the two answers must be the same but for the name that was asked for, and hold nothing of acme.
+ */
+import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { type Call, type Parts, type Reply, startParts } from './support.ts';
+import { ACME, OTHER, startTenants, type Tenants } from './tenancy-support.ts';
+
+/** In everything that is acme's: names, fields, values, descriptions. None of it may be met in an answer to others. */
+const MARKER = 'zebra';
+
+interface Names {
+  readonly stream: string;
+  readonly rollup: string;
+  readonly run: string;
+  readonly key: string;
+  readonly tenant: string;
+}
+
+const NOWHERE: Names = {
+  ...{ stream: 'quagga_stream', rollup: 'quagga_rollup', key: 'quagga_key', tenant: 'quagga' },
+  run: '018f2c5e-7d3a-7b3c-9d1e-2f3a4b5c6d7e',
+};
+
+type Try = (
+  names: Names,
+) => readonly [method: string, path: string, body?: unknown, headers?: Readonly<Record<string, string>>];
+
+const STREAM = { fields: { n: 'int32' }, dedupe: false };
+
+/** How each operation is asked about something by its name. What changes comes last. */
+const TRIES: Readonly<Record<string, Try>> = {
+  listStreams: () => ['GET', '/v1/streams'],
+  getStream: ({ stream }) => ['GET', `/v1/streams/${stream}`],
+  getStats: ({ stream }) => ['GET', `/v1/streams/${stream}/stats?by=${MARKER}_field`],
+  listEvents: ({ stream }) => ['GET', `/v1/streams/${stream}/events`],
+  followStream: ({ stream }) => ['GET', `/v1/streams/${stream}/live`],
+  getLedger: ({ stream }) => ['GET', `/v1/streams/${stream}/ledger`],
+  listDuplicates: ({ stream }) => ['GET', `/v1/streams/${stream}/duplicates`],
+  listQuarantine: ({ stream }) => ['GET', `/v1/streams/${stream}/quarantine`],
+  getReconciliation: ({ stream }) => ['GET', `/v1/streams/${stream}/reconcile`],
+  listRollups: () => ['GET', '/v1/rollups'],
+  getRollup: ({ rollup }) => ['GET', `/v1/rollups/${rollup}`],
+  listRuns: ({ stream }) => ['GET', `/v1/runs?stream=${stream}`],
+  getRun: ({ run }) => ['GET', `/v1/runs/${run}`],
+  listTenants: () => ['GET', '/v1/tenants'],
+  getTenant: ({ tenant }) => ['GET', `/v1/tenants/${tenant}`],
+  listKeys: () => ['GET', '/v1/keys'],
+  getKey: ({ key }) => ['GET', `/v1/keys/${key}`],
+  listAudit: ({ tenant }) => ['GET', `/v1/audit?tenant=${tenant}`],
+  metrics: () => ['GET', '/metrics'],
+  askSql: ({ stream }) => ['POST', '/v1/sql', { query: `SELECT * FROM ${stream}` }],
+  plan: ({ stream, rollup }) => [
+    'POST',
+    '/v1/plan',
+    { streams: {}, rollups: { [rollup]: { from: stream, every: '1m', measures: { n: 'count()' } } } },
+  ],
+  sendEvents: ({ stream }) => ['POST', `/v1/streams/${stream}/events`, [{ n: 1 }]],
+  cancelRun: ({ run }) => ['DELETE', `/v1/runs/${run}`],
+  acknowledgeLedger: ({ stream }) => [
+    'POST',
+    `/v1/streams/${stream}/ledger/acknowledge`,
+    { from: '-1d', to: 'now' },
+  ],
+  replay: ({ stream }) => ['POST', `/v1/streams/${stream}/replay`, {}],
+  replayQuarantine: ({ stream }) => ['POST', `/v1/streams/${stream}/quarantine/replay`, {}],
+  reconcile: ({ stream }) => ['POST', `/v1/streams/${stream}/reconcile`, { repair: true }],
+  rotateKey: ({ key }) => ['POST', `/v1/keys/${key}/rotate`, {}],
+  deleteKey: ({ key }) => ['DELETE', `/v1/keys/${key}`],
+  deleteRollup: ({ rollup }) => ['DELETE', `/v1/rollups/${rollup}`],
+  deleteStream: ({ stream }) => ['DELETE', `/v1/streams/${stream}`],
+  deleteTenant: ({ tenant }) => ['DELETE', `/v1/tenants/${tenant}`],
+  putTenant: ({ tenant }) => ['PUT', `/v1/tenants/${tenant}`, { state: 'suspended' }],
+  putRollup: ({ rollup, stream }) => [
+    'PUT',
+    `/v1/rollups/${rollup}`,
+    { from: stream, every: '1m', measures: { n: 'count()' } },
+  ],
+  putStream: ({ stream }) => ['PUT', `/v1/streams/${stream}`, STREAM],
+  putKey: ({ key }) => ['PUT', `/v1/keys/${key}`, { scopes: ['stats:read'] }],
+};
+
+/** Need no key, or (metrics) are open on this machine alone. */
+const OPEN = ['health', 'ready', 'explainProblem', 'metrics'];
+const NAMED_BY_THEMSELVES = ['listKeys', 'listAudit'];
+/** Ask about one thing by its name, and need something that the key named has: what is not there for it is 404. */
+const HIDDEN: Readonly<Record<string, readonly string[]>> = {
+  admin: [
+    ...[
+      'getStream',
+      'getStats',
+      'listEvents',
+      'followStream',
+      'getLedger',
+      'listDuplicates',
+      'listQuarantine',
+    ],
+    ...['getReconciliation', 'getRollup', 'getRun', 'getTenant', 'getKey', 'sendEvents', 'cancelRun'],
+    ...[
+      'acknowledgeLedger',
+      'replay',
+      'replayQuarantine',
+      'reconcile',
+      'rotateKey',
+      'deleteKey',
+      'deleteRollup',
+    ],
+    'deleteStream',
+  ],
+  'stats:read': ['getStream', 'getStats', 'listEvents', 'followStream', 'getLedger', 'getRollup'],
+  'events:write': ['sendEvents', 'getStream'],
+  'definitions:write': ['getStream', 'getRollup', 'getRun', 'deleteStream'],
+};
+
+let parts: Parts;
+let server: Tenants;
+let admin: Call;
+let operations: readonly string[];
+let theirs: Names;
+const keys = new Map<string, Call>();
+
+beforeAll(async () => {
+  parts = await startParts();
+  server = await startTenants(parts);
+  admin = server.as(await server.makeKey(ACME, `${MARKER}_key`, { scopes: ['admin'], description: MARKER }));
+  const stream = `${MARKER}_stream`;
+  const rollup = `${MARKER}_rollup`;
+  await admin('PUT', `/v1/streams/${stream}`, {
+    fields: { [`${MARKER}_field`]: 'string', id: 'string' },
+    eventId: 'id',
+  });
+  await admin('PUT', `/v1/rollups/${rollup}`, {
+    ...{ from: stream, by: [`${MARKER}_field`], every: '1m', measures: { [`${MARKER}_n`]: 'count()' } },
+  });
+  const event = { id: MARKER, [`${MARKER}_field`]: MARKER };
+  await admin('POST', `/v1/streams/${stream}/events?ack=stored`, [event, event, { id: [MARKER] }]);
+  const run = (await admin('POST', `/v1/streams/${stream}/reconcile`, {})).json.id as string;
+  theirs = { stream, rollup, run, key: `${MARKER}_key`, tenant: ACME };
+
+  await server.makeKey(OTHER, 'admin', { scopes: ['admin'] });
+  const others = server.operatorFor(OTHER);
+  await others('PUT', '/v1/streams/own', STREAM);
+  const scopes = ['events:write', 'stats:read', 'sql:read', 'definitions:write', 'admin'];
+  const ofStream = [`events:write:${stream}`, `stats:read:${stream}`, 'events:write:own', 'stats:read:own'];
+  for (const [index, scope] of [...scopes, ...ofStream].entries()) {
+    const both = [...new Set([scope, scope.replace(stream, NOWHERE.stream)])];
+    keys.set(scope, server.as(await server.makeKey(OTHER, `k${index}`, { scopes: both })));
+  }
+  const filtered = { scopes: ['stats:read', 'sql:read', 'events:write'], rowFilters: { own: ['n:eq:1'] } };
+  keys.set('filtered', server.as(await server.makeKey(OTHER, 'filtered', filtered)));
+  const document = (await server.call('GET', '/openapi.json')).json;
+  operations = Object.values(document.paths).flatMap((methods) =>
+    Object.values(methods as Record<string, { operationId: string }>).map(({ operationId }) => operationId),
+  );
+});
+afterAll(async () => {
+  await server.close();
+  await parts.close();
+});
+
+const ask = async (call: Call, operation: string, names: Names, more = {}): Promise<Reply> => {
+  const [method, path, body, headers] = TRIES[operation]!(names);
+  return call(method, path, body, { ...headers, ...more });
+};
+
+/** The answer without what differs from one request to the next, and without the names that were asked for. */
+function shape({ status, headers, text }: Reply): unknown {
+  const plain = (part: string): string => {
+    let left = part;
+    for (const names of [theirs, NOWHERE])
+      for (const [what, name] of Object.entries(names)) left = left.replaceAll(name, `<${what}>`);
+    return left
+      .replace(/"(request_id|elapsed_ms|lag_ms|freshness_ms|log_bytes)":("[^"]*"|[\d.]+)/g, '"$1":0')
+      .replace(/\d{4}-\d\d-\d\dT[\d:.]+Z/g, '<time>')
+      .replace(/mr_[0-9A-Za-z]{9}(_[0-9A-Za-z]{48})?/g, '<key text>');
+  };
+  const kept = [...headers]
+    .filter(([name]) => !['date', 'x-request-id', 'content-length'].includes(name))
+    .map(([name, value]) => [name, plain(value)]);
+  return { status, headers: kept, text: plain(text) };
+}
+
+/** Everything of acme's as its own admin sees it. */
+async function holdings(): Promise<unknown> {
+  const paths = ['/v1/streams', '/v1/rollups', '/v1/keys', `/v1/streams/${theirs.stream}/events`, '/v1/runs'];
+  const answers = await Promise.all(paths.map((path) => admin('GET', path)));
+  return answers.map(({ status, text }) => [
+    status,
+    text.replace(/"(last_used_at|lag_ms|freshness_ms|checked_to)":("[^"]*"|[\d.]+|null)/g, '"$1":0'),
+  ]);
+}
+
+describe('another tenant', () => {
+  it('is tried with every operation that there is', () => {
+    expect(operations.filter((operation) => !(operation in TRIES) && !OPEN.includes(operation))).toEqual([]);
+    expect(Object.keys(TRIES).filter((operation) => !operations.includes(operation))).toEqual([]);
+    // Whoever asks about what is there gets it: what follows is not tried on nothing.
+    expect(Object.values(theirs).every((name) => name !== undefined)).toBe(true);
+  });
+
+  it('has what its own admin asks for', async () => {
+    for (const operation of [
+      'getStream',
+      'getStats',
+      'listEvents',
+      'getRollup',
+      'getRun',
+      'getKey',
+      'getTenant',
+      'askSql',
+    ]) {
+      expect([operation, (await ask(admin, operation, theirs)).status]).toEqual([operation, 200]);
+    }
+  });
+
+  it('is not noticed with any key of others: what is there is as what is nowhere', async () => {
+    const before = await holdings();
+    for (const [scope, call] of keys) {
+      for (const operation of Object.keys(TRIES)) {
+        if (OPEN.includes(operation)) continue;
+        const where = `${operation} with ${scope}`;
+        // A feed that is found would not end: none may be.
+        const [there, nowhere] = [await ask(call, operation, theirs), await ask(call, operation, NOWHERE)];
+        expect(shape(there), where).toEqual(shape(nowhere));
+        const told = JSON.stringify([...there.headers]) + there.text;
+        const asked = Object.values(theirs).reduce((text, name) => text.replaceAll(name, ''), told);
+        expect(asked.replaceAll(`${MARKER}_field`, ''), where).not.toContain(MARKER);
+        // Their own keys and their own audit log name what they themselves have named.
+        if (!NAMED_BY_THEMSELVES.includes(operation))
+          for (const name of Object.values(theirs)) expect(nowhere.text, where).not.toContain(name);
+        if (HIDDEN[scope]?.includes(operation)) expect([where, there.status]).toEqual([where, 404]);
+        else expect([where, there.status >= 500]).toEqual([where, false]);
+      }
+      // What was made under these names in the other tenant goes again.
+      for (const { stream, rollup, key } of [theirs, NOWHERE]) {
+        const others = server.operatorFor(OTHER);
+        for (const path of [`rollups/${rollup}`, `streams/${stream}`, `keys/${key}`])
+          await others('DELETE', `/v1/${path}`);
+      }
+    }
+    expect(await holdings()).toEqual(before);
+  });
+
+  it('cannot be named by a key of others, whether it is there or not', async () => {
+    for (const [scope, call] of keys) {
+      for (const operation of Object.keys(TRIES)) {
+        if (OPEN.includes(operation)) continue;
+        const as = (tenant: string) => ask(call, operation, NOWHERE, { 'millrace-tenant': tenant });
+        const [there, nowhere] = [await as(theirs.tenant), await as(NOWHERE.tenant)];
+        expect([operation, scope, there.status]).toEqual([operation, scope, 404]);
+        expect(shape(there)).toEqual(shape(nowhere));
+      }
+    }
+  });
+
+  it('shows in no list, no audit entry and no plan of others', async () => {
+    for (const [scope, call] of keys) {
+      for (const path of ['/v1/streams', '/v1/rollups', '/v1/keys', '/v1/runs', '/v1/tenants', '/v1/audit']) {
+        const reply = await call('GET', path);
+        // Others have asked for these names and put them into scopes: their own lists say so.
+        if (path !== '/v1/audit' && path !== '/v1/keys')
+          expect([scope, path, reply.text.includes(MARKER)]).toEqual([scope, path, false]);
+        expect([scope, path, reply.text.includes(`"${ACME}"`)]).toEqual([scope, path, false]);
+      }
+    }
+  });
+
+  it('a wrong key learns nothing but that it is wrong', async () => {
+    const call = server.as('mr_000000000_wrong');
+    const [there, nowhere] = [await ask(call, 'getStream', theirs), await ask(call, 'getStream', NOWHERE)];
+    expect(there.status).toBe(401);
+    expect(shape(there)).toEqual(shape(nowhere));
+  });
+});
