@@ -30,8 +30,11 @@ export interface FairQueueOptions {
   readonly creditMs?: number | undefined;
   /** Work of one owner that may wait; beyond it `enter` fails with `too-busy`. */
   readonly waitingMax: number;
-  /** Places that one owner may hold at a time, at least 1; all of them by default. */
-  readonly heldMax?: ((owner: string) => number) | undefined;
+  /**
+   * Places that one owner may hold at a time, at least 1; all of them by default. `isShared`: another owner has asked for
+   * a place within the last second.
+   */
+  readonly heldMax?: ((owner: string, isShared: boolean) => number) | undefined;
 }
 
 interface Waiter {
@@ -50,7 +53,14 @@ interface Owner {
   costMs: number;
 }
 
+/** When an owner asked for a place last. */
+interface Asked {
+  readonly owner: string;
+  readonly atMs: number;
+}
+
 const WEIGHT_MIN = 0.001;
+const SHARED_MS = 1_000;
 /** Idle owners are looked through when there are twice as many as after the last look, and at least so many. */
 const LOOK_THROUGH_MIN = 64;
 
@@ -71,6 +81,9 @@ export class FairQueue {
   #virtual = 0;
   /** What work of an owner whose own is not known yet is expected to take: as that of others. */
   #costMs = 1;
+  #last: Asked | undefined;
+  /** The last one by another owner than that of `#last`. */
+  #lastOther: Asked | undefined;
   #lookThroughAt = LOOK_THROUGH_MIN;
 
   constructor(options: FairQueueOptions) {
@@ -89,17 +102,16 @@ export class FairQueue {
     return this.#options.places - this.#free;
   }
 
-  /** Whether somebody else waits, or holds a place. */
-  hasOthers(owner: string): boolean {
-    for (const one of this.#owners.values()) {
-      if (one.name !== owner && (one.held > 0 || one.waiters.size > 0)) return true;
-    }
-    return false;
+  /** Whether somebody else has asked for a place within the last second. */
+  isShared(owner: string): boolean {
+    const other = this.#last?.owner === owner ? this.#lastOther : this.#last;
+    return other !== undefined && this.#options.clock.monotonicMs() - other.atMs <= SHARED_MS;
   }
 
   /** A place at once, with the way to leave it; undefined when this one would have to wait. */
   tryEnter(owner: string): Leave | undefined {
     if (this.#free === 0 || this.#ready.size > 0) return undefined;
+    this.#note(owner);
     const one = this.#ownerOf(owner);
     if (one.waiters.size > 0 || one.held >= this.#heldMax(owner)) return undefined;
     return this.#hold(one, this.#startOf(one));
@@ -111,6 +123,7 @@ export class FairQueue {
    */
   enter(owner: string, signal?: AbortSignal): Promise<Leave> {
     if (signal?.aborted) return Promise.reject(signal.reason);
+    this.#note(owner);
     const one = this.#ownerOf(owner);
     if (one.waiters.size >= this.#options.waitingMax) return Promise.reject(tooMany());
     return new Promise((resolve, reject) => {
@@ -177,7 +190,14 @@ export class FairQueue {
   }
 
   #heldMax(owner: string): number {
-    return Math.max(1, this.#options.heldMax?.(owner) ?? this.#options.places);
+    const { heldMax, places } = this.#options;
+    return heldMax ? Math.max(1, heldMax(owner, this.isShared(owner))) : places;
+  }
+
+  #note(owner: string): void {
+    const atMs = this.#options.clock.monotonicMs();
+    if (this.#last !== undefined && this.#last.owner !== owner) this.#lastOther = this.#last;
+    this.#last = { owner, atMs };
   }
 
   #admit(): void {

@@ -1,5 +1,6 @@
 import type { PartitionKey, StreamName, TenantId } from '../base/brand.ts';
 import type { Clock } from '../base/clock.ts';
+import { halfOfCores } from '../base/cores.ts';
 import { invariant, MillraceError } from '../base/errors.ts';
 import { FairQueue } from '../base/fair-queue.ts';
 import type { FileSystem } from '../base/files.ts';
@@ -59,7 +60,9 @@ function placesFor({ clock, tenants }: IngestOptions): FairQueue {
     waitingMax: WAITING_MAX,
     creditMs: CREDIT_MS,
     weightOf: tenants && ((tenant) => tenants.weight(tenant as TenantId)),
-    heldMax: () => (several() ? BATCHES_UNDER_WAY - 1 : BATCHES_UNDER_WAY),
+    // Batches compute: while others come, one tenant has half of the processors.
+    heldMax: (_tenant, isShared) =>
+      isShared ? halfOfCores() : several() ? BATCHES_UNDER_WAY - 1 : BATCHES_UNDER_WAY,
   });
 }
 

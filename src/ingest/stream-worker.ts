@@ -194,7 +194,7 @@ export class StreamWorker {
 
   /** A batch holds its place to its end: while other tenants are there it is so small that they wait only a moment. */
   #bytesMax(): number {
-    return this.#deps.places.hasOthers(this.#tenant) ? this.#pace.bytesOfAMoment() : BATCH_BYTES_MAX;
+    return this.#deps.places.isShared(this.#tenant) ? this.#pace.bytesOfAMoment() : BATCH_BYTES_MAX;
   }
 
   async #sleepUntilWoken(): Promise<void> {

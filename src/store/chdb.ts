@@ -15,7 +15,7 @@ import { type FileSystem, nodeFiles } from '../base/files.ts';
 import { DurableNames } from './durable-names.ts';
 import { createGuest, guestSettings, KILLS_MAX } from './guest.ts';
 import type { Engine, Guest, GuestLimits, Guests, QueryLimits, Statement, StatementParam } from './port.ts';
-import { READING_CLASSES, type ReadingClass, ReadingPlaces } from './reading-places.ts';
+import { NICE_OF_SCANS, READING_CLASSES, type ReadingClass, ReadingPlaces } from './reading-places.ts';
 import { FULL_ROLE, openWithRoles, roleOf } from './roles.ts';
 import { SessionPool } from './session-pool.ts';
 
@@ -82,8 +82,14 @@ const READER_SETTINGS = [
 const LABEL = 'millrace-query-';
 const DEFAULT_QUERY_SECONDS = 30;
 const READERS = 4;
-/** What reads much takes one thread, so that what is asked for little finds one. */
-const threadsOf = (reading: ReadingClass): number => (reading === 'scan' ? 1 : 2);
+/** What takes long computes when nobody else wants to: a tenth of a processor is left to it at the least. */
+const NICE: Readonly<Record<ReadingClass, number>> = {
+  ingest: 0,
+  work: 5,
+  rollup: 0,
+  listing: 0,
+  scan: NICE_OF_SCANS,
+};
 const DEFAULT_MEMORY_BYTES = 8 * 2 ** 30;
 
 export function openChdb(options: ChdbOptions): Engine & Guests {
@@ -276,7 +282,9 @@ class ChdbEngine implements Engine, Guests {
       `max_execution_time=${least(limits.timeoutSeconds ?? this.#querySecondsMax, own.timeoutSeconds)}`,
       `max_memory_usage=${least(this.#queryMemoryMax, limits.memoryBytesMax, own.memoryBytesMax)}`,
       `max_rows_to_read=${least(limits.readRowsMax ?? own.readRowsMax ?? 0, own.readRowsMax)}`,
-      `max_threads=${threadsOf(limits.reading ?? 'work')}`,
+      `max_threads=${this.#places.threads(limits.reading ?? 'work')}`,
+      // Without the right to it (CAP_SYS_NICE) the engine leaves it.
+      `os_threads_nice_value_query=${NICE[limits.reading ?? 'work']}`,
       `log_comment='${label}'`,
     ];
     session.query(`SET ${settings.join(', ')}`);

@@ -2,16 +2,20 @@
  * Who may read from the engine at one time. Each class has places of its own, so that none waits for another, and
  * tenants share those of a class fairly.
  *
- * | class | what | threads |
- * |---|---|---|
- * | `ingest` | staging and proofs of batches: freshness hangs on it | 2 |
- * | `work` | ledger, runs, everything that nobody waits for | 2 |
- * | `rollup` | questions that rollups answer | 2 |
- * | `listing` | pages of events | 2 |
- * | `scan` | questions over the events themselves, SQL of strangers | 1 |
+ * | class | what |
+ * |---|---|
+ * | `ingest` | staging and proofs of batches: freshness hangs on it |
+ * | `work` | ledger, runs, everything that nobody waits for |
+ * | `rollup` | questions that rollups answer |
+ * | `listing` | pages of events |
+ * | `scan` | questions over the events themselves, SQL of strangers; on one thread |
+ *
+ * While several tenants ask, none has more than half of the processors: places without processors behind them would
+ * make everybody slow instead of one wait.
  */
 import type { TenantId } from '../base/brand.ts';
 import type { Clock } from '../base/clock.ts';
+import { halfOfCores } from '../base/cores.ts';
 import { MillraceError } from '../base/errors.ts';
 import { FairQueue, type Leave } from '../base/fair-queue.ts';
 
@@ -28,6 +32,8 @@ export interface ReadingPlacesOptions {
   readonly areSeveral?: (() => boolean) | undefined;
 }
 
+/** Of the threads of scans. */
+export const NICE_OF_SCANS = 10;
 /** Questions of one tenant that may wait in a class. */
 const WAITING_MAX = 256;
 const SCANS_WAITING_MAX = 32;
@@ -49,6 +55,7 @@ export class ReadingPlaces {
   constructor(options: ReadingPlacesOptions) {
     this.#options = options;
     const { weightOf, areSeveral } = options;
+    const several = areSeveral ?? (() => false);
     const queueOf = (as: ReadingClass): FairQueue => {
       const ours = as === 'ingest' || as === 'work';
       const places = options.places[as];
@@ -58,7 +65,10 @@ export class ReadingPlaces {
         creditMs: CREDIT_MS[as],
         waitingMax: ours ? OWN_WAITING_MAX : as === 'scan' ? SCANS_WAITING_MAX : WAITING_MAX,
         weightOf: weightOf && ((tenant) => (tenant === '' ? 1 : weightOf(tenant as TenantId))),
-        heldMax: ours || !areSeveral ? undefined : () => (areSeveral() ? places - 1 : places),
+        heldMax: ours
+          ? undefined
+          : (_tenant, isShared) =>
+              isShared ? Math.min(places - 1, halfOfCores()) : several() ? places - 1 : places,
       });
     };
     this.#queues = {
@@ -68,6 +78,13 @@ export class ReadingPlaces {
       listing: queueOf('listing'),
       scan: queueOf('scan'),
     };
+  }
+
+  /** On how many threads a statement of the class computes. */
+  threads(as: ReadingClass): number {
+    if (as === 'scan') return 1;
+    const isOfSeveral = (as === 'rollup' || as === 'listing') && (this.#options.areSeveral?.() ?? false);
+    return isOfSeveral ? Math.min(2, halfOfCores()) : 2;
   }
 
   waiting(as: ReadingClass): number {

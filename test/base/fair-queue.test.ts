@@ -146,6 +146,20 @@ describe('the fair queue', () => {
     expect(Math.max(...served.map((one) => one.endedAtMs))).toBe(1_000);
   });
 
+  it('bounds an owner only while others come, and gives it every place when they have gone', async () => {
+    const greedy = Array.from({ length: 40 }, () => ({ owner: 'greedy', atMs: 0, tookMs: 100 }));
+    const { served } = await live([...greedy, { owner: 'calm', atMs: 50, tookMs: 5 }], {
+      places: 4,
+      waitingMax: 100,
+      heldMax: (_owner, isShared) => (isShared ? 1 : 4),
+    });
+    const startedAt = (atMs: number) => served.filter((one) => one.startedAtMs === atMs).length;
+    expect(startedAt(0)).toBe(4);
+    // Until a second after the other one came.
+    expect([200, 300, 400, 900, 1_000].map(startedAt)).toEqual([1, 1, 1, 1, 1]);
+    expect([1_200, 1_300].map(startedAt)).toEqual([4, 4]);
+  });
+
   it('gives the place of a wait that was given up to the next, and a place only once', async () => {
     const queue = new FairQueue({ places: 1, waitingMax: 10, clock: { monotonicMs: () => 0 } });
     const leave = await queue.enter('a');
