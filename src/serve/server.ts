@@ -3,7 +3,6 @@
  * everything else is routed, checked and described by Fastify.
  */
 import type { Server } from 'node:http';
-import { parse } from 'node:querystring';
 import Fastify, { type FastifyReply, type FastifyRequest, LogController } from 'fastify';
 import { validatorCompiler, type ZodTypeProvider } from 'fastify-type-provider-zod';
 import { MillraceError } from '../base/errors.ts';
@@ -27,6 +26,7 @@ import { Metrics } from './metrics.ts';
 import { openapi } from './openapi.ts';
 import { pageHeaders } from './page-headers.ts';
 import { toMillraceError, toProblem } from './problem.ts';
+import { parseQuery } from './query.ts';
 import { Readiness } from './readiness.ts';
 import { createRecordAct } from './record-acts.ts';
 import { createRequestIds } from './request-ids.ts';
@@ -49,6 +49,8 @@ import { tenantRoutes } from './routes/tenants.ts';
 import { createSeal } from './seal.ts';
 import { SQL_LIMITS } from './sql/ask.ts';
 import { createVisits } from './sql/visits.ts';
+import { createStatsDoor } from './stats-door.ts';
+import { matchStats, NAME_LENGTH_MAX } from './stats-url.ts';
 import { StreamStates } from './stream-states.ts';
 import { watchTenants } from './tenant-metrics.ts';
 import { servePart } from './tenant-part.ts';
@@ -71,8 +73,6 @@ export interface MillraceServer {
 
 const CLOSE_MS = 5_000;
 const JSON_BODY_BYTES_MAX = 2 ** 20;
-/** Parameters that may stand several times: always a list. */
-const REPEATABLE = ['fn', 'where'];
 const ALIVE_PATHS = new Set(['/healthz', '/readyz']);
 
 export async function createServer(deps: ServeDeps): Promise<MillraceServer> {
@@ -112,6 +112,7 @@ export async function createServer(deps: ServeDeps): Promise<MillraceServer> {
     requests,
     isStopping: () => readiness.stopping,
   });
+  const statsDoor = createStatsDoor({ ...deps, limits, authenticate, requests, requestIds, metrics });
   const sqlBounds = { ...SQL_LIMITS, timeoutSeconds: settings.MILLRACE_QUERY_SECONDS_MAX, ...deps.sqlLimits };
   const visit = createVisits(deps.guests, limits.questions);
   const clickhouseDoor = createClickhouseDoor({
@@ -158,9 +159,11 @@ export async function createServer(deps: ServeDeps): Promise<MillraceServer> {
       listeners.create((request, response) => {
         const { url = '' } = request;
         const events = request.method === 'POST' ? matchEventsUrl(url) : undefined;
-        const clickhouse = events === undefined ? matchClickhouseUrl(url) : undefined;
-        if (events !== undefined) void door(request, response, events);
-        else if (clickhouse !== undefined) void clickhouseDoor(request, response, clickhouse);
+        const asked = events || readiness.stopping ? undefined : matchStats(request);
+        const clickhouse = events || asked ? undefined : matchClickhouseUrl(url);
+        if (events) void door(request, response, events);
+        else if (asked) void statsDoor(request, response, asked);
+        else if (clickhouse) void clickhouseDoor(request, response, clickhouse);
         else if (!cors.preflight(request, response)) handle(request, response);
       }),
     loggerInstance: logger,
@@ -172,7 +175,7 @@ export async function createServer(deps: ServeDeps): Promise<MillraceServer> {
       answerProblem(error, request as FastifyRequest, reply as unknown as FastifyReply);
     },
     return503OnClosing: false,
-    routerOptions: { querystringParser: parseQuery, maxParamLength: 256 },
+    routerOptions: { querystringParser: parseQuery, maxParamLength: NAME_LENGTH_MAX },
   }).withTypeProvider<ZodTypeProvider>() as unknown as App;
 
   app.removeContentTypeParser('text/plain');
@@ -315,11 +318,3 @@ export async function createServer(deps: ServeDeps): Promise<MillraceServer> {
 }
 
 const pathOf = (request: Pick<FastifyRequest, 'url'>): string => request.url.split('?', 1)[0]!;
-
-function parseQuery(text: string): Record<string, unknown> {
-  const query: Record<string, unknown> = { ...parse(text) };
-  for (const name of REPEATABLE) {
-    if (typeof query[name] === 'string') query[name] = [query[name]];
-  }
-  return query;
-}

@@ -1,4 +1,5 @@
 /** Numbers and events out: `/stats`, the listing of events. */
+import { askStats } from '../ask-stats.ts';
 import { eventsAnswer, eventsQuery, problems, statsAnswer, statsQuery, streamParams } from '../schemas.ts';
 import { filterFor } from '../visible.ts';
 import { type App, goneSignal, present, type RouteContext, sendJsonText } from './context.ts';
@@ -21,14 +22,11 @@ export function numberRoutes(app: App, context: RouteContext): void {
       },
     },
     async (request, reply) => {
-      const principal = principalOf(request);
       const { stream } = request.params;
-      const question = { ...present(request.query), ...filterFor(principal, stream) };
-      const answer = await stats.ask(principal.tenant, stream, question, goneSignal(reply));
-      // The rows are text already; to read them as numbers would cut the digits of large integers.
+      const query = present(request.query);
       return sendJsonText(
         reply,
-        `{"columns":${JSON.stringify(answer.columns)},"rows":${answer.rowsJson},"meta":${JSON.stringify(answer.meta)}}`,
+        await askStats(stats, principalOf(request), stream, query, goneSignal(reply)),
       );
     },
   );
