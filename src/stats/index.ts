@@ -6,5 +6,6 @@ export { parseTime } from './parse.ts';
 export type * from './port.ts';
 export { createQuarantine } from './quarantine.ts';
 export { Results, type ResultsState } from './results.ts';
+export { type FilterSql, rowFilterSql } from './row-filter.ts';
 export { createStats, type StatsOptions } from './stats.ts';
 export { parseCondition } from './where.ts';

@@ -118,8 +118,13 @@ function readValue({ type }: Field, written: string, nowMs: number, zone: string
   }
 }
 
+/** Makes of a value what stands for it in a statement. */
+export interface Binder {
+  bind(type: string, value: StatementParam): string;
+}
+
 /** Names parameters `p0`, `p1`, … and keeps their values. */
-export class Parameters {
+export class Parameters implements Binder {
   readonly values: Record<string, StatementParam> = {};
   #next = 0;
 
@@ -134,7 +139,7 @@ export class Parameters {
 
 const COMPARE = { eq: '=', ne: '!=', gt: '>', gte: '>=', lt: '<', lte: '<=', like: 'LIKE' } as const;
 
-export function conditionSql(condition: Condition, parameters: Parameters): string {
+export function conditionSql(condition: Condition, parameters: Binder): string {
   const { field, op, values } = condition;
   const column = quoteIdentifier(columnOf(field));
   if (op === 'in' || op === 'nin') {
@@ -147,11 +152,7 @@ export function conditionSql(condition: Condition, parameters: Parameters): stri
 }
 
 /** One parameter for all of a long list: a thousand of them take the engine three times as long to read. */
-function arraySql(
-  { kind }: FieldType,
-  values: readonly string[],
-  parameters: Parameters,
-): string | undefined {
+function arraySql({ kind }: FieldType, values: readonly string[], parameters: Binder): string | undefined {
   switch (kind) {
     case 'string':
     case 'enum':
@@ -167,7 +168,7 @@ function arraySql(
   }
 }
 
-function valueSql(type: FieldType, value: string, parameters: Parameters): string {
+function valueSql(type: FieldType, value: string, parameters: Binder): string {
   switch (type.kind) {
     case 'bool':
       return parameters.bind('Bool', value === 'true');

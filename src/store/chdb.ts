@@ -232,8 +232,7 @@ class ChdbEngine implements Engine, Guests {
   guest(tenant: TenantId, limits: GuestLimits): Guest {
     this.#nextQuery += 1;
     const label = `${LABEL}${this.#nextQuery}`;
-    const memoryBytesMax = Math.min(limits.memoryBytesMax, this.#queryMemoryMax);
-    const settings = `${READER_SETTINGS}, ${guestSettings({ ...limits, memoryBytesMax }, label)}`;
+    const settings = `${READER_SETTINGS}, ${guestSettings(this.#narrowed(tenant, limits), label)}`;
     const session = this.#openSession();
     try {
       session.query(`SET ROLE ${roleOf(tenant, this.#roles)}`);
@@ -251,6 +250,18 @@ class ChdbEngine implements Engine, Guests {
     });
     this.#guests.add(guest);
     return guest;
+  }
+
+  /** What is allowed to the guest, to its tenant, and to any question: the least of it. */
+  #narrowed(tenant: TenantId, limits: GuestLimits): GuestLimits {
+    const own = this.#tenants?.limits(tenant) ?? {};
+    const readRowsMax = Math.min(limits.readRowsMax ?? Infinity, own.readRowsMax ?? Infinity);
+    return {
+      ...limits,
+      timeoutSeconds: Math.min(limits.timeoutSeconds, own.timeoutSeconds ?? Infinity),
+      memoryBytesMax: Math.min(limits.memoryBytesMax, own.memoryBytesMax ?? Infinity, this.#queryMemoryMax),
+      readRowsMax: readRowsMax === Infinity ? undefined : readRowsMax,
+    };
   }
 
   /** Ends the questions that still run: nobody waits for their answers any more. Writes run to their end. */

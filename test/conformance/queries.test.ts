@@ -163,3 +163,36 @@ describe('sessions', () => {
     },
   );
 });
+
+describe('what is computed for rows that a condition leaves out', () => {
+  const table = 'a.filtered';
+  const plan = (rows: string): string =>
+    scratch.ask(`EXPLAIN PLAN actions = 1 SELECT count() FROM (${rows}) WHERE intDiv(1, size) = 1`);
+  /** The step that reads the table, with the conditions that are tried while it reads. */
+  const reading = (text: string): string => text.slice(text.indexOf('ReadFromMergeTree'));
+  const BARRIER =
+    'src/serve/sql/relations.ts: a key with row filters sees rows through a LIMIT that no table reaches';
+
+  beforeAll(() => {
+    scratch.ask(`CREATE TABLE ${table} (own UInt64, size UInt8) ENGINE = MergeTree ORDER BY tuple()`);
+    scratch.ask(`INSERT INTO ${table} SELECT number % 2, number % 2 FROM numbers(1000)`);
+  });
+
+  weakness('a condition from above is computed beside the one below, in any order', BARRIER, () => {
+    expect(reading(plan(`SELECT * FROM ${table} WHERE own = 1`))).toMatch(/DIV|intDiv/);
+  });
+
+  assumption('nothing is moved from above a LIMIT to below it', BARRIER, () => {
+    const text = plan(`SELECT * FROM ${table} WHERE own = 1 LIMIT 9223372036854775807`);
+    expect(text).toMatch(/Limit/);
+    expect(reading(text)).not.toMatch(/DIV|intDiv/);
+    expect(reading(text)).toContain('own');
+  });
+
+  assumption('of SELECT * below a LIMIT only the columns that are needed are read', BARRIER, () => {
+    const text = scratch.ask(
+      `EXPLAIN PLAN header = 1 SELECT count() FROM (SELECT * FROM ${table} WHERE own = 1 LIMIT 9223372036854775807)`,
+    );
+    expect(reading(text)).not.toContain('size');
+  });
+});

@@ -11,7 +11,7 @@ const bytes = z.string().describe('Bytes of the file.');
 
 export function sqlRoutes(app: App, context: RouteContext): void {
   const { visit, sqlBounds: limits, catalog, clock, logger, principalOf } = context;
-  const ask = createAskSql(visit, catalog, limits);
+  const ask = createAskSql({ visit, catalog, clock }, limits);
   app.post(
     '/v1/sql',
     {

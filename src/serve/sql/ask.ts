@@ -1,6 +1,7 @@
 /** A question in SQL: guarded, then run by a guest over the tenant's own streams and rollups and nothing else. */
+import type { Clock } from '../../base/clock.ts';
 import type { Catalog } from '../../catalog/port.ts';
-import { explainToAsker, guardQuestion } from '../../sql/index.ts';
+import { explainToAsker, guardQuestion, type Relation } from '../../sql/index.ts';
 import { type Guest, type GuestLimits, quoteIdentifier } from '../../store/index.ts';
 import type { Principal } from '../../tenants/index.ts';
 import { type SqlFormat, writeAnswer } from './formats.ts';
@@ -41,17 +42,20 @@ export type AskSql = (
   signal?: AbortSignal,
 ) => AsyncGenerator<Uint8Array, void, void>;
 
-export function createAskSql(
-  visit: Visit,
-  catalog: Pick<Catalog, 'stream' | 'rollup'>,
-  limits: SqlLimits,
-): AskSql {
+export interface AskSqlParts {
+  readonly visit: Visit;
+  readonly catalog: Pick<Catalog, 'stream' | 'rollup'>;
+  /** Tells the moment that relative times in row filters begin at. */
+  readonly clock: Pick<Clock, 'now'>;
+}
+
+export function createAskSql({ visit, catalog, clock }: AskSqlParts, limits: SqlLimits): AskSql {
   return async function* ask(principal, question, signal) {
     try {
       yield* visit(
         principal,
         guestLimits(limits, question.format),
-        (guest) => answer(guest, catalog, principal, question),
+        (guest) => answer(guest, (name) => relationOf(catalog, principal, name, clock.now()), question),
         signal,
       );
     } catch (error) {
@@ -62,15 +66,14 @@ export function createAskSql(
 
 async function* answer(
   guest: Guest,
-  catalog: Pick<Catalog, 'stream' | 'rollup'>,
-  principal: Principal,
+  relation: (name: string) => Relation | undefined,
   { query, params = {}, format }: SqlQuestion,
 ): AsyncGenerator<Uint8Array, void, void> {
   const text = await guardQuestion(
     {
       ask: async (text, bound) =>
         Buffer.from(await guest.query({ text, params: { ...bound } }, 'TSVRaw')).toString('utf8'),
-      relation: (name) => relationOf(catalog, principal.tenant, name),
+      relation,
       quoteName: quoteIdentifier,
     },
     query,

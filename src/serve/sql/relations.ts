@@ -1,49 +1,109 @@
-/** Streams and rollups as a question in SQL sees them: relations by their names. */
-import type { TenantId } from '../../base/brand.ts';
+/**
+ * Streams and rollups as a question in SQL sees them: relations by their names.
+ *
+ * A key with row filters sees them through a barrier (visibleRows): nothing that the question computes may be computed
+ * for a row that it does not see, or an error would tell of it (a division by zero, a text that is no number).
+ */
 import type { Catalog, Versioned } from '../../catalog/port.ts';
 import {
   columnOf,
+  type Field,
   fieldOf,
   type Measure,
   type RollupDefinition,
   type StreamDefinition,
 } from '../../define/model.ts';
 import type { Relation } from '../../sql/index.ts';
-import { COUNT_STATE, eventsTable, quoteIdentifier, rollupTable, stateColumns } from '../../store/index.ts';
+import { type FilterSql, rowFilterSql } from '../../stats/index.ts';
+import {
+  COUNT_STATE,
+  eventsTable,
+  fieldColumnType,
+  quoteIdentifier,
+  quoteText,
+  rollupTable,
+  stateColumns,
+} from '../../store/index.ts';
+import { type Principal, rowFilterOf } from '../../tenants/index.ts';
 
 const EVENT_COLUMNS = ['_id', '_time', '_received', '_partition', '_offset', '_extra'];
 
-/** What stands behind the name of a stream or rollup; undefined when there is none. A stream comes first. */
+/**
+ * What stands behind the name of a stream or rollup for this key; undefined when there is none. A stream comes first. A
+ * rollup whose dimensions do not hold the fields of the key's filter cannot be cut to its rows, and is none.
+ */
 export function relationOf(
   catalog: Pick<Catalog, 'stream' | 'rollup'>,
-  tenant: TenantId,
+  principal: Pick<Principal, 'tenant' | 'rowFilters'>,
   name: string,
+  nowMs: number,
 ): Relation | undefined {
+  const { tenant } = principal;
   const stream = catalog.stream(tenant, name);
   if (stream !== undefined) {
-    const table = eventsTable(tenant, stream.definition.name);
-    return { sql: eventsSql(table, stream.definition), tables: [unquoted(table)] };
+    const { definition } = stream;
+    const filter = filterOf(principal, definition, nowMs);
+    if (filter === undefined) return undefined;
+    const table = eventsTable(tenant, definition.name);
+    const rows = filter.sql === undefined ? table : visibleRows(table, definition.fields, filter.sql);
+    return { sql: eventsSql(rows, definition), tables: [unquoted(table)] };
   }
   const rollup = catalog.rollup(tenant, name);
   const source = rollup === undefined ? undefined : catalog.stream(tenant, rollup.definition.from);
   if (rollup === undefined || source === undefined) return undefined;
+  const filter = filterOf(principal, source.definition, nowMs);
+  if (filter === undefined) return undefined;
+  const { by, everySeconds } = rollup.definition;
+  if (!filter.fields.every((field) => by.includes(field.name))) return undefined;
   const table = rollupTable(tenant, rollup.definition.name, rollup.version);
-  return { sql: rollupSql(table, source.definition, rollup), tables: [unquoted(table)] };
+  const dimensions = by.map((one) => fieldOf(source.definition, one)!);
+  const rows =
+    filter.sql === undefined
+      ? table
+      : visibleRows(table, dimensions, `_tier = ${everySeconds} AND ${filter.sql}`);
+  return { sql: rollupSql(rows, source.definition, rollup), tables: [unquoted(table)] };
+}
+
+function filterOf(
+  principal: Pick<Principal, 'rowFilters'>,
+  stream: StreamDefinition,
+  nowMs: number,
+): FilterSql | undefined {
+  const written = rowFilterOf(principal, stream.name);
+  return written === undefined ? undefined : rowFilterSql(written, stream, nowMs);
+}
+
+/** More rows than there can be: no condition and no expression is moved from above a LIMIT to below it. */
+const EVERY_ROW = '9223372036854775807';
+
+/**
+ * The rows of a table that hold a condition, as a subquery. Columns keep their names, since a name given in the same
+ * SELECT would stand for itself in the condition. Below the barrier there is only the condition. Columns of low
+ * cardinality are written out: the engine casts their whole dictionary, in which values of other rows stand.
+ */
+function visibleRows(table: string, fields: readonly Field[], condition: string): string {
+  const dictionaries = fields.flatMap((field) => {
+    const plain = /^LowCardinality\((.*)\)$/.exec(fieldColumnType(field))?.[1];
+    const column = quoteIdentifier(columnOf(field));
+    return plain === undefined ? [] : [`CAST(${column}, ${quoteText(plain)}) AS ${column}`];
+  });
+  const rows = `(SELECT * FROM ${table} WHERE ${condition} LIMIT ${EVERY_ROW})`;
+  return dictionaries.length === 0 ? rows : `(SELECT * REPLACE (${dictionaries.join(', ')}) FROM ${rows})`;
 }
 
 const unquoted = (table: string): string => table.replaceAll('`', '');
 
-function eventsSql(table: string, stream: StreamDefinition): string {
+function eventsSql(rows: string, stream: StreamDefinition): string {
   const columns = [
     ...stream.fields.map((field) => named(columnOf(field), field.name)),
     ...EVENT_COLUMNS.map(quoteIdentifier),
   ];
-  return `SELECT ${columns.join(', ')} FROM ${table}`;
+  return `SELECT ${columns.join(', ')} FROM ${rows}`;
 }
 
 /** One row for each bucket and combination of dimensions: `_time` (start of the bucket), dimensions, measures. */
 function rollupSql(
-  table: string,
+  rows: string,
   stream: StreamDefinition,
   { definition }: Versioned<RollupDefinition>,
 ): string {
@@ -53,7 +113,7 @@ function rollupSql(
     ({ name, measure }) => `${measureSql(stream, measure)} AS ${quoteIdentifier(name)}`,
   );
   const selected = ["toDateTime64(_bucket, 3, 'UTC') AS _time", ...dimensions, ...measures];
-  return `SELECT ${selected.join(', ')} FROM ${table} WHERE _tier = ${definition.everySeconds} GROUP BY ${['_bucket', ...columns.map(quoteIdentifier)].join(', ')}`;
+  return `SELECT ${selected.join(', ')} FROM ${rows} WHERE _tier = ${definition.everySeconds} GROUP BY ${['_bucket', ...columns.map(quoteIdentifier)].join(', ')}`;
 }
 
 /** A field that was renamed lies in the column that it was made with. */
