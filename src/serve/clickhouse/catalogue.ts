@@ -4,6 +4,7 @@
  */
 
 import { DEFAULT_TENANT } from '../../base/brand.ts';
+import type { Clock } from '../../base/clock.ts';
 import type { Catalog } from '../../catalog/port.ts';
 import type { Relation } from '../../sql/index.ts';
 import type { Engine } from '../../store/index.ts';
@@ -28,6 +29,7 @@ export interface CatalogueParts {
   readonly engine: Pick<Engine, 'rows'>;
   readonly facts: Facts;
   readonly columnsOf: ColumnsOf;
+  readonly clock: Pick<Clock, 'now'>;
 }
 
 /** Columns of a relation, by its statement. */
@@ -59,7 +61,8 @@ export class Catalogue {
   };
 
   own(table: string): Relation | undefined {
-    return relationOf(this.#parts.catalog, this.#principal.tenant, table);
+    const { catalog, clock } = this.#parts;
+    return relationOf(catalog, this.#principal, table, clock.now());
   }
 
   /** Whether it is one of the databases that are made of the listing. */
