@@ -1,7 +1,17 @@
 import type { RunBench } from './figure.ts';
 
 /** In the order in which an event lives. */
-export const BENCHES = ['log', 'collect', 'dedup', 'ingest', 'path', 'stats', 'hot', 'questions'] as const;
+export const BENCHES = [
+  'log',
+  'collect',
+  'dedup',
+  'ingest',
+  'path',
+  'stats',
+  'hot',
+  'questions',
+  'fairness',
+] as const;
 export type BenchName = (typeof BENCHES)[number];
 
 export async function loadBench(name: BenchName): Promise<RunBench> {

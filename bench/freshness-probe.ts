@@ -19,6 +19,7 @@ export interface ProbeReport {
   /** Events that the probe itself had accepted. */
   readonly events: number;
   readonly samples: number;
+  readonly times: Histogram;
   readonly p50Ms: number;
   readonly p99Ms: number;
   readonly maxMs: number;
@@ -60,6 +61,7 @@ export class FreshnessProbe {
     return {
       events: this.#events,
       samples: this.#fresh.count,
+      times: this.#fresh,
       p50Ms: this.#fresh.quantile(0.5),
       p99Ms: this.#fresh.quantile(0.99),
       maxMs: this.#fresh.maxMs,

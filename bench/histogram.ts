@@ -18,6 +18,14 @@ export class Histogram {
     if (ms > this.#maxMs) this.#maxMs = ms;
   }
 
+  /** Takes over everything that another one has recorded. */
+  add(other: Histogram): void {
+    for (let bucket = 0; bucket < this.#counts.length; bucket += 1)
+      this.#counts[bucket]! += other.#counts[bucket]!;
+    this.#total += other.#total;
+    this.#maxMs = Math.max(this.#maxMs, other.#maxMs);
+  }
+
   get count(): number {
     return this.#total;
   }

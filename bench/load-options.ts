@@ -6,6 +6,8 @@ export interface LoadOptions {
   readonly url: string;
   readonly key: string;
   readonly stream: string;
+  /** For whom the operator's key acts; '': its own tenant. */
+  readonly tenant: string;
   /** `single`: one JSON object a request; `batch`: `batch` lines of NDJSON a request. */
   readonly mode: 'single' | 'batch';
   readonly batch: number;
@@ -55,6 +57,7 @@ const FLAGS = {
   url: { type: 'string' },
   key: { type: 'string' },
   stream: { type: 'string', default: 'bench' },
+  tenant: { type: 'string', default: '' },
   mode: { type: 'string', default: 'batch' },
   batch: { type: 'string', default: '100' },
   'event-bytes': { type: 'string', default: '1024' },
@@ -76,6 +79,7 @@ export function readLoadOptions(args: readonly string[]): LoadOptions {
     url: values.url,
     key: values.key,
     stream: values.stream,
+    tenant: values.tenant,
     mode,
     batch: mode === 'single' ? 1 : number('batch', values.batch, 1),
     eventBytes: number('event-bytes', values['event-bytes'], 1),
@@ -95,6 +99,7 @@ export function loadFlags(options: LoadOptions): string[] {
     url: options.url,
     key: options.key,
     stream: options.stream,
+    tenant: options.tenant,
     mode: options.mode,
     batch: options.batch,
     'event-bytes': options.eventBytes,

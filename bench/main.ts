@@ -1,5 +1,5 @@
 /**
- * `npm run bench -- [log collect dedup ingest path stats questions] [--size small|full] [--seconds N]`: one line of JSON a figure on
+ * `npm run bench -- [log collect dedup ingest path stats hot questions fairness] [--size small|full] [--seconds N]`: one line of JSON a figure on
  * stdout, progress on stderr. Exits with 1 when a benchmark fails, for example because an event is missing.
  */
 import { parseArgs } from 'node:util';

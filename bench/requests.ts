@@ -36,6 +36,7 @@ function renderRequest(options: LoadOptions, lines: readonly string[]): Prepared
     `POST /v1/streams/${options.stream}/events?ack=${options.ack} HTTP/1.1`,
     `Host: ${new URL(options.url).host}`,
     `Authorization: Bearer ${options.key}`,
+    ...(options.tenant === '' ? [] : [`Millrace-Tenant: ${options.tenant}`]),
     `Content-Type: ${options.mode === 'single' ? 'application/json' : 'application/x-ndjson'}`,
     `Content-Length: ${Buffer.byteLength(body)}`,
     '\r\n',

@@ -13,6 +13,7 @@ export function runLoad(load: Load): Promise<LoadReport> {
   runs = (runs + 1) % 2 ** 32;
   const options: LoadOptions = {
     stream: STREAM,
+    tenant: '',
     batch: 1,
     rate: 'max',
     warmupSeconds: 1,

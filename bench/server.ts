@@ -18,7 +18,7 @@ export interface BenchServer {
   /** A number of `/metrics`, summed over its labels; 0 when it is not there. */
   metric(name: string): Promise<number>;
   /** Gives the body as parsed JSON; rejects with the status and the answer when it is not 2xx. */
-  ask(method: 'GET' | 'PUT' | 'POST', path: string, body?: unknown): Promise<unknown>;
+  ask(method: 'GET' | 'PUT' | 'POST', path: string, body?: unknown, tenant?: string): Promise<unknown>;
   stop(): Promise<void>;
 }
 
@@ -60,7 +60,7 @@ export async function startServer(options: ServerOptions = {}): Promise<BenchSer
       key: BENCH_KEY,
       usage: () => usageOf(child.pid ?? 0),
       metric: (name) => readMetric(`${url}/metrics`, name),
-      ask: (method, path, body) => ask(`${url}${path}`, method, body),
+      ask: (method, path, body, tenant) => ask(`${url}${path}`, method, body, tenant),
       stop,
     };
   } catch (error) {
@@ -109,10 +109,14 @@ const answers = (url: string): Promise<boolean> =>
     () => false,
   );
 
-async function ask(url: string, method: string, body: unknown): Promise<unknown> {
+async function ask(url: string, method: string, body: unknown, tenant: string | undefined): Promise<unknown> {
   const answer = await fetch(url, {
     method,
-    headers: { authorization: `Bearer ${BENCH_KEY}`, 'content-type': 'application/json' },
+    headers: {
+      authorization: `Bearer ${BENCH_KEY}`,
+      'content-type': 'application/json',
+      ...(tenant === undefined ? {} : { 'millrace-tenant': tenant }),
+    },
     ...(body === undefined ? {} : { body: JSON.stringify(body) }),
   });
   const text = await answer.text();

@@ -38,6 +38,7 @@ async function listen(answer: (received: number, res: ServerResponse, req: Incom
 const options = (url: string, more: Partial<LoadOptions> = {}): LoadOptions => ({
   url,
   key: 'secret',
+  tenant: '',
   stream: 'bench',
   mode: 'batch',
   batch: 10,
