@@ -14,7 +14,7 @@ import { type OwnedDirectory, openCatalog, takeOwnership, watchOwnership } from 
 import { createCollect, limitsOf } from './collect/index.ts';
 import type { Settings } from './config.ts';
 import { createHotTier } from './hot/index.ts';
-import { createIngest, DedupMemory, engineStore, ingestPart } from './ingest/index.ts';
+import { createIngest, DedupMemory, engineStore, ingestPart, type RunningIngest } from './ingest/index.ts';
 import { startRetention } from './ingest/retention.ts';
 import { createLedger } from './ledger/index.ts';
 import { logPart, openFileLog } from './log/index.ts';
@@ -33,7 +33,7 @@ import {
   Lookups,
   Results,
 } from './stats/index.ts';
-import { type Engine, openChdb, StoreTables, storePart } from './store/index.ts';
+import { type Engine, openChdb, readMadeStreams, StoreTables, storePart } from './store/index.ts';
 import {
   allStreams,
   catalogHoldings,
@@ -44,6 +44,7 @@ import {
   operatorKeyOf,
   parseTenantLimits,
   queryLimitsOf,
+  type StreamOfTenant,
 } from './tenants/index.ts';
 import { createUsageMeter } from './usage/index.ts';
 
@@ -174,10 +175,7 @@ async function startOwned(
   const reconciler = createReconciler(replayParts);
   // A swap that was interrupted is brought to its end before anything is applied to the stream.
   await recoverSwaps(replayParts, { isGone });
-  for (const { tenant, definition } of allStreams(tenants, catalog)) {
-    await schema.createStream(tenant, definition);
-    await ingest.begin(tenant, definition);
-  }
+  await beginStreams(allStreams(tenants, catalog), { engine, schema, ingest });
   await registry.recover(isGone);
   for (const { tenant, definition: stream } of allStreams(tenants, catalog)) {
     const rollups = catalog.rollups(tenant).filter(({ definition }) => definition.from === stream.name);
@@ -300,6 +298,27 @@ async function startOwned(
       await owner.release();
     },
   };
+}
+
+const BEGIN_AT_ONCE = 16;
+
+async function beginStreams(
+  streams: readonly StreamOfTenant[],
+  {
+    engine,
+    schema,
+    ingest,
+  }: { readonly engine: Engine; readonly schema: StoreTables; readonly ingest: RunningIngest },
+): Promise<void> {
+  const isMade = await readMadeStreams(engine);
+  for (const { tenant, definition } of streams) {
+    if (!isMade(tenant, definition.name)) await schema.createStream(tenant, definition);
+  }
+  // Each waits for the disk: together they wait less.
+  for (let first = 0; first < streams.length; first += BEGIN_AT_ONCE) {
+    const some = streams.slice(first, first + BEGIN_AT_ONCE);
+    await Promise.all(some.map(({ tenant, definition }) => ingest.begin(tenant, definition)));
+  }
 }
 
 /** How long a start waits for a stream that changes together with its rollups. */

@@ -1,5 +1,6 @@
 export { type AskingTenants, type ChdbOptions, openChdb } from './chdb.ts';
 export * from './layout.ts';
+export { type MadeStreams, readMadeStreams } from './made-streams.ts';
 export { countOutcomes, type OutcomeCounts } from './outcomes.ts';
 export type * from './port.ts';
 export { readingAs } from './reading-as.ts';
