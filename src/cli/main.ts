@@ -17,6 +17,7 @@ import { startCommand } from './commands/start.ts';
 import { statsCommand } from './commands/stats.ts';
 import { streamsCommand } from './commands/streams.ts';
 import { tailCommand } from './commands/tail.ts';
+import { tenantsCommand } from './commands/tenants.ts';
 import { Failure, type Io, systemIo, UsageError } from './io.ts';
 
 export type ExitCode = 0 | 1 | 2;
@@ -36,6 +37,7 @@ const COMMANDS = [
   replayCommand,
   reconcileCommand,
   runsCommand,
+  tenantsCommand,
   doctorCommand,
 ];
 

@@ -11,6 +11,7 @@ import type { RetryPolicy } from './retry.ts';
 import { Sender } from './send-events.ts';
 import { askSql, type SqlOptions, type SqlStreamOptions, streamSql } from './sql.ts';
 import { StreamClient } from './stream-client.ts';
+import { TenantsClient } from './tenants.ts';
 import { type Fetch, Transport } from './transport.ts';
 import type {
   Accepted,
@@ -85,11 +86,13 @@ function randomOf(ids: Ids, clock: Clock): number {
 export class MillraceClient {
   readonly #transport: Transport;
   readonly #sender: Sender;
+  readonly tenants: TenantsClient;
 
   /** Use `createClient`. */
   constructor(transport: Transport, ids: Ids) {
     this.#transport = transport;
     this.#sender = new Sender(transport, ids);
+    this.tenants = new TenantsClient(transport);
   }
 
   /** The same client for one stream, with the types of its definition. */

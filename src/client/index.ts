@@ -27,4 +27,11 @@ export type {
 export type { RetryPolicy } from './retry.ts';
 export type { SqlOptions, SqlStreamOptions } from './sql.ts';
 export type { StreamClient } from './stream-client.ts';
+export type {
+  TenantDeletionForecast,
+  TenantDocument,
+  TenantHolding,
+  TenantInfo,
+  TenantsClient,
+} from './tenants.ts';
 export type * from './types.ts';

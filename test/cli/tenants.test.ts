@@ -1,0 +1,43 @@
+/** The command against the real server. */
+import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { KEY, type Parts, startParts, startServer } from '../serve/support.ts';
+import { millrace } from './capture.ts';
+
+let parts: Parts;
+let server: Awaited<ReturnType<typeof startServer>>;
+beforeAll(async () => {
+  parts = await startParts();
+  server = await startServer(parts);
+});
+afterAll(async () => {
+  await server.close();
+  await parts.close();
+});
+
+const run = (...argv: string[]) =>
+  millrace(['tenants', ...argv], { environment: { MILLRACE_URL: server.url, MILLRACE_KEY: KEY } });
+
+describe('millrace tenants', () => {
+  it('makes, lists, changes, suspends and resumes', async () => {
+    const made = await run('create', 'acme', '--display-name', 'Acme', '--limit', 'streams=5', '--json');
+    expect(made).toMatchObject({ code: 0, err: '' });
+    expect(JSON.parse(made.out)).toMatchObject([{ name: 'acme', limits: { streams: 5 } }]);
+    expect((await run('create', 'acme')).code, 'there is one already').toBe(1);
+    await run('change', 'acme', '--limit', 'fields=9', '--limit', 'streams=none', '--weight', '2');
+    const [changed] = JSON.parse((await run('list', '--json')).out) as { document: object }[];
+    expect(changed!.document).toMatchObject({
+      ...{ displayName: 'Acme', weight: 2, limits: { streams: null, fields: 9 } },
+    });
+    expect((await run('suspend', 'acme')).out).toMatch(/acme +Acme +suspended/);
+    expect((await run('resume', 'acme')).out).toMatch(/acme +Acme +active/);
+    expect(await run('create', 'b', '--limit', 'streams')).toMatchObject({ code: 2 });
+  });
+
+  it('says what a deletion would erase, and erases it', async () => {
+    const foretold = await run('delete', 'acme', '--dry-run');
+    expect(foretold.out).toMatch(/catalog +the tenant itself/);
+    expect((await run('delete', 'acme')).out).toBe('The tenant acme is gone.\n');
+    const again = await run('delete', 'acme');
+    expect([again.code, again.err]).toEqual([1, expect.stringContaining('no tenant "acme"')]);
+  });
+});
