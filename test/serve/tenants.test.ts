@@ -1,4 +1,5 @@
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { operatorOf } from '../../src/tenants/index.ts';
 import { type Parts, startParts, startServer, VISITS } from './support.ts';
 
 let parts: Parts;
@@ -16,10 +17,16 @@ const as = (key: string) => ({ authorization: `Bearer ${key}` });
 const acting = (tenant: string) => ({ 'millrace-tenant': tenant });
 const NDJSON = { 'content-type': 'application/x-ndjson' };
 
-/** A key of the tenant. */
+let keys = 0;
+/** A new key of the tenant. */
 async function keyOf(tenant: string, scopes: readonly string[]): Promise<string> {
-  const { operatorOf } = await import('../../src/tenants/index.ts');
-  const made = await parts.deps.keys.put(tenant as never, `k_${scopes[0]!.replace(/\W/g, '_')}`, { scopes }, operatorOf(tenant as never));
+  keys += 1;
+  const made = await parts.deps.keys.put(
+    tenant as never,
+    `key_${keys}`,
+    { scopes },
+    operatorOf(tenant as never),
+  );
   return made.secret!;
 }
 
@@ -112,7 +119,9 @@ describe('tenants over HTTP', () => {
       ]),
     );
     expect(await holding(), 'nothing was changed').toEqual(foretold);
-    expect((await server.call('DELETE', '/v1/tenants/acme', undefined, { 'if-match': '"1"' })).status).toBe(412);
+    expect((await server.call('DELETE', '/v1/tenants/acme', undefined, { 'if-match': '"1"' })).status).toBe(
+      412,
+    );
     const reader = as(await keyOf('rival', ['stats:read']));
     const done = await server.call('DELETE', '/v1/tenants/acme');
     expect([done.status, done.json.kind, done.json.state]).toEqual([200, 'delete-tenant', 'done']);
@@ -126,10 +135,15 @@ describe('tenants over HTTP', () => {
     await server.call('PUT', '/v1/tenants/acme', {});
     expect((await server.call('GET', '/v1/streams', undefined, acting('acme'))).json.streams).toEqual([]);
     await server.call('PUT', '/v1/streams/visits', VISITS, acting('acme'));
-    const sent = await server.call('POST', '/v1/streams/visits/events?ack=stored', '{"page":"/","seconds":1}\n', {
-      ...acting('acme'),
-      ...NDJSON,
-    });
+    const sent = await server.call(
+      'POST',
+      '/v1/streams/visits/events?ack=stored',
+      '{"page":"/","seconds":1}\n',
+      {
+        ...acting('acme'),
+        ...NDJSON,
+      },
+    );
     expect(sent.json, 'the id is not remembered, the offset begins at 0').toMatchObject({
       ...{ stored: 1, duplicates: 0, batch: '0-0-1' },
     });

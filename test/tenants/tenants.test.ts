@@ -26,7 +26,7 @@ beforeEach(async () => {
 afterEach(() => catalog.close());
 
 const ACME = 'acme' as TenantId;
-const mistakesOf = (name: string, document: unknown): readonly string[] => {
+const mistakesOf = (name: string, document: unknown): string[] => {
   try {
     parseTenant(name, document);
     return [];
