@@ -15,12 +15,12 @@ export async function readMadeStreams(engine: Pick<Engine, 'rows'>): Promise<Mad
     text: `SELECT database, name FROM system.tables WHERE startsWith(database, 't_') AND match(name, '^(${KINDS.join('|')})_')`,
   });
   // A directory of the first version has a quarantine without ids.
-  const withIds = await engine.rows<{ database: string; name: string }>({
-    text: "SELECT database, table AS name FROM system.columns WHERE startsWith(database, 't_') AND startsWith(table, 'quarantine_') AND name = '_id'",
+  const withIds = await engine.rows<{ database: string; table: string }>({
+    text: "SELECT database, table FROM system.columns WHERE startsWith(database, 't_') AND startsWith(table, 'quarantine_') AND name = '_id'",
   });
   const nameOf = (database: string, table: string): string => JSON.stringify([database, table]);
   const made = new Set(tables.map(({ database, name }) => nameOf(database, name)));
-  const ids = new Set(withIds.map(({ database, name }) => nameOf(database, name)));
+  const ids = new Set(withIds.map(({ database, table }) => nameOf(database, table)));
   return (tenant, stream) =>
     KINDS.every((kind) => made.has(nameOf(`t_${tenant}`, `${kind}_${stream}`))) &&
     ids.has(nameOf(`t_${tenant}`, `quarantine_${stream}`));
