@@ -242,6 +242,7 @@ async function startOwned(
     runs,
     collect,
     stats,
+    hot,
     results,
     lookups,
     events,

@@ -5,6 +5,7 @@ import type { Ids } from '../base/ids.ts';
 import type { Catalog } from '../catalog/port.ts';
 import type { Collect } from '../collect/port.ts';
 import type { Settings } from '../config.ts';
+import type { HotTier } from '../hot/index.ts';
 import type { Ingest } from '../ingest/port.ts';
 import type { Ledger } from '../ledger/port.ts';
 import type { Log } from '../log/port.ts';
@@ -31,6 +32,8 @@ export interface ServeDeps {
   readonly runs: Pick<Runs, 'get' | 'list' | 'counts' | 'cancel' | 'wait'>;
   readonly collect: Collect;
   readonly stats: Stats;
+  /** The recent buckets from which `stats` answers. */
+  readonly hot?: Pick<HotTier, 'figures'>;
   /** The answers that `stats` keeps. */
   readonly results?: Pick<Results, 'state'>;
   /** The point questions that `stats` asks together. */

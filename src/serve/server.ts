@@ -18,6 +18,7 @@ import { createEventsDoor } from './events-door.ts';
 import { matchEventsUrl } from './events-url.ts';
 import { Freshness } from './freshness.ts';
 import { guard } from './guard.ts';
+import { watchHot } from './hot-metrics.ts';
 import { admitQuestion, type Limits } from './limits.ts';
 import { createListeners } from './listener.ts';
 import { LiveHub } from './live/hub.ts';
@@ -252,6 +253,7 @@ export async function createServer(deps: ServeDeps): Promise<MillraceServer> {
       () => deps.results!.state,
       () => deps.lookups?.state,
     );
+  if (deps.hot) watchHot(metrics.registry, () => deps.hot!.figures());
   metrics.gauge('millrace_live_followers', 'Connections that follow a stream', () => hub.followers);
   metrics.gauge(
     'millrace_tls_certificate_expires_seconds',

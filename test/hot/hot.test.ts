@@ -107,6 +107,18 @@ describe('the recent buckets of a rollup', () => {
     expect(await world.same('s', request)).toBe(true);
   });
 
+  it('show a key no more than its row filter lets it see', async () => {
+    await world.define('s', STREAM, ROLLUPS);
+    await world.send('s', [event('a', 1), event('b', 1), event('b', 2)]);
+    const request = { by: 'city', ...last(60) };
+    await world.warm('s', request);
+    const filtered = { ...request, rowFilter: ['city:eq:b'] };
+    expect(await world.same('s', filtered)).toBe(true);
+    expect((await world.stats.ask(TENANT, 's', filtered)).rowsJson).toBe('[{"city":"b","count":2}]');
+    const nothing = { ...last(60), where: ['city:eq:a'], rowFilter: ['city:eq:b'] };
+    expect((await world.stats.ask(TENANT, 's', nothing)).rowsJson).toBe('[{"count":0}]');
+  });
+
   it('say nothing of a partition that they are behind in', async () => {
     await world.define('s', { ...STREAM, partitions: 3 }, ROLLUPS);
     await world.send('s', [event('a', 1)], { partition: 2 });
