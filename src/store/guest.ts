@@ -22,6 +22,11 @@ export interface GuestParts {
   readonly onClosed: () => void;
 }
 
+interface Chunk {
+  readonly numRows: number;
+  raw(): Uint8Array;
+}
+
 /** Kills take some 30 ms each; a statement that outlives them all ends by its time limit. */
 export const KILLS_MAX = 200;
 
@@ -123,10 +128,10 @@ export function createGuest({ session, kill, bindings, explain, onClosed }: Gues
           : session.queryAsync(statement.text, { format }));
         return result.bytes();
       }),
-    async *stream(statement, format) {
+    async *stream(statement, format, onRows) {
       check(statement);
       if (left) throw explain(new Error('Code: 394. DB::Exception: Query was cancelled'));
-      let chunks: AsyncIterator<{ raw(): Uint8Array }>;
+      let chunks: AsyncIterator<Chunk>;
       try {
         const stream = hasParams(statement)
           ? session.queryStreamBind(statement.text, bindings(statement), { format })
@@ -138,14 +143,15 @@ export function createGuest({ session, kill, bindings, explain, onClosed }: Gues
       let ended = false;
       try {
         while (!ended) {
-          const step: IteratorResult<{ raw(): Uint8Array }> = await track(() => chunks.next()).catch(
-            (error) => {
-              ended = true;
-              throw error;
-            },
-          );
+          const step: IteratorResult<Chunk> = await track(() => chunks.next()).catch((error) => {
+            ended = true;
+            throw error;
+          });
           if (step.done === true) ended = true;
-          else yield step.value.raw();
+          else {
+            onRows?.(step.value.numRows);
+            yield step.value.raw();
+          }
         }
       } finally {
         // Left in the middle: the engine's own cancel would hold up the event loop while it computes.

@@ -87,8 +87,11 @@ export interface GuestLimits {
  */
 export interface Guest {
   query(statement: Statement, format: string): Promise<Uint8Array>;
-  /** Each chunk is a whole document in the format. A caller who stops in the middle ends the statement. */
-  stream(statement: Statement, format: string): AsyncIterable<Uint8Array>;
+  /**
+   * Each chunk is a whole document in the format; `onRows` is told how many rows it holds, before it comes. A caller who
+   * stops in the middle ends the statement.
+   */
+  stream(statement: Statement, format: string, onRows?: (rows: number) => void): AsyncIterable<Uint8Array>;
   /** Nobody waits for the answer any more: what runs is ended, nothing more is begun. */
   leave(): void;
   close(): Promise<void>;

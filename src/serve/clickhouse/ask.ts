@@ -65,7 +65,7 @@ export async function* askClickhouse(
   signal: AbortSignal,
 ): AsyncGenerator<Uint8Array, void, void> {
   const settings = chooseSettings(request.settings);
-  const limits = limitsOf(parts.limits, settings, request);
+  const limits = limitsOf(parts.limits, settings);
   try {
     yield* parts.visit(
       principal,
@@ -78,13 +78,12 @@ export async function* askClickhouse(
   }
 }
 
-const limitsOf = (limits: SqlLimits, settings: ChosenSettings, request: ClickhouseRequest): GuestLimits => ({
+const limitsOf = (limits: SqlLimits, settings: ChosenSettings): GuestLimits => ({
   timeoutSeconds: Math.min(limits.timeoutSeconds, settings.seconds ?? Number.POSITIVE_INFINITY),
   memoryBytesMax: limits.memoryBytesMax,
   resultBytesMax: limits.bytesMax,
   statementBytesMax: STATEMENT_BYTES_MAX,
   settings: USUAL,
-  params: request.params,
 });
 
 interface Asking {
@@ -98,7 +97,7 @@ interface Asking {
 }
 
 async function* answer(asking: Asking): AsyncGenerator<Uint8Array, void, void> {
-  const { parts, principal, request, outcome, limits, guest } = asking;
+  const { parts, principal, request, outcome, guest } = asking;
   const startedMs = parts.clock.monotonicMs();
   const canonical = await canonicalOf(guest, request.query);
   const { tokens, format, settings: inQuestion } = takeTail(tokensOf(canonical));
@@ -116,12 +115,16 @@ async function* answer(asking: Asking): AsyncGenerator<Uint8Array, void, void> {
   }
   const described = kind === 'describe' ? describedSubquery(tokens) : undefined;
   const question = described ?? questionOf(kind, tokens, known);
-  const guarded = await guard(asking, catalogue, current, question);
+  // A statement that binds values of its own makes a session forget those that were set on it.
+  const hasParams = Object.keys(request.params).length > 0;
+  const limits = hasParams ? { ...asking.limits, params: request.params } : asking.limits;
+  const reader = hasParams ? asking.another(limits) : guest;
+  const guarded = await guard(asking, reader, catalogue, current, question);
   const text = described === undefined ? limited(guarded, settings) : `DESCRIBE TABLE (${guarded})`;
 
   const bounds = boundsOf(limits, settings, outcome.format, parts.limits);
   yield* writeFormat({
-    guest: bounds === limits ? guest : asking.another(bounds),
+    guest: bounds === limits ? reader : asking.another(bounds),
     text,
     format: outcome.format,
     isSelect: described === undefined,
@@ -162,6 +165,7 @@ function questionOf(
 
 async function guard(
   { parts, principal, outcome, guest }: Asking,
+  reader: Guest,
   catalogue: Catalogue,
   current: string,
   question: readonly Token[],
@@ -178,10 +182,11 @@ async function guard(
   const statement = guardQuestion(
     {
       ask: async (asked, params) => {
-        // Values of the question's own placeholders were set when the session was opened.
-        const statement =
-          Object.keys(params).length === 0 ? { text: asked } : { text: asked, params: { ...params } };
-        return Buffer.from(await guest.query(statement, 'TSVRaw')).toString('utf8');
+        const isPlain = Object.keys(params).length === 0;
+        const bytes = isPlain
+          ? await reader.query({ text: asked }, 'TSVRaw')
+          : await guest.query({ text: asked, params: { ...params } }, 'TSVRaw');
+        return Buffer.from(bytes).toString('utf8');
       },
       relation: (name) => {
         const { database, table } = bound.get(name) ?? { database: current, table: name };

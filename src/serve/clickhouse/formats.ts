@@ -137,12 +137,14 @@ export async function* writeFormat(writing: Writing): Pieces {
     yield nativeBlocks === undefined || format.kind !== 'native' ? bytes : nativeBlocks(bytes);
     return;
   }
-  const chunks = guest.stream({ text }, format.chunks);
+  answered.rows = 0;
+  const chunks = guest.stream({ text }, format.chunks, (rows) => {
+    answered.rows = (answered.rows ?? 0) + rows;
+  });
   switch (format.kind) {
     case 'rows':
       if (format.name !== format.chunks) yield await guest.query({ text: empty(text) }, format.name);
-      if (ONE_LINE_EACH.has(format.chunks)) yield* countingLines(chunks, answered);
-      else yield* chunks;
+      yield* chunks;
       return;
     case 'json':
       yield* jsonDocument(writing, chunks);
@@ -164,27 +166,12 @@ export async function* writeFormat(writing: Writing): Pieces {
   }
 }
 
-/** Text in them escapes its own line ends. */
-const ONE_LINE_EACH = new Set([
-  ...['TabSeparated', 'TSKV', 'JSONEachRow', 'JSONStringsEachRow', 'JSONCompactEachRow'],
-  'JSONCompactStringsEachRow',
-]);
-
 const LINE_END = 0x0a;
 const COMMA = 0x2c;
 
-async function* countingLines(chunks: AsyncIterable<Uint8Array>, answered: Answered): Pieces {
-  answered.rows = 0;
-  for await (const chunk of chunks) {
-    for (let at = chunk.indexOf(LINE_END); at !== -1; at = chunk.indexOf(LINE_END, at + 1))
-      answered.rows += 1;
-    yield chunk;
-  }
-}
-
 /** `{"meta":[…],"data":[…],"rows":n,"statistics":{…}}`: a line end stands only behind a row, for text escapes its own. */
 async function* jsonDocument(
-  { guest, text, elapsedSeconds, answered }: Writing,
+  { guest, text, elapsedSeconds }: Writing,
   lines: AsyncIterable<Uint8Array>,
 ): Pieces {
   const described = await guest.query({ text: empty(text) }, 'JSONCompact');
@@ -203,7 +190,6 @@ async function* jsonDocument(
     rowsWritten += separators;
     yield chunk.subarray(0, end);
   }
-  answered.rows = rowsWritten;
   yield Buffer.from(`\n],\n"rows":${rowsWritten},\n"statistics":{"elapsed":${elapsedSeconds()}}}\n`);
 }
 
