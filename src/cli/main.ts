@@ -5,6 +5,7 @@ import { MillraceError } from '../base/errors.ts';
 import { MillraceRequestError } from '../client/index.ts';
 import { doctorCommand } from './commands/doctor.ts';
 import { initCommand } from './commands/init.ts';
+import { keysCommand } from './commands/keys.ts';
 import { ledgerCommand } from './commands/ledger.ts';
 import { applyCommand, planCommand } from './commands/plan.ts';
 import { quarantineCommand } from './commands/quarantine.ts';
@@ -38,6 +39,7 @@ const COMMANDS = [
   reconcileCommand,
   runsCommand,
   tenantsCommand,
+  keysCommand,
   doctorCommand,
 ];
 

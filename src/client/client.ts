@@ -3,6 +3,7 @@ import { type Ids, systemIds } from '../base/ids.ts';
 import type { EventOf, StreamDefinition } from '../define/index.ts';
 import type { Batch } from './batch.ts';
 import { type PutOptions, putDefinition, versionOf } from './definitions.ts';
+import { KeysClient } from './keys.ts';
 import type { DuplicatesPage, LedgerOfBatch, LedgerPage, LedgerQuestion, PageQuestion } from './ledger.ts';
 import { follow, type LiveOptions } from './live.ts';
 import { pathOf, queryOf, queryText } from './query.ts';
@@ -42,6 +43,8 @@ export interface ClientOptions {
   /** Address of the server: `http://127.0.0.1:7070`. */
   readonly url: string;
   readonly key?: string | undefined;
+  /** For which tenant the key of the installation acts; other keys have one of their own. */
+  readonly tenant?: string | undefined;
   readonly retry?: Partial<RetryPolicy>;
   readonly fetch?: Fetch;
   /** Handed in by tests and simulations. */
@@ -69,6 +72,7 @@ export function createClient(options: ClientOptions): MillraceClient {
   const transport = new Transport({
     url: options.url,
     key: options.key,
+    tenant: options.tenant,
     fetch: options.fetch ?? ((url, init) => fetch(url, init)),
     clock,
     random: options.random ?? (() => randomOf(ids, clock)),
@@ -87,10 +91,12 @@ export class MillraceClient {
   readonly #transport: Transport;
   readonly #sender: Sender;
   readonly tenants: TenantsClient;
+  readonly keys: KeysClient;
 
   /** Use `createClient`. */
   constructor(transport: Transport, ids: Ids) {
     this.#transport = transport;
+    this.keys = new KeysClient(transport);
     this.#sender = new Sender(transport, ids);
     this.tenants = new TenantsClient(transport);
   }

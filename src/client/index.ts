@@ -8,6 +8,7 @@ export {
 export type { PutOptions } from './definitions.ts';
 export { MillraceRequestError } from './errors.ts';
 export { parseJson, toJson } from './json.ts';
+export type { AuditPage, AuditQuestion, KeyDocument, KeyInfo, KeyWithSecret } from './keys.ts';
 export type {
   DuplicatesPage,
   LedgerCounts,

@@ -28,6 +28,7 @@ export interface Answer {
 export interface TransportOptions {
   readonly url: string;
   readonly key: string | undefined;
+  readonly tenant?: string | undefined;
   readonly fetch: Fetch;
   readonly clock: Clock;
   /** Numbers in [0, 1). */
@@ -121,12 +122,13 @@ export class Transport {
   }
 
   #fetch(request: Request, signal: AbortSignal | undefined): Promise<Response> {
-    const { key } = this.#options;
+    const { key, tenant } = this.#options;
     const init: RequestInit = {
       method: request.method,
       headers: {
         accept: 'application/json',
         ...(key === undefined ? {} : { authorization: `Bearer ${key}` }),
+        ...(tenant === undefined ? {} : { 'millrace-tenant': tenant }),
         ...request.headers,
       },
       ...(request.body === undefined ? {} : { body: request.body as NonNullable<RequestInit['body']> }),

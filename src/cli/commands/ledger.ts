@@ -42,7 +42,7 @@ export function ledgerCommand(io: Io): Command {
     .option('--batch <receipt>', 'what became of the records of one request, by its receipt')
     .option('--acknowledge', 'take note of mismatches from --from to --to that cannot be repaired')
     .action(async (stream: string, options: Options) => {
-      const { url, key, json, batch, acknowledge, ...question } = options;
+      const { url, key, tenant, json, batch, acknowledge, ...question } = options;
       const { client } = connect(io, options, IMPATIENT);
       if (acknowledge) {
         const { from, to, partition } = question;

@@ -50,7 +50,7 @@ export function statsCommand(io: Io): Command {
     .option('--limit <n>', 'rows', wholeNumber)
     .option('--max-age <seconds>', 'staleness that is fine', wholeNumber)
     .action(async (stream: string, options: Options) => {
-      const { url, key, json, ...question } = options;
+      const { url, key, tenant, json, ...question } = options;
       const { client } = connect(io, options, IMPATIENT);
       const answer = await client.getStats(stream, question as StatsQuestion);
       if (json) {
