@@ -42,8 +42,8 @@ const absent = <T extends object>(name: string): T =>
     },
   });
 
-const catalog = openCatalog(`${directory}/catalog.sqlite`, clock);
-catalog.put(DEFAULT_TENANT, parseStream(STREAM, streamDocument()));
+const catalog = await openCatalog(`${directory}/catalog.sqlite`, clock);
+await catalog.put(DEFAULT_TENANT, parseStream(STREAM, streamDocument()));
 const log = await openFileLog({
   directory: `${directory}/log`,
   files,
@@ -64,14 +64,14 @@ const server = await createServer({
   deletion: absent<ServeDeps['deletion']>('deletions'),
   catalog,
   registry: absent<ServeDeps['registry']>('the registry'),
-  runs: { ...absent<ServeDeps['runs']>('the runs'), counts: () => [] },
+  runs: { ...absent<ServeDeps['runs']>('the runs'), counts: async () => [] },
   collect,
   stats: absent<ServeDeps['stats']>('stats'),
   events: absent<ServeDeps['events']>('the listing of events'),
   quarantine: absent<ServeDeps['quarantine']>('the quarantine'),
   quarantineReplay: absent<ServeDeps['quarantineReplay']>('the quarantine'),
   replays: absent<ServeDeps['replays']>('replays'),
-  reconciler: { ...absent<ServeDeps['reconciler']>('reconciliations'), newest: () => undefined },
+  reconciler: { ...absent<ServeDeps['reconciler']>('reconciliations'), newest: async () => undefined },
   duplicates: absent<ServeDeps['duplicates']>('the duplicates'),
   ledger: {
     ...absent<ServeDeps['ledger']>('the ledger'),
@@ -96,6 +96,6 @@ process.stdout.write(`ready at ${await server.listen()}\n`);
 process.once('SIGTERM', async () => {
   await server.close();
   await log.close();
-  catalog.close();
+  await catalog.close();
   process.exit(0);
 });

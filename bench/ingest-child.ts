@@ -43,7 +43,7 @@ async function run(job: IngestJob): Promise<IngestResult> {
     directory: `${directory}/store`,
     ...(job.fsyncParts === false ? { files: { ...nodeFiles, syncDirectory: async () => undefined } } : {}),
   });
-  const catalog = openCatalog(`${directory}/catalog.sqlite`, clock);
+  const catalog = await openCatalog(`${directory}/catalog.sqlite`, clock);
   const log = await openFileLog({ directory: `${directory}/log`, files, clock, ids: systemIds, lingerMs: 0 });
   const failures: unknown[] = [];
   const ingest = createIngest({
@@ -63,11 +63,11 @@ async function run(job: IngestJob): Promise<IngestResult> {
   });
   const definition = stream(job);
   const tables = new StoreTables(engine);
-  catalog.put(DEFAULT_TENANT, definition);
+  await catalog.put(DEFAULT_TENANT, definition);
   await tables.createStream(DEFAULT_TENANT, definition);
   for (const [name, document] of Object.entries(job.rollups)) {
     const rollup = parseRollup(name, document, () => definition);
-    const { version } = catalog.put(DEFAULT_TENANT, rollup);
+    const { version } = await catalog.put(DEFAULT_TENANT, rollup);
     await tables.buildRollup(DEFAULT_TENANT, definition, rollup, version);
   }
   if (job.fsyncParts === false) await leaveToFileSystem(engine, catalog);
@@ -97,7 +97,7 @@ async function run(job: IngestJob): Promise<IngestResult> {
   await log.close();
   await ingest.stop();
   await engine.close();
-  catalog.close();
+  await catalog.close();
   return { seconds, stored, cpuSeconds: (cpu.user + cpu.system) / 1e6, rssBytes, groups };
 }
 

@@ -10,7 +10,14 @@ import { type FileSystem, nodeFiles } from './base/files.ts';
 import { type Ids, systemIds } from './base/ids.ts';
 import type { TenantPart } from './base/tenant-part.ts';
 import { openCaches } from './cache/index.ts';
-import { type OwnedDirectory, openCatalog, takeOwnership, watchOwnership } from './catalog/index.ts';
+import {
+  type Catalog,
+  INSTALLATION_SETTING,
+  type OwnedDirectory,
+  openCatalogAt,
+  takeOwnership,
+  watchOwnership,
+} from './catalog/index.ts';
 import { createCollect, limitsOf } from './collect/index.ts';
 import type { Settings } from './config.ts';
 import { createHotTier } from './hot/index.ts';
@@ -111,7 +118,9 @@ async function startOwned(
     },
   });
   const engine = options.aroundEngine?.(opened) ?? opened;
-  const catalog = openCatalog(`${directory}/catalog.sqlite`, clock, owner);
+  const catalog = await openCatalogAt({
+    ...{ setting: settings.MILLRACE_CATALOG, directory, files, clock, ids, owner },
+  });
   const log = await openFileLog({
     directory: `${directory}/log`,
     files,
@@ -204,7 +213,7 @@ async function startOwned(
     caches: await openCaches({
       address: settings.MILLRACE_CACHE,
       bytesMax: settings.MILLRACE_CACHE_MEMORY,
-      installation: installationOf(catalog, ids, clock),
+      installation: await installationOf(catalog, ids, clock),
       ...{ codec: answerCodec, clock, logger },
     }),
     process: hexId(ids, clock),
@@ -214,7 +223,7 @@ async function startOwned(
   const stats = createStats({ engine, catalog, log, ingest, clock, hot, results, lookups });
   const events = createEvents({ engine, catalog, clock });
   const quarantine = createQuarantine({ engine, catalog, clock });
-  const { operator, generated } = operatorKeyOf(settings.MILLRACE_ADMIN_KEY, catalog);
+  const { operator, generated } = await operatorKeyOf(settings.MILLRACE_ADMIN_KEY, catalog);
   const keys = await openKeys({
     ...{ records: catalog.keys, tenants, operator, clock },
     onFailure: (error) => logger.warn({ err: error }, 'times of use of keys could not be written'),
@@ -261,11 +270,11 @@ async function startOwned(
     logger,
     keys,
     audit,
-    sealSecret: sealSecretOf(catalog),
+    sealSecret: await sealSecretOf(catalog),
     webDirectory: fileURLToPath(new URL('../web', import.meta.url)),
   });
 
-  runs.resume(isGone);
+  await runs.resume(isGone);
   await deletion.recover();
   for (const [name, document] of Object.entries(options.documents.streams)) {
     const { run } = await registry.put(DEFAULT_TENANT, 'stream', name, document, { author: 'project' });
@@ -291,10 +300,11 @@ async function startOwned(
       retention.stop();
       reconciliations.stop();
       // Together: a run that waits for its turn between two batches gets it when ingest ends.
+      catalog.end();
       await Promise.all([runs.stop(), ledger.stop(), usage.stop(), ingest.stop()]);
       await hot.stop();
       await engine.close();
-      catalog.close();
+      await catalog.close();
       unwatch();
       await owner.release();
     },
@@ -326,15 +336,15 @@ async function beginStreams(
 const STREAM_CHANGE_MS_MAX = 10 * 60_000;
 
 /** Its own for good: installations may share a cache. */
-function installationOf(
-  catalog: { setting(name: string): string | undefined; setSetting(name: string, value: string): void },
+async function installationOf(
+  catalog: Pick<Catalog, 'setting' | 'setSetting'>,
   ids: Ids,
   clock: Clock,
-): string {
-  const known = catalog.setting('installation_id');
+): Promise<string> {
+  const known = catalog.setting(INSTALLATION_SETTING);
   if (known !== undefined) return known;
   const made = hexId(ids, clock);
-  catalog.setSetting('installation_id', made);
+  await catalog.setSetting(INSTALLATION_SETTING, made);
   return made;
 }
 

@@ -46,6 +46,18 @@ export const ERROR_CATALOGUE = {
   'log-damaged': { status: 500, fault: 'internal', retry: false, title: 'A file of the log is damaged' },
   'store-unavailable': { status: 503, fault: 'external', retry: true, title: 'The store cannot answer' },
   'cache-unavailable': { status: 503, fault: 'external', retry: true, title: 'The cache cannot be reached' },
+  'catalog-unavailable': {
+    status: 503,
+    fault: 'external',
+    retry: true,
+    title: 'The catalog cannot be changed now',
+  },
+  'catalog-mismatch': {
+    status: 503,
+    fault: 'user',
+    retry: false,
+    title: 'The catalog is not that of the data directory',
+  },
   'data-in-use': {
     status: 503,
     fault: 'user',

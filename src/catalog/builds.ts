@@ -8,8 +8,10 @@
  *
  * Ended builds are kept: a version, once handed out, is never handed out again, and neither is its table.
  */
-import type { Database } from 'libsql';
 import type { TenantId } from '../base/brand.ts';
+import { type CatalogDatabase, ofTenant } from './database.ts';
+import type { DefinitionMemory } from './definition-memory.ts';
+import type { BuildRow } from './tables.ts';
 
 export type BuildState = 'waiting' | 'building' | 'swapped' | 'done' | 'abandoned' | 'gone';
 
@@ -37,12 +39,14 @@ export interface BuildKey {
   readonly version: number;
 }
 
+/** What is read comes from memory; a write is durable, and in memory, when it resolves. */
 export interface BuildRecords {
-  enter(build: Build): void;
+  enter(build: Build): Promise<void>;
   get(key: BuildKey): Build | undefined;
   /** Builds that have not come to `done` or `gone`, oldest version first. */
   open(tenant?: TenantId): readonly Build[];
-  change(key: BuildKey, change: Partial<Pick<Build, 'state' | 'run' | 'offsets' | 'chunks'>>): void;
+  /** What is not named stays; what was never entered stays away. */
+  change(key: BuildKey, change: Partial<Pick<Build, 'state' | 'run' | 'offsets' | 'chunks'>>): Promise<void>;
   /** Greatest version that a build of this name was given; 0 when there was none. */
   lastVersion(tenant: TenantId, rollup: string): number;
 }
@@ -62,55 +66,61 @@ export const BUILDS_TABLE = `CREATE TABLE builds (
    ) WITHOUT ROWID;
    CREATE INDEX builds_by_state ON builds (tenant, state);`;
 
-interface Row {
-  readonly tenant: string;
-  readonly rollup: string;
-  readonly version: number;
-  readonly replaces: number | null;
-  readonly stream: string;
-  readonly document: string;
-  readonly state: string;
-  readonly run: string | null;
-  readonly offsets: string;
-  readonly chunks: string | null;
-}
+const OPEN: readonly BuildState[] = ['waiting', 'building', 'swapped', 'abandoned'];
 
-export function buildRecords(database: Database, onChange: (tenant: TenantId) => void): BuildRecords {
-  const insert = database.prepare(
-    'INSERT INTO builds (tenant, rollup, version, replaces, stream, document, state, run, offsets, chunks) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, NULL)',
-  );
-  const one = database.prepare('SELECT * FROM builds WHERE tenant = ? AND rollup = ? AND version = ?');
-  const open = database.prepare(
-    "SELECT * FROM builds WHERE (? IS NULL OR tenant = ?) AND state IN ('waiting', 'building', 'swapped', 'abandoned') ORDER BY version, rollup",
-  );
-  const update = database.prepare(
-    'UPDATE builds SET state = coalesce(?, state), run = coalesce(?, run), offsets = coalesce(?, offsets), chunks = coalesce(?, chunks) WHERE tenant = ? AND rollup = ? AND version = ?',
-  );
-  const last = database.prepare('SELECT max(version) AS version FROM builds WHERE tenant = ? AND rollup = ?');
-
+export function buildRecords(database: CatalogDatabase, memory: DefinitionMemory): BuildRecords {
   return {
-    enter(build) {
-      insert.run(
-        ...[build.tenant, build.rollup, build.version, build.replaces ?? null, build.stream],
-        ...[JSON.stringify(build.document), build.state, build.run ?? null, JSON.stringify(build.offsets)],
-      );
-      onChange(build.tenant);
-    },
-    get({ tenant, rollup, version }) {
-      const row = one.get(tenant, rollup, version) as Row | undefined;
-      return row && buildOf(row);
-    },
-    open: (tenant) => (open.all(tenant ?? null, tenant ?? null) as Row[]).map(buildOf),
-    change({ tenant, rollup, version }, { state, run, offsets, chunks }) {
-      const json = (value: unknown) => (value === undefined ? null : JSON.stringify(value));
-      update.run(state ?? null, run ?? null, json(offsets), json(chunks), tenant, rollup, version);
-      onChange(tenant);
-    },
-    lastVersion: (tenant, rollup) => (last.get(tenant, rollup) as { version: number | null }).version ?? 0,
+    enter: (build) =>
+      database.write(
+        ofTenant(build.tenant),
+        async (transaction) => {
+          const row = rowOf(build);
+          await transaction.insertInto('builds').values(row).execute();
+          return row;
+        },
+        (row) => memory.keepBuild(buildOf(row)),
+      ),
+    get: (key) => memory.build(key),
+    open: (tenant) => memory.builds(tenant).filter(({ state }) => OPEN.includes(state)),
+    change: ({ tenant, rollup, version }, { state, run, offsets, chunks }) =>
+      database.write(
+        ofTenant(tenant),
+        (transaction) =>
+          transaction
+            .updateTable('builds')
+            .set({
+              ...(state === undefined ? {} : { state }),
+              ...(run === undefined ? {} : { run }),
+              ...(offsets === undefined ? {} : { offsets: JSON.stringify(offsets) }),
+              ...(chunks === undefined ? {} : { chunks: JSON.stringify(chunks) }),
+            })
+            .where('tenant', '=', tenant)
+            .where('rollup', '=', rollup)
+            .where('version', '=', version)
+            .returningAll()
+            .executeTakeFirst(),
+        (row) => {
+          if (row) memory.keepBuild(buildOf(row));
+        },
+      ),
+    lastVersion: (tenant, rollup) => memory.lastBuild(tenant, rollup),
   };
 }
 
-const buildOf = (row: Row): Build => ({
+const rowOf = (build: Build): BuildRow => ({
+  tenant: build.tenant,
+  rollup: build.rollup,
+  version: build.version,
+  replaces: build.replaces ?? null,
+  stream: build.stream,
+  document: JSON.stringify(build.document),
+  state: build.state,
+  run: build.run ?? null,
+  offsets: JSON.stringify(build.offsets),
+  chunks: null,
+});
+
+export const buildOf = (row: BuildRow): Build => ({
   tenant: row.tenant as TenantId,
   rollup: row.rollup,
   version: row.version,

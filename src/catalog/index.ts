@@ -1,4 +1,5 @@
 export type { Build, BuildKey, BuildRecords, BuildState } from './builds.ts';
+export { INSTALLATION_SETTING } from './installation.ts';
 export {
   acknowledge,
   type ForgettingTable,
@@ -10,6 +11,8 @@ export {
   sealedTo,
   unseal,
 } from './ledger.ts';
+export { openCatalog, openPostgresCatalog } from './open.ts';
+export { openCatalogAt } from './open-at.ts';
 export { type OwnedDirectory, type OwnershipOptions, takeOwnership, watchOwnership } from './ownership.ts';
 export {
   type Catalog,
@@ -30,7 +33,6 @@ export {
   type RunRecords,
   type RunState,
 } from './runs.ts';
-export { openCatalog } from './sqlite.ts';
 export {
   AUDIT_KEPT_MS,
   type AuditEntry,

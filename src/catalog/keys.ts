@@ -1,79 +1,79 @@
-/** Keys of tenants as rows of SQLite: hashes and what they allow, never a key itself. */
-import type { Database } from 'libsql';
+/** Keys of tenants as rows: hashes and what they allow, never a key itself. */
+import { type Kysely, sql } from 'kysely';
 import type { TenantId } from '../base/brand.ts';
 import type { Clock } from '../base/clock.ts';
 import { MillraceError } from '../base/errors.ts';
+import { type CatalogDatabase, OF_INSTALLATION, ofTenant } from './database.ts';
 import { refuseUnlessVersion } from './precondition.ts';
+import type { KeyRow, Tables } from './tables.ts';
 import type { KeyRecord, KeyRecords, KeySecret } from './tenancy.ts';
 
-interface Row {
-  readonly tenant: string;
-  readonly name: string;
-  readonly version: number;
-  readonly secrets: string;
-  readonly document: string;
-  readonly created_at_ms: number;
-  readonly updated_at_ms: number;
-  readonly last_used_at_ms: number | null;
-}
+export function keyRecords(database: CatalogDatabase, clock: Clock): KeyRecords {
+  const rowOf = (db: Kysely<Tables>, tenant: TenantId, name: string) =>
+    db
+      .selectFrom('keys')
+      .selectAll()
+      .where('tenant', '=', tenant)
+      .where('name', '=', name)
+      .executeTakeFirst();
 
-export function keyRecords(database: Database, clock: Clock): KeyRecords {
-  const every = database.prepare('SELECT * FROM keys ORDER BY tenant, name');
-  const one = database.prepare('SELECT * FROM keys WHERE tenant = ? AND name = ?');
-  const write = database.prepare(
-    `INSERT INTO keys (tenant, name, version, secrets, document, created_at_ms, updated_at_ms, last_used_at_ms)
-     VALUES (?, ?, ?, ?, ?, ?, ?, NULL)
-     ON CONFLICT (tenant, name) DO UPDATE SET version = excluded.version, secrets = excluded.secrets,
-       document = excluded.document, updated_at_ms = excluded.updated_at_ms`,
-  );
-  const remove = database.prepare('DELETE FROM keys WHERE tenant = ? AND name = ?');
-  const use = database.prepare(
-    `UPDATE keys SET last_used_at_ms = max(coalesce(last_used_at_ms, 0), ?) WHERE tenant = ? AND name = ?`,
-  );
-  const tenantOf = database.prepare('SELECT 1 FROM tenants WHERE name = ?');
-  const rowOf = (tenant: TenantId, name: string): Row | undefined => one.get(tenant, name) as Row | undefined;
+  /** Nothing of a tenant may come back once it was purged. */
+  const refuseUnlessTenant = async (db: Kysely<Tables>, tenant: TenantId): Promise<void> => {
+    const row = await db.selectFrom('tenants').select('name').where('name', '=', tenant).executeTakeFirst();
+    if (!row) throw new MillraceError('not-found', `there is no tenant "${tenant}"`);
+  };
 
   return {
-    all: async () => (every.all() as Row[]).map(recordOf),
+    all: () =>
+      database.read(async (db) => {
+        const rows = await db.selectFrom('keys').selectAll().orderBy('tenant').orderBy('name').execute();
+        return rows.map(recordOf);
+      }),
 
-    async put(tenant, name, change, ifVersion) {
-      const secrets = JSON.stringify(change.secrets);
-      const document = JSON.stringify(change.document);
-      database
-        .transaction(() => {
-          // Nothing of a tenant may come back once it was purged.
-          if (!tenantOf.get(tenant)) throw new MillraceError('not-found', `there is no tenant "${tenant}"`);
-          const row = rowOf(tenant, name);
+    put: (tenant, name, change, ifVersion) =>
+      database.write(
+        ofTenant(tenant),
+        async (transaction) => {
+          await refuseUnlessTenant(transaction, tenant);
+          const row = await rowOf(transaction, tenant, name);
           refuseUnlessVersion('key', name, row?.version ?? 0, ifVersion);
-          if (row?.secrets === secrets && row.document === document) return;
-          const version = (row?.version ?? 0) + 1;
-          write.run(tenant, name, version, secrets, document, clock.now(), clock.now());
-        })
-        .immediate();
-      return recordOf(rowOf(tenant, name)!);
-    },
+          const secrets = JSON.stringify(change.secrets);
+          const document = JSON.stringify(change.document);
+          if (row?.secrets === secrets && row.document === document) return row;
+          const now = clock.now();
+          const next = { version: (row?.version ?? 0) + 1, secrets, document, updated_at_ms: now };
+          if (row) {
+            const update = transaction.updateTable('keys').set(next).where('tenant', '=', tenant);
+            await update.where('name', '=', name).execute();
+            return { ...row, ...next };
+          }
+          const made = { tenant, name, created_at_ms: now, last_used_at_ms: null, ...next };
+          await transaction.insertInto('keys').values(made).execute();
+          return made;
+        },
+        recordOf,
+      ),
 
-    async remove(tenant, name, ifVersion) {
-      database
-        .transaction(() => {
-          refuseUnlessVersion('key', name, rowOf(tenant, name)?.version ?? 0, ifVersion);
-          remove.run(tenant, name);
-        })
-        .immediate();
-    },
+    remove: (tenant, name, ifVersion) =>
+      database.write(ofTenant(tenant), async (transaction) => {
+        refuseUnlessVersion('key', name, (await rowOf(transaction, tenant, name))?.version ?? 0, ifVersion);
+        const query = transaction.deleteFrom('keys').where('tenant', '=', tenant);
+        await query.where('name', '=', name).execute();
+      }),
 
     async used(uses) {
       if (uses.length === 0) return;
-      database
-        .transaction(() => {
-          for (const { tenant, name, atMs } of uses) use.run(atMs, tenant, name);
-        })
-        .immediate();
+      await database.write(OF_INSTALLATION, async (transaction) => {
+        for (const { tenant, name, atMs } of uses) {
+          await sql`UPDATE keys SET last_used_at_ms = ${atMs} WHERE tenant = ${tenant} AND name = ${name}
+            AND (last_used_at_ms IS NULL OR last_used_at_ms < ${atMs})`.execute(transaction);
+        }
+      });
     },
   };
 }
 
-const recordOf = (row: Row): KeyRecord => ({
+const recordOf = (row: KeyRow): KeyRecord => ({
   tenant: row.tenant as TenantId,
   name: row.name,
   version: row.version,

@@ -1,10 +1,14 @@
+import { type Kysely, sql } from 'kysely';
 import type { Database } from 'libsql';
+import { MillraceError } from '../base/errors.ts';
 import { BUILDS_TABLE } from './builds.ts';
 import { LEDGER_TABLES } from './ledger.ts';
 import { RUNS_TABLE } from './runs.ts';
+import type { Tables } from './tables.ts';
 
 /**
  * The layout of the catalog, one step after another; a step that was released is never changed.
+ * They are written for SQLite; `postgresStep` says what PostgreSQL calls the same.
  *
  * definitions  every version of every definition, for ever: earlier versions explain what is stored.
  *              A removal is a version too (removed = 1), so that a name made again goes on counting.
@@ -14,7 +18,7 @@ import { RUNS_TABLE } from './runs.ts';
  * ledger       what the ledger has sealed, a row for each partition and minute of arrival; see ledger.ts.
  * tenants, keys, audit  see tenancy.ts. `secrets` and `document` are JSON.
  */
-const STEPS: readonly string[] = [
+export const STEPS: readonly string[] = [
   `CREATE TABLE definitions (
      tenant        TEXT    NOT NULL,
      kind          TEXT    NOT NULL CHECK (kind IN ('stream', 'rollup')),
@@ -68,14 +72,10 @@ const STEPS: readonly string[] = [
 ];
 
 /** Brings the file forward, each step whole or not at all. Refuses a file that a newer version has written. */
-export function migrate(database: Database, path: string): void {
+export function migrateSqlite(database: Database, path: string): void {
   const [row] = database.pragma('user_version') as { user_version: number }[];
   const standing = row?.user_version ?? 0;
-  if (standing > STEPS.length) {
-    throw new Error(
-      `the catalog ${path} has layout ${standing}, this version knows ${STEPS.length}: run the newer version that wrote it`,
-    );
-  }
+  refuseNewer(standing, path);
   STEPS.slice(standing).forEach((step, index) => {
     database
       .transaction(() => {
@@ -84,4 +84,47 @@ export function migrate(database: Database, path: string): void {
       })
       .immediate();
   });
+}
+
+/** The same for a schema, which is the search path; two who come at a time wait for each other. */
+export async function migratePostgres(db: Kysely<Tables>, schema: string): Promise<void> {
+  await db.transaction().execute(async (transaction) => {
+    await sql`SELECT pg_advisory_xact_lock(hashtext(${`millrace catalog ${schema}`}))`.execute(transaction);
+    const known = await sql<{ there: boolean }>`
+      SELECT EXISTS (SELECT 1 FROM pg_catalog.pg_namespace WHERE nspname = ${schema}) AS there`.execute(
+      transaction,
+    );
+    // Who may not make schemas may still use one that was made for him.
+    if (!known.rows[0]?.there) await sql`CREATE SCHEMA ${sql.id(schema)}`.execute(transaction);
+    await sql`CREATE TABLE IF NOT EXISTS layout (one INTEGER NOT NULL PRIMARY KEY CHECK (one = 1), version INTEGER NOT NULL)`.execute(
+      transaction,
+    );
+    await sql`INSERT INTO layout (one, version) VALUES (1, 0) ON CONFLICT DO NOTHING`.execute(transaction);
+    const { rows } = await sql<{ version: number }>`SELECT version FROM layout FOR UPDATE`.execute(
+      transaction,
+    );
+    const standing = rows[0]?.version ?? 0;
+    refuseNewer(standing, `in the schema ${schema}`);
+    for (const step of STEPS.slice(standing)) {
+      for (const statement of postgresStep(step)) await sql.raw(statement).execute(transaction);
+    }
+    await sql`UPDATE layout SET version = ${STEPS.length}`.execute(transaction);
+  });
+}
+
+/** Numbers are 64 bits wide as in SQLite, and names are ordered by their bytes whatever the server's language is. */
+export const postgresStep = (step: string): readonly string[] =>
+  step
+    .replaceAll('WITHOUT ROWID', '')
+    .replaceAll(/\bINTEGER\b/g, 'BIGINT')
+    .replaceAll(/\bTEXT\b/g, 'TEXT COLLATE "C"')
+    .split(';')
+    .filter((statement) => statement.trim() !== '');
+
+function refuseNewer(standing: number, where: string): void {
+  if (standing <= STEPS.length) return;
+  throw new MillraceError(
+    'catalog-mismatch',
+    `the catalog ${where} has layout ${standing}, this version knows ${STEPS.length}: run the newer version that wrote it`,
+  );
 }

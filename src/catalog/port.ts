@@ -1,4 +1,9 @@
-/** The catalog: definitions and settings of each tenant, with compare-and-set. */
+/**
+ * The catalog: definitions, settings, runs, ledger, tenants and keys, with compare-and-set.
+ *
+ * One process owns it. What is asked at every event and question comes from memory and does not wait; whatever may wait for
+ * a disk or a server returns a promise.
+ */
 import type { TenantId } from '../base/brand.ts';
 import type { RollupDefinition, StreamDefinition } from '../define/model.ts';
 import type { BuildKey, BuildRecords } from './builds.ts';
@@ -30,9 +35,11 @@ export interface DefinitionVersion {
 }
 
 /**
- * What an implementor owes: `put` is atomic and durable before it returns; it fails with
- * `precondition-failed` when `ifVersion` is given and is not the version that stands (0: must not exist).
- * Putting what is already there changes nothing and keeps the version.
+ * What an implementor owes: a write is whole, durable, and seen by every read, when it resolves; when it rejects, nothing
+ * was changed. Writes of one tenant are done in the order of the calls. A write fails with `catalog-unavailable` while
+ * disk or server do not answer (reads from memory go on), with `fenced` when another owner has taken over, and with
+ * `precondition-failed` when `ifVersion` is given and is not the version that stands (0: must not exist). Putting
+ * what is already there changes nothing and keeps the version.
  */
 export interface Catalog {
   streams(tenant: TenantId): readonly Versioned<StreamDefinition>[];
@@ -47,13 +54,13 @@ export interface Catalog {
     tenant: TenantId,
     definition: Definition,
     options?: { readonly ifVersion?: number; readonly author?: string },
-  ): Versioned;
+  ): Promise<Versioned>;
   remove(
     tenant: TenantId,
     kind: Definition['kind'],
     name: string,
     options?: { readonly ifVersion?: number; readonly author?: string },
-  ): void;
+  ): Promise<void>;
   /** Every version of a definition, also of one that was removed, newest first; at most `limit` (default 100). */
   history(
     tenant: TenantId,
@@ -63,7 +70,7 @@ export interface Catalog {
   ): Promise<readonly DefinitionVersion[]>;
   /** A small durable setting, for example the hash of the admin key. */
   setting(name: string): string | undefined;
-  setSetting(name: string, value: string): void;
+  setSetting(name: string, value: string): Promise<void>;
   /** Rollups that are being built. */
   readonly builds: BuildRecords;
   /** Those of them whose tables are there: they get every batch and answer nothing yet. */
@@ -77,7 +84,7 @@ export interface Catalog {
     tenant: TenantId,
     builds: readonly BuildKey[],
     options?: { readonly stream?: StreamDefinition; readonly author?: string },
-  ): void;
+  ): Promise<void>;
   /** Long pieces of work, as `src/runs` moves them. */
   readonly runs: RunRecords;
   /** What the ledger has sealed, as `src/ledger` seals it. */
@@ -85,7 +92,13 @@ export interface Catalog {
   readonly tenants: TenantRecords;
   readonly keys: KeyRecords;
   readonly audit: AuditRecords;
-  close(): void;
+  /**
+   * The process is about to end: a write of which nobody knows whether the server has done it is not waited for any more,
+   * and rejects. Call it before waiting for those who write.
+   */
+  end(): void;
+  /** Writes that are not done yet fail. */
+  close(): Promise<void>;
 }
 
 /** The rollups that every batch of the stream goes to: those that answer, and those that are being built. */
@@ -116,13 +129,14 @@ export function eventsCompleteSince(
 }
 
 /** `undefined`: the table holds every event again, as that of a stream that begins anew. */
-export function setEventsCompleteSince(
-  catalog: Pick<Catalog, 'setSetting'>,
+export async function setEventsCompleteSince(
+  catalog: Pick<Catalog, 'setting' | 'setSetting'>,
   tenant: TenantId,
   stream: string,
   sinceMs: number | undefined,
-): void {
-  catalog.setSetting(
+): Promise<void> {
+  if (eventsCompleteSince(catalog, tenant, stream) === sinceMs) return;
+  await catalog.setSetting(
     eventsCompleteSinceSetting(tenant, stream),
     sinceMs === undefined ? '' : String(sinceMs),
   );

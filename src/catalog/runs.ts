@@ -1,6 +1,7 @@
 /** Runs as the catalog keeps them: one row each, so that a crash forgets neither the work nor how far it came. */
-import type { Database } from 'libsql';
 import type { TenantId } from '../base/brand.ts';
+import { type CatalogDatabase, ofTenant } from './database.ts';
+import type { RunRow } from './tables.ts';
 
 export const RUN_KINDS = [
   'build-rollup',
@@ -57,18 +58,22 @@ export interface RunFilter {
   readonly limit?: number | undefined;
 }
 
-/** What an implementor owes: a write is durable when it returns. */
+export interface RunCount {
+  readonly kind: RunKind;
+  readonly state: RunState;
+  readonly count: number;
+}
+
+/** What an implementor owes: a write is durable when it resolves; writes of one tenant keep the order of the calls. */
 export interface RunRecords {
   /** Enters a run or replaces what is known of it. */
-  save(run: Run): void;
-  get(tenant: TenantId, id: string): Run | undefined;
+  save(run: Run): Promise<void>;
+  get(tenant: TenantId, id: string): Promise<Run | undefined>;
   /** Newest first; at most `limit` (default 100). */
-  list(tenant: TenantId, filter?: RunFilter): readonly Run[];
+  list(tenant: TenantId, filter?: RunFilter): Promise<readonly Run[]>;
   /** Every run that has not ended, oldest first. */
-  unended(): readonly Run[];
-  counts(
-    tenant: TenantId,
-  ): readonly { readonly kind: RunKind; readonly state: RunState; readonly count: number }[];
+  unended(): Promise<readonly Run[]>;
+  counts(tenant: TenantId): Promise<readonly RunCount[]>;
 }
 
 /** Runs that have ended and are still remembered, for each tenant. */
@@ -92,72 +97,95 @@ export const RUNS_TABLE = `CREATE TABLE runs (
    ) WITHOUT ROWID;
    CREATE INDEX runs_by_tenant ON runs (tenant, id);`;
 
-interface Row {
-  readonly id: string;
-  readonly tenant: string;
-  readonly kind: string;
-  readonly stream: string;
-  readonly subject: string | null;
-  readonly state: string;
-  readonly request: string;
-  readonly checkpoint: string;
-  readonly progress: string;
-  readonly result: string;
-  readonly error: string | null;
-  readonly started_at_ms: number;
-  readonly updated_at_ms: number;
-  readonly ended_at_ms: number | null;
-}
+const LIST_DEFAULT = 100;
 
-export function runRecords(database: Database): RunRecords {
-  const upsert = database.prepare(
-    'INSERT OR REPLACE INTO runs (id, tenant, kind, stream, subject, state, request, checkpoint, progress, result, error, started_at_ms, updated_at_ms, ended_at_ms) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)',
-  );
-  const one = database.prepare('SELECT * FROM runs WHERE tenant = ? AND id = ?');
-  const some = database.prepare(
-    'SELECT * FROM runs WHERE tenant = ? AND (? IS NULL OR stream = ?) AND (? IS NULL OR kind = ?) AND (? IS NULL OR state = ?) ORDER BY id DESC LIMIT ?',
-  );
-  const open = database.prepare('SELECT * FROM runs WHERE ended_at_ms IS NULL ORDER BY id');
-  const prune = database.prepare(
-    'DELETE FROM runs WHERE tenant = ? AND ended_at_ms IS NOT NULL AND id <= (SELECT id FROM runs WHERE tenant = ? AND ended_at_ms IS NOT NULL ORDER BY id DESC LIMIT 1 OFFSET ?)',
-  );
-  const counted = database.prepare(
-    'SELECT kind, state, count(*) AS n FROM runs WHERE tenant = ? GROUP BY kind, state',
-  );
-  const json = (value: unknown): string => JSON.stringify(value ?? null);
-
+export function runRecords(database: CatalogDatabase): RunRecords {
   return {
-    save(run) {
-      database
-        .transaction(() => {
-          upsert.run(
-            ...[run.id, run.tenant, run.kind, run.stream, run.subject ?? null, run.state],
-            ...[json(run.request), json(run.checkpoint), json(run.progress), json(run.result), run.error],
-            ...[run.startedAtMs, run.updatedAtMs, run.endedAtMs ?? null],
-          );
-          if (run.endedAtMs !== undefined) prune.run(run.tenant, run.tenant, ENDED_RUNS_MAX);
-        })
-        .immediate();
-    },
-    get(tenant, id) {
-      const row = one.get(tenant, id) as Row | undefined;
-      return row && runOf(row);
-    },
-    list(tenant, { stream, kind, state, limit = 100 } = {}) {
-      const wanted = [stream, kind, state].flatMap((value) => [value ?? null, value ?? null]);
-      return (some.all(tenant, ...wanted, limit) as Row[]).map(runOf);
-    },
-    unended: () => (open.all() as Row[]).map(runOf),
+    save: (run) =>
+      database.write(ofTenant(run.tenant), async (transaction) => {
+        const { id, ...row } = rowOf(run);
+        await transaction
+          .insertInto('runs')
+          .values({ id, ...row })
+          .onConflict((conflict) => conflict.column('id').doUpdateSet(row))
+          .execute();
+        if (run.endedAtMs === undefined) return;
+        await transaction
+          .deleteFrom('runs')
+          .where('tenant', '=', run.tenant)
+          .where('ended_at_ms', 'is not', null)
+          .where('id', '<=', (query) =>
+            query
+              .selectFrom('runs')
+              .select('id')
+              .where('tenant', '=', run.tenant)
+              .where('ended_at_ms', 'is not', null)
+              .orderBy('id', 'desc')
+              .limit(1)
+              .offset(ENDED_RUNS_MAX),
+          )
+          .execute();
+      }),
+
+    get: (tenant, id) =>
+      database.read(async (db) => {
+        const query = db.selectFrom('runs').selectAll().where('tenant', '=', tenant).where('id', '=', id);
+        const row = await query.executeTakeFirst();
+        return row && runOf(row);
+      }),
+
+    list: (tenant, { stream, kind, state, limit = LIST_DEFAULT } = {}) =>
+      database.read(async (db) => {
+        let query = db.selectFrom('runs').selectAll().where('tenant', '=', tenant);
+        if (stream !== undefined) query = query.where('stream', '=', stream);
+        if (kind !== undefined) query = query.where('kind', '=', kind);
+        if (state !== undefined) query = query.where('state', '=', state);
+        return (await query.orderBy('id', 'desc').limit(limit).execute()).map(runOf);
+      }),
+
+    unended: () =>
+      database.read(async (db) => {
+        const query = db.selectFrom('runs').selectAll().where('ended_at_ms', 'is', null).orderBy('id');
+        return (await query.execute()).map(runOf);
+      }),
+
     counts: (tenant) =>
-      (counted.all(tenant) as { kind: RunKind; state: RunState; n: number }[]).map(({ kind, state, n }) => ({
-        kind,
-        state,
-        count: n,
-      })),
+      database.read(async (db) => {
+        const rows = await db
+          .selectFrom('runs')
+          .select((one) => ['kind', 'state', one.fn.countAll().as('count')])
+          .where('tenant', '=', tenant)
+          .groupBy(['kind', 'state'])
+          .execute();
+        return rows.map(({ kind, state, count }) => ({
+          kind: kind as RunKind,
+          state: state as RunState,
+          count: Number(count),
+        }));
+      }),
   };
 }
 
-const runOf = (row: Row): Run => ({
+const json = (value: unknown): string => JSON.stringify(value ?? null);
+
+const rowOf = (run: Run): RunRow => ({
+  id: run.id,
+  tenant: run.tenant,
+  kind: run.kind,
+  stream: run.stream,
+  subject: run.subject ?? null,
+  state: run.state,
+  request: json(run.request),
+  checkpoint: json(run.checkpoint),
+  progress: json(run.progress),
+  result: json(run.result),
+  error: run.error,
+  started_at_ms: run.startedAtMs,
+  updated_at_ms: run.updatedAtMs,
+  ended_at_ms: run.endedAtMs ?? null,
+});
+
+const runOf = (row: RunRow): Run => ({
   id: row.id,
   tenant: row.tenant as TenantId,
   kind: row.kind as RunKind,

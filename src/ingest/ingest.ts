@@ -99,17 +99,15 @@ export function createIngest(options: IngestOptions): RunningIngest {
   };
 
   const end = async (tenant: TenantId, stream: StreamName): Promise<void> => {
-    const one = find(tenant, stream);
-    if (!one) return;
-    begun.get(tenant)!.delete(stream);
     await contents.around(tenant, stream, async () => {
-      await one.worker.stop();
+      const one = find(tenant, stream);
+      begun.get(tenant)?.delete(stream);
+      await one?.worker.stop();
       options.hot?.drop(tenant, stream);
-      for (const partition of one.partitions) {
+      for (const partition of one?.partitions ?? [])
         await options.files.rmdir(progressDirectory(options.directory, partition.key));
-      }
       // A later stream of this name has forgotten nothing yet.
-      setEventsCompleteSince(options.catalog, tenant, stream, undefined);
+      await setEventsCompleteSince(options.catalog, tenant, stream, undefined);
     });
   };
 

@@ -82,7 +82,8 @@ export async function retainStream(deps: StreamRetention, stream: StreamDefiniti
   const { logMs, hotMs, coldMs, quarantineMs } = stream.retention;
   if (logMs !== undefined) {
     for (const key of keysOf(deps.tenant, stream)) {
-      const appliedTo = Math.min(deps.ingest.state(key).applied, sealedTo(deps.catalog, key)) as Offset;
+      const sealed = await sealedTo(deps.catalog, key);
+      const appliedTo = Math.min(deps.ingest.state(key).applied, sealed) as Offset;
       await deps.log.retain(key, { beforeMs: now - logMs, appliedTo });
     }
   }
@@ -121,7 +122,7 @@ async function forgetDays(
     await deps.ingest.rewriting(tenant, stream.name, async () => {
       if (what === 'events') await rememberForgotten(deps, stream, table, Number(day));
       // Noted first: a table that lacks a day which it is said to have would be taken for a loss.
-      catalog.ledger.setForgottenBefore(tenant, stream.name, what, endMs);
+      await catalog.ledger.setForgottenBefore(tenant, stream.name, what, endMs);
       await engine.execute({ text: `ALTER TABLE ${table} DROP PARTITION ${Number(day)}` });
     });
   }
@@ -134,7 +135,7 @@ async function isSealedBefore(
   endMs: number,
 ): Promise<boolean> {
   for (const key of keysOf(tenant, stream)) {
-    if ((await log.offsetAt(key, endMs)) > sealedTo(catalog, key)) return false;
+    if ((await log.offsetAt(key, endMs)) > (await sealedTo(catalog, key))) return false;
   }
   return true;
 }
@@ -155,5 +156,5 @@ async function rememberForgotten(
   });
   const before = eventsCompleteSince(deps.catalog, deps.tenant, stream.name) ?? Number.MIN_SAFE_INTEGER;
   const since = Math.max(before, Number(row?.latest ?? 0) + 1);
-  setEventsCompleteSince(deps.catalog, deps.tenant, stream.name, since);
+  await setEventsCompleteSince(deps.catalog, deps.tenant, stream.name, since);
 }

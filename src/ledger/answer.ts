@@ -91,9 +91,14 @@ async function lookAt(
   // What is applied is read before the rows are counted; rows beyond it belong to the batch under way.
   const applied = checker.below(tenant, stream);
   const { ledger } = deps.catalog;
-  const rows = ledger.rows(tenant, stream.name, { fromMs, toMs, partition });
   const keys = keysOf(tenant, stream).filter((key) => partition === undefined || key.partition === partition);
-  const sealedTo = new Map(keys.map((key) => [key.partition, ledger.last(key)?.to ?? (0 as Offset)]));
+  const sealedTo = new Map<number, Offset>();
+  for (const key of keys) sealedTo.set(key.partition, (await ledger.last(key))?.to ?? (0 as Offset));
+  // A minute may be sealed between the two readings: then it is among the rows, and not looked for in the log.
+  const rows = await ledger.rows(tenant, stream.name, { fromMs, toMs, partition });
+  for (const row of rows) {
+    if (row.to > (sealedTo.get(row.partition) ?? 0)) sealedTo.set(row.partition, row.to);
+  }
   if (rows.some((row) => row.widthMs > widthMs)) {
     throwIfAny([
       {

@@ -44,7 +44,7 @@ export async function answerBatch(
   for (const { partition, from, to } of whole) {
     const key: PartitionKey = { tenant, stream: stream.name, partition };
     const end = Math.min(to, Math.max(from, deps.ingest.state(key).applied));
-    const begin = Math.min(end, Math.max(from, forgottenTo(deps, key, from)));
+    const begin = Math.min(end, Math.max(from, await forgottenTo(deps, key, from)));
     pending += to - end;
     forgotten += begin - from;
     if (begin < end) ranges.push({ partition, from: begin, to: end });
@@ -73,12 +73,17 @@ export async function answerBatch(
 }
 
 /** Offsets from `from` on whose rows retention may have dropped. */
-function forgottenTo({ catalog: { ledger } }: KeeperDeps, key: PartitionKey, from: number): number {
+async function forgottenTo(
+  { catalog: { ledger } }: KeeperDeps,
+  key: PartitionKey,
+  from: number,
+): Promise<number> {
   const tables = ['events', 'quarantine', 'discarded'] as const;
   const beforeMs = Math.max(...tables.map((table) => ledger.forgottenBefore(key.tenant, key.stream, table)));
   if (beforeMs === 0) return from;
   const filter = { partition: key.partition, from: from as Offset, toMs: beforeMs };
-  return Math.max(from, ...ledger.rows(key.tenant, key.stream, filter).map((row) => row.to));
+  const rows = await ledger.rows(key.tenant, key.stream, filter);
+  return Math.max(from, ...rows.map((row) => row.to));
 }
 
 async function countDifferent(

@@ -145,22 +145,22 @@ export class Checker {
           verdict: verdictOf(span, tallyOf(side, span), kept, before, hashes[place]),
         };
       }
-      if (strays) found.push(...this.#straysOf(tenant, stream, side, checks));
+      if (strays) found.push(...(await this.#straysOf(tenant, stream, side, checks)));
     }
     return { readings, strays: found };
   }
 
   /** Rows of minutes that are sealed over, in which the log has no record at all. */
-  #straysOf(
+  async #straysOf(
     tenant: TenantId,
     stream: StreamDefinition,
     side: StoreSide,
     checks: readonly Check[],
-  ): readonly Check[] {
+  ): Promise<readonly Check[]> {
     const strays: Check[] = [];
     for (const [partition, minutes] of side) {
       const own = checks.filter(({ span }) => span.partition === partition).map(({ span }) => span);
-      const last = this.#deps.catalog.ledger.last({ tenant, stream: stream.name, partition });
+      const last = await this.#deps.catalog.ledger.last({ tenant, stream: stream.name, partition });
       for (const startMs of minutes.keys()) {
         if (last === undefined || startMs >= last.startMs) continue;
         if (own.some((span) => startMs >= span.startMs && startMs < span.startMs + span.widthMs)) continue;

@@ -74,7 +74,7 @@ export class Keeper {
     for (let turn = 0; turn < stream.partitions; turn += 1) {
       const partition = (this.#firstPartition + turn) % stream.partitions;
       const key: PartitionKey = { tenant: this.#tenant, stream: stream.name, partition };
-      const last = catalog.ledger.last(key);
+      const last = await catalog.ledger.last(key);
       const { applied } = ingest.state(key);
       const { spans, openFromMs } = await closedSpans(log, key, { last, applied, nowMs, spansMax });
       if (openFromMs !== undefined) open.push(openFromMs);
@@ -97,7 +97,7 @@ export class Keeper {
     const { ledger } = this.#deps.catalog;
     const epoch = ledger.epoch(this.#tenant, stream.name);
     const after = this.#markedAfter;
-    const rows = ledger.rows(this.#tenant, stream.name, { open: true, limit: MARKED_MAX, after });
+    const rows = await ledger.rows(this.#tenant, stream.name, { open: true, limit: MARKED_MAX, after });
     const last = rows.at(-1);
     this.#markedAfter = rows.length === MARKED_MAX && last ? last : undefined;
     const now = withinBounds(rows.map(checkOf));
@@ -106,7 +106,7 @@ export class Keeper {
     const forgotten = rows.slice(0, now.length).filter((row) => row.stale && !this.#isKept(row));
     // Nothing is left to check them against: they stay as they were sealed.
     const settled = forgotten.map((row) => ({ ...row, stale: false }));
-    if (!ledger.record(this.#tenant, stream.name, settled, epoch)) return true;
+    if (!(await ledger.record(this.#tenant, stream.name, settled, epoch))) return true;
     await this.#checkAndRecord(stream, now, epoch);
     return rows.some((row) => row.stale);
   }
@@ -115,14 +115,17 @@ export class Keeper {
   async checkAgain(stream: StreamDefinition): Promise<void> {
     const { ledger } = this.#deps.catalog;
     const epoch = ledger.epoch(this.#tenant, stream.name);
-    const firstFrom = (ms: number) =>
-      ledger.rows(this.#tenant, stream.name, { after: { startMs: ms, partition: -1 }, limit: 1 })[0];
-    const first = firstFrom(this.#againFromMs) ?? firstFrom(0);
+    const firstFrom = async (ms: number) => {
+      const after = { startMs: ms, partition: -1 };
+      const [row] = await ledger.rows(this.#tenant, stream.name, { after, limit: 1 });
+      return row;
+    };
+    const first = (await firstFrom(this.#againFromMs)) ?? (await firstFrom(0));
     if (first === undefined) return;
     const { startMs } = first;
     const reachMs = stream.partitions > MANY_PARTITIONS ? HOUR_MS : DAY_MS;
     const endMs = floorTo(startMs, reachMs) + reachMs;
-    const touching = ledger.rows(this.#tenant, stream.name, { fromMs: startMs, toMs: endMs });
+    const touching = await ledger.rows(this.#tenant, stream.name, { fromMs: startMs, toMs: endMs });
     const rows = touching.filter((row) => row.startMs >= startMs);
     let records = 0;
     let toMs = endMs;
@@ -146,9 +149,10 @@ export class Keeper {
     await this.#checkAndRecord(stream, kept.map(checkOf), epoch, isWhole ? { strays } : {});
   }
 
-  merge(stream: StreamDefinition): boolean {
+  async merge(stream: StreamDefinition): Promise<boolean> {
     const before = this.#deps.clock.now() - MINUTES_KEPT_MS;
-    const hours = this.#deps.catalog.ledger.mergeToHours(this.#tenant, stream.name, before, MERGED_HOURS_MAX);
+    const { ledger } = this.#deps.catalog;
+    const hours = await ledger.mergeToHours(this.#tenant, stream.name, before, MERGED_HOURS_MAX);
     return hours === MERGED_HOURS_MAX;
   }
 
@@ -170,7 +174,8 @@ export class Keeper {
     const before = new Map(checks.map((check) => [nameOf(check.span), check.before]));
     // Most that is looked at again is as it was: a write is durable, and that costs.
     const changed = rows.filter((row) => !isSame(row, before.get(nameOf(row))));
-    if (!this.#deps.catalog.ledger.record(this.#tenant, stream.name, changed, epoch)) return false;
+    const { ledger } = this.#deps.catalog;
+    if (!(await ledger.record(this.#tenant, stream.name, changed, epoch))) return false;
     this.#checked += rows.length;
     for (const row of rows) this.#tell(row, before.get(nameOf(row)));
     return true;

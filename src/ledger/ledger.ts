@@ -105,7 +105,7 @@ export function createLedger(options: LedgerOptions): RunningLedger {
       more = (await attempt(stream, (keeper) => keeper.seal(definition))) || more;
       if (mismatchedAreDue || catalog.ledger.summary(tenant, definition.name).stale > 0)
         more = (await attempt(stream, (keeper) => keeper.checkMarked(definition))) || more;
-      if (mergeIsDue) more = (await attempt(stream, async (keeper) => keeper.merge(definition))) || more;
+      if (mergeIsDue) more = (await attempt(stream, (keeper) => keeper.merge(definition))) || more;
     }
     if (clock.monotonicMs() >= againAtMs && streams.length > 0 && !stopping.signal.aborted) {
       const startedMs = clock.monotonicMs();

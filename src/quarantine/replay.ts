@@ -79,15 +79,15 @@ export async function executeReplay(
   });
 
   let checkpoint = context.checkpoint as Checkpoint | null;
-  const save = (next: Checkpoint): void => {
+  const save = async (next: Checkpoint): Promise<void> => {
+    await context.save(next);
     checkpoint = next;
-    context.save(next);
   };
   try {
     if (!checkpoint) {
       const until = appliedOf(parts, run);
       const total = await countCandidates(engine, queryFrom({ until }));
-      save({ until, total, replayed: 0, stillBad: 0, pending: [] });
+      await save({ until, total, replayed: 0, stillBad: 0, pending: [] });
     }
     for (;;) {
       const now: Checkpoint = checkpoint!;
@@ -97,7 +97,7 @@ export async function executeReplay(
       if (pending) {
         await carryOut(parts, run, pending, queryFrom({ until: now.until }));
         const replayed = now.replayed + pending.sources.length;
-        save(
+        await save(
           rest.length === 0 && now.next
             ? { ...now, replayed, pending: [], after: now.next }
             : { ...now, replayed, pending: rest },
@@ -115,8 +115,8 @@ export async function executeReplay(
       const good = checked.filter(({ problem }) => !problem).map(({ candidate }) => candidate);
       const next = { partition: last.partition, offset: last.offset };
       const stillBad = now.stillBad + checked.length - good.length;
-      if (good.length === 0) save({ ...now, stillBad, after: next });
-      else save({ ...now, stillBad, pending: planAppends(parts, run, good), next });
+      if (good.length === 0) await save({ ...now, stillBad, after: next });
+      else await save({ ...now, stillBad, pending: planAppends(parts, run, good), next });
     }
   } finally {
     await batches.close().catch(() => undefined);

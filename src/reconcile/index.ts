@@ -16,10 +16,10 @@ export function createReconciler(parts: ReconcileParts): Reconciler {
     giveUp: (run) => giveUp(parts, run),
   });
   return {
-    start: (tenant, name, request) => {
+    start: async (tenant, name, request) => {
       streamOf(parts, tenant, name);
       rollupsOf(parts, tenant, name, request.rollups);
-      const [running] = runs.list(tenant, { stream: name, kind: 'reconcile', state: 'running', limit: 1 });
+      const [running] = runs.unended(tenant, { stream: name, kind: 'reconcile', state: 'running' });
       if (running) {
         throw new MillraceError(
           'conflict',
@@ -28,8 +28,8 @@ export function createReconciler(parts: ReconcileParts): Reconciler {
       }
       return runs.start({ tenant, kind: 'reconcile', stream: name, request });
     },
-    newest: (tenant, stream) => {
-      const [run] = runs.list(tenant, { stream, kind: 'reconcile', state: 'done', limit: 1 });
+    newest: async (tenant, stream) => {
+      const [run] = await runs.list(tenant, { stream, kind: 'reconcile', state: 'done', limit: 1 });
       return run && { run, report: reportOf(run) };
     },
   };

@@ -16,7 +16,7 @@ export interface ReconcileParts {
   readonly files: FileSystem;
   readonly clock: Clock;
   readonly owner: Ownership;
-  readonly runs: Pick<Runs, 'register' | 'start' | 'list'>;
+  readonly runs: Pick<Runs, 'register' | 'start' | 'list' | 'unended'>;
   /** Absolute path of the data directory. */
   readonly directory: string;
   readonly logger: { error(details: object, message: string): void };

@@ -103,10 +103,10 @@ export interface ReconcileReport {
 
 export interface Reconciler {
   /** Enters a run. Fails with `unknown-stream`, `unknown-rollup`, `conflict` (one is under way) or `too-busy`. */
-  start(tenant: TenantId, stream: string, request: ReconcileRequest): Run;
+  start(tenant: TenantId, stream: string, request: ReconcileRequest): Promise<Run>;
   /** The newest run that ended with a report; undefined when there is none. */
   newest(
     tenant: TenantId,
     stream: string,
-  ): { readonly run: Run; readonly report: ReconcileReport } | undefined;
+  ): Promise<{ readonly run: Run; readonly report: ReconcileReport } | undefined>;
 }

@@ -9,9 +9,9 @@ export async function repairContents(repair: Repair, scope: Scope, broken: Broke
   const { parts, run, pulse } = repair;
   for await (const { partition, table, offsets } of wrongRows(parts, run.id, scope, broken, pulse)) {
     const { key } = partition;
-    repair.touch(key.partition, offsets[0]!, offsets.at(-1)! + 1);
+    await repair.touch(key.partition, offsets[0]!, offsets.at(-1)! + 1);
     await repair.exclusively(() => repair.deleteOffsets(scope.raw[table], key.partition, offsets));
     const words = `${offsets.length} rows of partition ${key.partition} that were not what the log says (offsets ${offsetsInWords(rangesOf(offsets))}) were replaced`;
-    repair.note('content', table, true, words);
+    await repair.note('content', table, true, words);
   }
 }

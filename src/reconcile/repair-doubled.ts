@@ -13,7 +13,7 @@ export async function repairStrays(repair: Repair, scope: Scope, broken: BrokenP
     const ends = scope.partitions.map(({ key }) => Math.max(log.state(key).end, ingest.state(key).applied));
     for (const { table, rows, partition } of await findStrays(engine, scope, broken, ends)) {
       await repair.deleteWhere(scope.raw[table], `_partition = ${partition} AND ${isStray(ends)}`);
-      repair.note(
+      await repair.note(
         'stray',
         table,
         true,
@@ -39,21 +39,21 @@ export async function repairDoubled(repair: Repair, scope: Scope, broken: Broken
     const again = split.filter((offset) => offset >= logStart);
     const stuck = split.filter((offset) => offset < logStart);
     if (again.length > 0) {
-      repair.touch(key.partition, again[0]!, again.at(-1)! + 1);
-      repair.save({ ...repair.state, again: { partition: key.partition, ranges: rangesOf(again) } });
+      await repair.touch(key.partition, again[0]!, again.at(-1)! + 1);
+      await repair.save({ ...repair.state, again: { partition: key.partition, ranges: rangesOf(again) } });
       await removeAgain(repair, scope);
       const words = `${again.length} offsets of partition ${key.partition} that were in two tables (${offsetsInWords(rangesOf(again))}) were decided again from the log`;
-      repair.note('doubled', 'events, quarantine and discarded', true, words);
+      await repair.note('doubled', 'events, quarantine and discarded', true, words);
     }
     if (stuck.length > 0) {
       const words = `the offsets ${offsetsInWords(rangesOf(stuck))} of partition ${key.partition} are in two tables, and the log has forgotten them (it begins at ${logStart}): nobody can tell which row is right; delete one by hand`;
-      repair.note('doubled', 'events, quarantine and discarded', false, words);
+      await repair.note('doubled', 'events, quarantine and discarded', false, words);
     }
     for (const name of RAW_TABLES) {
       const doubled = found.filter((one) => one[name] > 1 && !isElsewhereToo(one));
       if (doubled.length === 0) continue;
       const [first, last] = [doubled[0]!.offset, doubled.at(-1)!.offset];
-      repair.touch(key.partition, first, last + 1);
+      await repair.touch(key.partition, first, last + 1);
       const rows = await engine.rows<{ day: number }>(
         {
           text: `SELECT DISTINCT day FROM (SELECT toYYYYMMDD(_received) AS day, _offset, count() AS n FROM ${scope.raw[name]} WHERE _partition = ${key.partition} AND _offset >= ${first} AND _offset <= ${last} GROUP BY day, _offset HAVING n > 1)`,
@@ -69,7 +69,7 @@ export async function repairDoubled(repair: Repair, scope: Scope, broken: Broken
     if (touched.size === 0) continue;
     repair.pulse.step(`making the rows of ${touched.size} days of ${name} single`);
     const removed = await repair.exclusively(() => rebuild(repair, scope.raw[name], touched));
-    repair.note(
+    await repair.note(
       'doubled',
       name,
       true,
@@ -88,7 +88,7 @@ export async function removeAgain(repair: Repair, scope: Scope): Promise<void> {
   await repair.exclusively(async () => {
     for (const name of RAW_TABLES) await repair.deleteOffsets(scope.raw[name], again.partition, offsets);
   });
-  repair.save({ ...repair.state, again: null });
+  await repair.save({ ...repair.state, again: null });
 }
 
 /** A shadow in which each offset of those days is there once; all other days are linked, not copied. */

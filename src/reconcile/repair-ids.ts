@@ -24,14 +24,14 @@ export async function repairIds(repair: Repair, scope: Scope, broken: BrokenPart
       const some = await laterOnes(repair, scope, source, slice);
       if (some.length === 0) break;
       repair.pulse.step(`moving duplicates: ${moved}`);
-      for (const { partition, offset } of extremes(some)) repair.touch(partition, offset, offset + 1);
+      for (const { partition, offset } of extremes(some)) await repair.touch(partition, offset, offset + 1);
       await repair.exclusively(() => move(repair, scope, some));
       moved += some.length;
     }
   }
   if (moved > 0) {
     const words = `${moved} events whose id was stored before were moved to what was discarded, as duplicates; of each id the one that arrived first stays`;
-    repair.note('id-twice', 'events', true, words);
+    await repair.note('id-twice', 'events', true, words);
   }
   await tellStuck(repair, scope, source);
 }
@@ -68,7 +68,7 @@ async function tellStuck(repair: Repair, scope: Scope, source: string): Promise<
     stuck += await repair.countOf(`(${laterThanFirst(source, slice)})`, `NOT (${isMovable(scope)})`);
   if (stuck === 0) return;
   const words = `${stuck} events whose id was stored before stay: they lie in buckets that count events that retention has dropped, so those could not be computed again`;
-  repair.note('id-twice', 'events', false, words);
+  await repair.note('id-twice', 'events', false, words);
 }
 
 /** First into the one table, with proof, then out of the other: in between the event is in both, never in none. */

@@ -9,7 +9,7 @@ import type { PartitionScope, Scope } from './scope.ts';
 
 export async function repairMissing(repair: Repair, scope: Scope, broken: BrokenParts): Promise<void> {
   if ([...broken.values()].some((parts) => parts.length > 0)) {
-    repair.note(
+    await repair.note(
       'missing',
       'events, quarantine or discarded',
       false,
@@ -37,7 +37,7 @@ export async function repairMissing(repair: Repair, scope: Scope, broken: Broken
   }
   // What came back is remembered again, before ids that came meanwhile are looked for.
   if (changed) await repair.exclusively(() => forget(repair));
-  for (const [partition, offsets] of lost) tellLost(repair, scope, partition, rangesOf(offsets));
+  for (const [partition, offsets] of lost) await tellLost(repair, scope, partition, rangesOf(offsets));
 }
 
 const forget = ({ parts, run }: Repair): Promise<void> =>
@@ -55,7 +55,7 @@ async function restore(
   while (at < wanted.length) {
     repair.pulse.throwIfEnding();
     repair.pulse.step(`storing what is missing: partition ${key.partition}, offset ${wanted[at]}`);
-    repair.touch(key.partition, wanted[at]!, wanted.at(-1)! + 1);
+    await repair.touch(key.partition, wanted[at]!, wanted.at(-1)! + 1);
     const some = await repair.exclusively(async () => {
       const batch = await batchAt(repair.parts, key, wanted[at]!);
       const end = wanted.findIndex((offset, index) => index >= at && offset >= batch.to);
@@ -66,7 +66,7 @@ async function restore(
     at += some.records;
     for (const name of Object.keys(sum) as (keyof typeof sum)[]) sum[name] += some.counts[name];
   }
-  repair.note(
+  await repair.note(
     'missing',
     'events, quarantine or discarded',
     true,
@@ -74,13 +74,18 @@ async function restore(
   );
 }
 
-function tellLost(repair: Repair, scope: Scope, partition: number, ranges: readonly Range[]): void {
+async function tellLost(
+  repair: Repair,
+  scope: Scope,
+  partition: number,
+  ranges: readonly Range[],
+): Promise<void> {
   const count = ranges.reduce((sum, { from, to }) => sum + to - from, 0);
-  repair.note(
+  await repair.note(
     'missing',
     'events, quarantine or discarded',
     false,
     `${count} records of partition ${partition} are lost: the log has forgotten them (it begins at offset ${scope.partitions[partition]!.logStart}). Offsets ${offsetsInWords(ranges)}. Rollups that still count them are left as they are.`,
   );
-  repair.save({ ...repair.state, isRawWhole: false });
+  await repair.save({ ...repair.state, isRawWhole: false });
 }

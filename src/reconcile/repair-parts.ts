@@ -22,14 +22,14 @@ export async function repairParts(repair: Repair, scope: Scope): Promise<BrokenP
   const names = RAW_TABLES.filter((name) => broken.has(scope.raw[name]));
   if (lost.length > 0) {
     for (const name of names) {
-      repair.note(
+      await repair.note(
         'unreadable-part',
         name,
         false,
         `${(broken.get(scope.raw[name]) ?? []).join(', ')} stays where it is: without it ${lost.join('; ')} could not be made again. Restore the part from a backup, or detach it by hand to give those up.`,
       );
     }
-    repair.save({ ...repair.state, isRawWhole: false });
+    await repair.save({ ...repair.state, isRawWhole: false });
     return broken;
   }
   for (const name of names) {
@@ -39,7 +39,7 @@ export async function repairParts(repair: Repair, scope: Scope): Promise<BrokenP
       await repair.parts.owner.check();
       if (!isPartName(part) || !(await isStillBroken(repair.parts.engine, table, part))) continue;
       await repair.parts.engine.execute({ text: `ALTER TABLE ${table} DETACH PART '${part}'` });
-      repair.note(
+      await repair.note(
         'unreadable-part',
         name,
         true,

@@ -37,25 +37,25 @@ export async function repairRollups(repair: Repair, scope: Scope, names: readonl
     if (!found || (found.count === 0 && parts.length === 0)) continue;
     if (!repair.state.isRawWhole) {
       const words = `${found.count} buckets are left as they are: events are lost that cannot be made again, and what the rollup still knows of them would be lost with them`;
-      repair.note('rollup', name, false, words);
+      await repair.note('rollup', name, false, words);
       continue;
     }
     if (parts.length > 0 && scope.completeSinceMs !== undefined) {
       const words = `the part ${parts.map(({ part }) => part).join(', ')} cannot be read, and may hold buckets of time whose events retention has dropped: restore it from a backup, or make the rollup anew to give those up`;
-      repair.note('unreadable-part', name, false, words);
+      await repair.note('unreadable-part', name, false, words);
       continue;
     }
     repair.pulse.step(`computing ${found.count} buckets of ${name} again`);
     await repair.exclusively(() => renew(repair, scope, rollup, broken, found.slices));
     if (parts.length > 0)
-      repair.note(
+      await repair.note(
         'unreadable-part',
         name,
         true,
         `the rollup was written again without ${parts.map(({ part }) => part).join(', ')}`,
       );
     if (found.count > 0)
-      repair.note('rollup', name, true, `${found.count} buckets were computed again from the events`);
+      await repair.note('rollup', name, true, `${found.count} buckets were computed again from the events`);
   }
 }
 

@@ -36,16 +36,16 @@ export class Repair {
     return this.#context.checkpoint as RepairState;
   }
 
-  save(state: RepairState): void {
-    this.#context.save(state);
+  save(state: RepairState): Promise<void> {
+    return this.#context.save(state);
   }
 
-  note(kind: DifferenceKind, where: string, done: boolean, words: string): void {
-    this.save(withNote(this.state, { kind, where, done, words } satisfies RepairNote));
+  note(kind: DifferenceKind, where: string, done: boolean, words: string): Promise<void> {
+    return this.save(withNote(this.state, { kind, where, done, words } satisfies RepairNote));
   }
 
-  touch(partition: number, from: number, to: number): void {
-    this.save(touch(this.state, partition, from, to));
+  touch(partition: number, from: number, to: number): Promise<void> {
+    return this.save(touch(this.state, partition, from, to));
   }
 
   /** Everything that is applied now, whatever range was compared. */
@@ -101,10 +101,10 @@ export class Repair {
   async swapIn(live: string, shadow: string): Promise<void> {
     const { engine } = this.parts;
     const swap = await prepareSwap(engine, [{ live, shadow }]);
-    this.save({ ...this.state, swap });
+    await this.save({ ...this.state, swap });
     await this.#carryOut(swap);
     await dropOldTables(engine, swap);
-    this.save({ ...this.state, swap: null });
+    await this.save({ ...this.state, swap: null });
   }
 
   async #carryOut(swap: SwapJournal): Promise<void> {
@@ -131,7 +131,7 @@ export class Repair {
           await this.#carryOut(swap);
           await dropOldTables(engine, swap);
         }
-        this.save({ ...this.state, swap: null });
+        await this.save({ ...this.state, swap: null });
       });
     }
     await dropShadows(engine, this.run.tenant, this.run.id);

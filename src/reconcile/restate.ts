@@ -22,14 +22,14 @@ export async function restate(repair: Repair): Promise<void> {
   });
   for (const [partition, { from, to }] of Object.entries(state.touched)) {
     const range = { partition: Number(partition), from: from as Offset, to: to as Offset };
-    unseal(parts.catalog, run.tenant, run.stream as never, range);
+    await unseal(parts.catalog, run.tenant, run.stream as never, range);
   }
 }
 
 async function restatePartition({ parts }: Repair, scope: Scope, partition: PartitionScope): Promise<void> {
   const { key, cut, forgotten } = partition;
   const held = await countsOf(parts.engine, scope, partition);
-  const before = forgotten === 0 ? NOTHING : sealedBelow(parts, partition);
+  const before = forgotten === 0 ? NOTHING : await sealedBelow(parts, partition);
   // What cannot be told is left as it was.
   if (!before) return;
   const sum = (name: keyof Counts): number => held[name] + before[name];
@@ -67,14 +67,13 @@ UNION ALL SELECT if(why = 'late', 'lateDropped', 'duplicates') AS what, count() 
 }
 
 /** What the ledger has sealed of the offsets below; undefined when its rows do not end there. */
-function sealedBelow(
+async function sealedBelow(
   { catalog }: Pick<Repair['parts'], 'catalog'>,
   { key, forgotten }: PartitionScope,
-): Counts | undefined {
+): Promise<Counts | undefined> {
   const { tenant, stream, partition } = key;
-  const rows = catalog.ledger
-    .rows(tenant, stream, { partition, to: forgotten as Offset })
-    .filter((row) => row.from < forgotten);
+  const touching = await catalog.ledger.rows(tenant, stream, { partition, to: forgotten as Offset });
+  const rows = touching.filter((row) => row.from < forgotten);
   if (rows.at(0)?.from !== 0 || rows.at(-1)?.to !== forgotten) return undefined;
   const sum = { stored: 0, duplicates: 0, quarantined: 0, lateDropped: 0 };
   for (const row of rows) for (const name of Object.keys(sum) as (keyof typeof sum)[]) sum[name] += row[name];

@@ -3,7 +3,7 @@ import type { Clock } from '../base/clock.ts';
 import { MillraceError } from '../base/errors.ts';
 import type { Catalog } from '../catalog/port.ts';
 import type { Runs } from '../runs/port.ts';
-import { allStreams, type TenantDirectory } from '../tenants/index.ts';
+import { allStreams, type StreamOfTenant, type TenantDirectory } from '../tenants/index.ts';
 import type { Reconciler } from './port.ts';
 
 export interface ReconcileScheduleOptions {
@@ -26,7 +26,13 @@ export function startReconcileSchedule(options: ReconcileScheduleOptions): { sto
   const run = async () => {
     while (!stop.signal.aborted) {
       await options.clock.sleep(LOOK_MS, stop.signal);
-      if (!stop.signal.aborted) startWhatIsDue(options);
+      if (stop.signal.aborted) return;
+      await startWhatIsDue(options).catch((err: unknown) =>
+        options.logger.error(
+          { err },
+          'what is due for a comparison could not be told; trying again in a minute',
+        ),
+      );
     }
   };
   if (options.everyMs > 0) void run();
@@ -37,21 +43,23 @@ export function startReconcileSchedule(options: ReconcileScheduleOptions): { sto
  * A stream that was never compared is due that long after its definition last changed. Those that are due longest come
  * first, whosever they are.
  */
-export function startWhatIsDue(options: ReconcileScheduleOptions): void {
+export async function startWhatIsDue(options: ReconcileScheduleOptions): Promise<void> {
   const { catalog, runs, reconciler, clock, tenants, everyMs, logger } = options;
-  const streams = allStreams(tenants, catalog).map(({ tenant, definition, updatedAtMs }) => {
+  const lookUp = async ({ tenant, definition, updatedAtMs }: StreamOfTenant) => {
     const stream = definition.name;
-    const [last] = runs.list(tenant, { stream, kind: 'reconcile', limit: 1 });
+    const [last] = await runs.list(tenant, { stream, kind: 'reconcile', limit: 1 });
     const isUnderWay = last !== undefined && last.endedAtMs === undefined;
     return { tenant, stream, isUnderWay, dueAtMs: (last?.startedAtMs ?? updatedAtMs) + everyMs };
-  });
+  };
+  const streams: Awaited<ReturnType<typeof lookUp>>[] = [];
+  for (const stream of allStreams(tenants, catalog)) streams.push(await lookUp(stream));
   const places = UNDER_WAY_MAX - streams.filter(({ isUnderWay }) => isUnderWay).length;
   const due = streams
     .filter(({ isUnderWay, dueAtMs }) => !isUnderWay && clock.now() >= dueAtMs)
     .sort((a, b) => a.dueAtMs - b.dueAtMs);
   for (const { tenant, stream } of due.slice(0, Math.max(0, places))) {
     try {
-      reconciler.start(tenant, stream, {});
+      await reconciler.start(tenant, stream, {});
     } catch (err) {
       // Too much waits, or the server stops: it is due again in a minute.
       if (err instanceof MillraceError) return;

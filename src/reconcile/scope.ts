@@ -85,7 +85,7 @@ async function firstKept(
   if (start === 0 || offset > start) return offset;
   // The log begins behind that moment; what it has forgotten was sealed before.
   const { tenant, stream, partition } = key;
-  const [row] = catalog.ledger.rows(tenant, stream, { partition, fromMs: atMs, limit: 1 });
+  const [row] = await catalog.ledger.rows(tenant, stream, { partition, fromMs: atMs, limit: 1 });
   return row && row.startMs >= atMs ? Math.min(row.from, offset) : offset;
 }
 

@@ -42,7 +42,7 @@ export async function reconcile(
     const { comparison } = await compare();
     if (!isRepair || isClean(comparison))
       return told(parts, { ...of, balanced: isClean(comparison), before: comparison, repairs: [] });
-    context.save(beginRepair(comparison) satisfies RepairState);
+    await context.save(beginRepair(comparison) satisfies RepairState);
   }
   const repair = new Repair(parts, run, context, pulse);
   await repair.settleSwap();
@@ -53,7 +53,7 @@ export async function reconcile(
     // Parts that had to stay are to be known to every step after it.
     if (repair.state.done.includes(step) && step !== 'parts') continue;
     broken = (await carryOut(repair, step, request, broken)) ?? broken;
-    repair.save({ ...repair.state, done: [...new Set([...repair.state.done, step])] });
+    await repair.save({ ...repair.state, done: [...new Set([...repair.state.done, step])] });
   }
   const { comparison } = await compare();
   const { before, notes } = repair.state;
@@ -127,9 +127,9 @@ export async function giveUp(parts: ReconcileParts, run: Run): Promise<void> {
     signal: new AbortController().signal,
     cancelled: false,
     checkpoint: state,
-    save: () => {},
+    save: async () => {},
     progress: () => {},
-    commit: () => {},
+    commit: async () => {},
     throwIfEnding: () => {},
   };
   const repair = new Repair(parts, run, context, { ...context, step: () => {} });

@@ -72,19 +72,19 @@ export async function abandon({ catalog, schema, ingest }: RegistryParts, key: B
   const build = catalog.builds.get(key);
   if (build?.state === 'waiting' || build?.state === 'building') {
     // Between two batches: none of them is on its way into the table when it goes.
-    await ingest.exclusively(key.tenant, build.stream as StreamName, async () =>
+    await ingest.exclusively(key.tenant, build.stream as StreamName, () =>
       catalog.builds.change(key, { state: 'abandoned' }),
     );
   } else if (build?.state !== 'abandoned') return;
   await schema.dropRollup(key.tenant, key.rollup, key.version);
-  catalog.builds.change(key, { state: 'gone', chunks: null });
+  await catalog.builds.change(key, { state: 'gone', chunks: null });
 }
 
 /** Drops the table that a finished build has replaced. May be repeated. */
 export async function tidy({ catalog, schema }: RegistryParts, build: Build): Promise<void> {
   if (build.state !== 'swapped') return;
   if (build.replaces !== undefined) await schema.dropRollup(build.tenant, build.rollup, build.replaces);
-  catalog.builds.change(build, { state: 'done', chunks: null });
+  await catalog.builds.change(build, { state: 'done', chunks: null });
 }
 
 class BuildWork {
@@ -114,13 +114,14 @@ class BuildWork {
       const offsets = this.#applied();
       const builds = this.#builds();
       // A crash from here on finds builds that must be prepared again, never a new table under old chunks.
-      for (const build of builds) catalog.builds.change(build, { state: 'waiting' });
+      for (const build of builds) await catalog.builds.change(build, { state: 'waiting' });
       for (const build of builds) {
         await schema.makeRollup(this.#tenant, this.#stream(), this.#rollup(build), build.version);
       }
       // Chunks are counted from the first again, for tables that are new; only then they are known to be there.
-      this.#context.save({ ...this.#checkpoint(), points: [] } satisfies Checkpoint);
-      for (const build of builds) catalog.builds.change(build, { state: 'building', offsets, chunks: null });
+      await this.#context.save({ ...this.#checkpoint(), points: [] } satisfies Checkpoint);
+      for (const build of builds)
+        await catalog.builds.change(build, { state: 'building', offsets, chunks: null });
     });
   }
 
@@ -131,7 +132,7 @@ class BuildWork {
       if (chunksOf(build)) continue;
       const chunks = await schema.cutRollup(this.#tenant, this.#stream(), build.offsets);
       this.#context.throwIfEnding();
-      catalog.builds.change(build, { chunks });
+      await catalog.builds.change(build, { chunks });
     }
     const builds = this.#builds();
     const total = sum(builds.flatMap((build) => chunksOf(build)!.map((chunk) => chunk.events)));
@@ -142,7 +143,7 @@ class BuildWork {
         if (number < point.next) continue;
         this.#context.progress({ step: `filling ${build.rollup}`, unit: 'events', done, total });
         const sums = addSums(point.sums, await this.#fillChunk(build, number, chunk));
-        this.#savePoint(index, { next: number + 1, sums });
+        await this.#savePoint(index, { next: number + 1, sums });
         done += chunk.events;
       }
     }
@@ -188,7 +189,7 @@ class BuildWork {
         wrong.push(...differences(wanted, found).map((words) => `${build.rollup}, ${words}`));
       }
       if (wrong.length > 0) {
-        this.#beginAnew(wrong);
+        await this.#beginAnew(wrong);
         return false;
       }
       for (const build of this.#builds()) {
@@ -196,11 +197,11 @@ class BuildWork {
       }
       const next = this.#nextStream();
       const standing = catalog.stream(this.#tenant, this.#run.stream)?.definition;
-      this.#context.commit();
+      await this.#context.commit();
       // Columns first: wider ones hold what the standing definition writes, too.
       if (next && standing) await schema.widenStream(this.#tenant, standing, next);
       const { author } = requestOf(this.#run);
-      catalog.commitBuilds(this.#tenant, keysOf(this.#run), {
+      await catalog.commitBuilds(this.#tenant, keysOf(this.#run), {
         ...(next ? { stream: next } : {}),
         ...(author === undefined ? {} : { author }),
       });
@@ -216,7 +217,7 @@ class BuildWork {
     return { rollups: builds.map(({ rollup, version }) => ({ name: rollup, version })) };
   }
 
-  #beginAnew(wrong: readonly string[]): void {
+  async #beginAnew(wrong: readonly string[]): Promise<void> {
     const { catalog } = this.#parts;
     const mismatches = this.#checkpoint().mismatches + 1;
     if (mismatches >= MISMATCHES_MAX) {
@@ -225,8 +226,9 @@ class BuildWork {
         `what was built does not agree with the stored events (${wrong.slice(0, 3).join('; ')}), ${mismatches} times; look at the disk and the log of the server, then start it again`,
       );
     }
-    for (const build of this.#builds()) catalog.builds.change(build, { state: 'waiting', chunks: null });
-    this.#context.save({ mismatches, points: [] } satisfies Checkpoint);
+    for (const build of this.#builds())
+      await catalog.builds.change(build, { state: 'waiting', chunks: null });
+    await this.#context.save({ mismatches, points: [] } satisfies Checkpoint);
   }
 
   #builds(): readonly Build[] {
@@ -282,11 +284,11 @@ class BuildWork {
     return this.#checkpoint().points[index] ?? START;
   }
 
-  #savePoint(index: number, point: Point): void {
+  async #savePoint(index: number, point: Point): Promise<void> {
     const { mismatches, points } = this.#checkpoint();
     const count = Math.max(points.length, index + 1);
     const next = Array.from({ length: count }, (_, at) => (at === index ? point : (points[at] ?? START)));
-    this.#context.save({ mismatches, points: next } satisfies Checkpoint);
+    await this.#context.save({ mismatches, points: next } satisfies Checkpoint);
   }
 
   /** Between two batches of every stream that is touched; a rollup may move from one to another. */

@@ -20,72 +20,81 @@ export class Builds {
   }
 
   /** Builds under way of the rollup of this name. */
-  openOf(tenant: TenantId, rollup: string): readonly Build[] {
-    return this.#open(tenant).filter((build) => build.rollup === rollup);
+  async openOf(tenant: TenantId, rollup: string): Promise<readonly Build[]> {
+    return this.#open(tenant, (build) => build.rollup === rollup);
   }
 
   /** Builds under way from this stream. */
-  openOn(tenant: TenantId, stream: string): readonly Build[] {
-    return this.#open(tenant).filter((build) => build.stream === stream);
+  async openOn(tenant: TenantId, stream: string): Promise<readonly Build[]> {
+    return this.#open(tenant, (build) => build.stream === stream);
   }
 
-  #open(tenant: TenantId): readonly Build[] {
+  async #open(tenant: TenantId, isMeant: (build: Build) => boolean): Promise<readonly Build[]> {
     const { catalog, runs } = this.#parts;
-    return catalog.builds
-      .open(tenant)
-      .filter(({ state }) => state === 'waiting' || state === 'building')
-      .filter(({ run }) => run === undefined || runs.get(tenant, run)?.endedAtMs === undefined);
+    const open: Build[] = [];
+    for (const build of catalog.builds.open(tenant).filter(isMeant)) {
+      if (build.state !== 'waiting' && build.state !== 'building') continue;
+      const run = build.run === undefined ? undefined : await runs.get(tenant, build.run);
+      // It may have come to its end while its run was looked up.
+      const { state } = catalog.builds.get(build) ?? build;
+      if (run?.endedAtMs === undefined && (state === 'waiting' || state === 'building')) open.push(build);
+    }
+    return open;
   }
 
   /** Starts one run that builds these rollups, together with the next definition of their stream if there is one. */
-  start(
+  async start(
     tenant: TenantId,
     stream: string,
     rollups: readonly RollupDefinition[],
     options: { readonly author?: string } | undefined,
     next?: StreamDefinition,
-  ): Run {
+  ): Promise<Run> {
     const { catalog, runs } = this.#parts;
-    const entered = rollups.map((rollup): Build => {
-      const build: Build = {
-        ...{ tenant, rollup: rollup.name, stream, state: 'waiting', run: undefined, offsets: [] },
+    const id = runs.newId();
+    const planned = rollups.map(
+      (rollup): Build => ({
+        ...{ tenant, rollup: rollup.name, stream, state: 'waiting', run: id, offsets: [] },
         version: catalog.nextVersion(tenant, 'rollup', rollup.name),
         replaces: catalog.rollup(tenant, rollup.name)?.version,
         document: toDocument(rollup),
         chunks: undefined,
-      };
-      catalog.builds.enter(build);
-      return build;
-    });
+      }),
+    );
     const request: BuildRequest = {
-      builds: entered.map(({ rollup, version }) => ({ rollup, version })),
+      builds: planned.map(({ rollup, version }) => ({ rollup, version })),
       ...(next ? { stream: toDocument(next) } : {}),
       ...(options?.author === undefined ? {} : { author: options.author }),
     };
     const subject = rollups.length === 1 && !next ? rollups[0]!.name : undefined;
     try {
-      const run = runs.start({ tenant, kind: 'build-rollup', stream, subject, request });
-      for (const build of entered) catalog.builds.change(build, { run: run.id });
-      return run;
+      for (const build of planned) await catalog.builds.enter(build);
+      return await runs.start({ tenant, kind: 'build-rollup', stream, subject, request, id });
     } catch (error) {
-      for (const build of entered) catalog.builds.change(build, { state: 'gone' });
+      // What cannot be taken back now is taken back later, for no run is known to be behind it.
+      for (const build of planned)
+        await catalog.builds.change(build, { state: 'gone' }).catch(() => undefined);
       throw error;
     }
   }
 
   /** The run that changes this stream together with its rollups, while it is under way. */
-  changeOf(tenant: TenantId, stream: string): Run | undefined {
-    const { runs } = this.#parts;
-    return this.openOn(tenant, stream)
-      .flatMap(({ run }) => (run === undefined ? [] : (runs.get(tenant, run) ?? [])))
-      .find((run) => requestOf(run).stream !== undefined);
+  async changeOf(tenant: TenantId, stream: string): Promise<Run | undefined> {
+    for (const { run: id } of await this.openOn(tenant, stream)) {
+      const run = id === undefined ? undefined : await this.#parts.runs.get(tenant, id);
+      if (run && requestOf(run).stream !== undefined) return run;
+    }
+    return undefined;
   }
 
   /** Ends builds; resolves when nothing is left of them, or when they stand because it was too late. */
   async cancel(tenant: TenantId, open: readonly Build[]): Promise<void> {
     for (const id of new Set(open.flatMap(({ run }) => run ?? []))) {
-      const run = this.#parts.runs.get(tenant, id);
-      if (!run) continue;
+      const run = await this.#parts.runs.get(tenant, id);
+      if (!run) {
+        await this.#giveUpWaiting(tenant, id);
+        continue;
+      }
       if (requestOf(run).stream !== undefined) {
         throw new MillraceError(
           'conflict',
@@ -98,9 +107,9 @@ export class Builds {
 
   /** Cancels a run; when it is too late for that, waits for its end. Fails with `too-busy` when that does not come. */
   async end(tenant: TenantId, run: Run): Promise<void> {
-    const { catalog, runs } = this.#parts;
+    const { runs } = this.#parts;
     try {
-      runs.cancel(tenant, run.id);
+      await runs.cancel(tenant, run.id);
     } catch (error) {
       // Past its point of no return: it stands in a moment.
       if (!(error instanceof MillraceError) || error.code !== 'conflict') throw error;
@@ -114,27 +123,42 @@ export class Builds {
       );
     }
     // What its end could not take back is nobody's now: nothing of it is shown or answers.
+    await this.#giveUpWaiting(tenant, run.id);
+  }
+
+  async #giveUpWaiting(tenant: TenantId, run: string): Promise<void> {
+    const { catalog } = this.#parts;
     for (const build of catalog.builds.open(tenant)) {
-      if (build.run === run.id && build.state === 'waiting') catalog.builds.change(build, { state: 'gone' });
+      if (build.run === run && build.state === 'waiting')
+        await catalog.builds.change(build, { state: 'gone' });
     }
   }
 
-  underConstruction(tenant: TenantId, rollup: string): UnderConstruction | undefined {
-    const build = this.openOf(tenant, rollup).at(-1);
+  async underConstruction(tenant: TenantId, rollup: string): Promise<UnderConstruction | undefined> {
+    const build = (await this.openOf(tenant, rollup)).at(-1);
     return build && this.#shown(build);
   }
 
-  newRollups(tenant: TenantId): readonly UnderConstruction[] {
-    return this.#open(tenant)
-      .filter((build) => build.replaces === undefined)
-      .flatMap((build) => this.#shown(build) ?? []);
+  /** Names of new rollups that are being built, from memory. */
+  newNames(tenant: TenantId): readonly string[] {
+    return this.#parts.catalog.builds
+      .open(tenant)
+      .filter(
+        ({ replaces, state }) => replaces === undefined && (state === 'waiting' || state === 'building'),
+      )
+      .map(({ rollup }) => rollup);
   }
 
-  #shown(build: Build): UnderConstruction | undefined {
+  async newRollups(tenant: TenantId): Promise<readonly UnderConstruction[]> {
+    const builds = await this.#open(tenant, (build) => build.replaces === undefined);
+    return (await Promise.all(builds.map((build) => this.#shown(build)))).flatMap((one) => one ?? []);
+  }
+
+  async #shown(build: Build): Promise<UnderConstruction | undefined> {
     const { catalog, runs } = this.#parts;
     const stream = catalog.stream(build.tenant, build.stream)?.definition;
     if (!stream) return undefined;
-    const run = build.run === undefined ? undefined : runs.get(build.tenant, build.run);
+    const run = build.run === undefined ? undefined : await runs.get(build.tenant, build.run);
     const definition = parseRollup(build.rollup, build.document, () => stream);
     const rollup: Versioned<RollupDefinition> = {
       definition,

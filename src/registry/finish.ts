@@ -18,7 +18,7 @@ export interface RegistryParts {
   readonly log: Pick<Log, 'remove' | 'partitions'>;
   /** Memory for remembering ids: a stream whose declared rate does not fit is refused. Absent: there is no bound. */
   readonly dedupBytesMax?: number;
-  readonly runs: Pick<Runs, 'register' | 'start' | 'get' | 'list' | 'wait' | 'cancel'>;
+  readonly runs: Pick<Runs, 'register' | 'newId' | 'start' | 'get' | 'unended' | 'wait' | 'cancel'>;
   readonly ingest: Pick<Ingest, 'exclusively' | 'state'> & {
     /** Begins to apply a stream; what is already begun goes on. */
     begin(tenant: TenantId, stream: StreamDefinition): Promise<void>;
@@ -46,14 +46,14 @@ export async function finish(parts: RegistryParts, change: UnderWay, author?: st
       return ingest.exclusively(tenant, next.name, async () => {
         const previous = catalog.stream(tenant, name)!.definition;
         await schema.widenStream(tenant, previous, next);
-        catalog.put(tenant, next, author === undefined ? {} : { author });
+        await catalog.put(tenant, next, author === undefined ? {} : { author });
       });
     }
     case 'remove-stream': {
       const stream = parseStream(name, change.document);
       // Ingest forgets first: a position that outlived its log would hide the events of the next stream of this name.
       await ingest.end(tenant, stream.name);
-      catalog.remove(tenant, 'stream', name);
+      await catalog.remove(tenant, 'stream', name);
       await schema.dropStream(tenant, stream);
       return forgetLog(parts, tenant, stream.name);
     }
@@ -66,7 +66,7 @@ export async function finish(parts: RegistryParts, change: UnderWay, author?: st
     case 'remove-rollup': {
       const from = catalog.rollup(tenant, name)?.definition.from;
       if (from !== undefined) {
-        await ingest.exclusively(tenant, from, async () => catalog.remove(tenant, 'rollup', name));
+        await ingest.exclusively(tenant, from, () => catalog.remove(tenant, 'rollup', name));
       }
       return schema.dropRollup(tenant, name, change.version);
     }

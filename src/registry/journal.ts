@@ -7,6 +7,7 @@
  *                        └─crash, failure─▶ recover ─▶ (nothing)
  */
 import type { TenantId } from '../base/brand.ts';
+import { Mutex } from '../base/mutex.ts';
 import type { Catalog } from '../catalog/port.ts';
 
 export type UnderWay =
@@ -36,6 +37,8 @@ const SETTING = 'registry_under_way';
 
 export class Journal {
   readonly #catalog: Pick<Catalog, 'setting' | 'setSetting'>;
+  /** It is one setting: what changes it reads and writes it while nobody else does. */
+  readonly #changes = new Mutex();
 
   constructor(catalog: Pick<Catalog, 'setting' | 'setSetting'>) {
     this.#catalog = catalog;
@@ -43,9 +46,9 @@ export class Journal {
 
   /** Writes the change down, does the work, and forgets it. A failure leaves it written. */
   async keep(change: UnderWay, work: () => Promise<void>): Promise<void> {
-    this.#write([...this.#others(change), change]);
+    await this.#write(change, [change]);
     await work();
-    this.#write(this.#others(change));
+    await this.#write(change, []);
   }
 
   /** Lets `finish` bring what a crash or a failure left to its end; only what `concerns` the caller. */
@@ -55,7 +58,7 @@ export class Journal {
   ): Promise<void> {
     for (const change of this.#read().filter(concerns)) {
       await finish(change);
-      this.#write(this.#others(change));
+      await this.#write(change, []);
     }
   }
 
@@ -64,8 +67,9 @@ export class Journal {
   }
 
   /** What was begun for the tenant is not brought to its end: all of it goes. */
-  forget(tenant: TenantId): void {
-    if (this.of(tenant).length > 0) this.#write(this.#read().filter((one) => one.tenant !== tenant));
+  async forget(tenant: TenantId): Promise<void> {
+    if (this.of(tenant).length === 0) return;
+    await this.#change(() => this.#read().filter((one) => one.tenant !== tenant));
   }
 
   #read(): readonly UnderWay[] {
@@ -82,8 +86,16 @@ export class Journal {
     );
   }
 
-  #write(changes: readonly UnderWay[]): void {
-    this.#catalog.setSetting(SETTING, changes.length === 0 ? '' : JSON.stringify(changes));
+  /** In the place of what is known of the same thing. */
+  #write(of: UnderWay, standing: readonly UnderWay[]): Promise<void> {
+    return this.#change(() => [...this.#others(of), ...standing]);
+  }
+
+  #change(next: () => readonly UnderWay[]): Promise<void> {
+    return this.#changes.run(() => {
+      const changes = next();
+      return this.#catalog.setSetting(SETTING, changes.length === 0 ? '' : JSON.stringify(changes));
+    });
   }
 }
 

@@ -120,7 +120,7 @@ export interface Registry {
   /** Builds a rollup once more from the stored events, under the same definition, and swaps. Fails with `unknown-rollup`. */
   rebuildRollup(tenant: TenantId, name: string): Promise<Run>;
   /** The rollup of this name as it is being built, new or changed. */
-  underConstruction(tenant: TenantId, name: string): UnderConstruction | undefined;
+  underConstruction(tenant: TenantId, name: string): Promise<UnderConstruction | undefined>;
   /** New rollups that do not stand yet. */
-  newRollups(tenant: TenantId): readonly UnderConstruction[];
+  newRollups(tenant: TenantId): Promise<readonly UnderConstruction[]>;
 }

@@ -1,5 +1,6 @@
 import type { TenantId } from '../base/brand.ts';
 import { MillraceError } from '../base/errors.ts';
+import { Locks } from '../base/locks.ts';
 import type { TenantPart } from '../base/tenant-part.ts';
 import { refuseUnlessVersion } from '../catalog/index.ts';
 import { parseRollup, parseStream, toDocument } from '../define/index.ts';
@@ -12,7 +13,6 @@ import { carryOver } from './carry-over.ts';
 import { DefinitionLimits } from './definition-limits.ts';
 import { finish, forgetLog, type RegistryParts } from './finish.ts';
 import { Journal, kindOf, type UnderWay } from './journal.ts';
-import { Locks, lockOf } from './locks.ts';
 import { planProject } from './plan-project.ts';
 import { planRollup } from './plan-rollup.ts';
 import { planStream } from './plan-stream.ts';
@@ -36,6 +36,9 @@ interface StartedStream {
 
 type PutOptions = Parameters<Registry['put']>[4];
 
+const lockOf = (kind: 'stream' | 'rollup', tenant: string, name: string): string =>
+  JSON.stringify([kind, tenant, name]);
+
 /** How long a `put` waits for a build before it answers that it goes on. */
 const BUILD_WAIT_MS = 10_000;
 
@@ -54,9 +57,7 @@ export function createRegistry(parts: RegistryParts): RunningRegistry {
     names: (tenant, kind) =>
       kind === 'stream'
         ? catalog.streams(tenant).map(({ definition }) => definition.name)
-        : [...catalog.rollups(tenant), ...builds.newRollups(tenant).map(({ rollup }) => rollup)].map(
-            ({ definition }) => definition.name,
-          ),
+        : [...catalog.rollups(tenant).map(({ definition }) => definition.name), ...builds.newNames(tenant)],
     fields: (tenant, stream) => catalog.stream(tenant, stream)?.definition.fields.length ?? 0,
   });
   const { execute, giveUp } = rollupBuilder(parts);
@@ -96,7 +97,7 @@ export function createRegistry(parts: RegistryParts): RunningRegistry {
       const current = catalog.stream(tenant, name);
       const next = carryOver(current?.definition, parseStream(name, document));
       refuseUnlessVersion('stream', name, current?.version ?? 0, options?.ifVersion);
-      const under = builds.changeOf(tenant, name);
+      const under = await builds.changeOf(tenant, name);
       if (under && sameDocument(requestOf(under).stream, toDocument(next))) {
         return { created: false, run: under, next };
       }
@@ -145,7 +146,7 @@ export function createRegistry(parts: RegistryParts): RunningRegistry {
     if (catalog.nextVersion(tenant, 'stream', name) > 1) await forgetLog(parts, tenant, name);
     await journal.keep({ work: 'create-stream', tenant, name, document: toDocument(stream) }, async () => {
       await schema.createStream(tenant, stream);
-      catalog.put(tenant, stream, options);
+      await catalog.put(tenant, stream, options);
       await ingest.begin(tenant, stream);
     });
   };
@@ -157,12 +158,12 @@ export function createRegistry(parts: RegistryParts): RunningRegistry {
     options: PutOptions,
   ): Promise<Run | undefined> => {
     if (sameDocument(previous.fields, next.fields)) {
-      catalog.put(tenant, next, options);
+      await catalog.put(tenant, next, options);
       return undefined;
     }
     refuseDuringReplay(tenant, next.name);
     // What is being built under columns that change is built for the new ones instead, and so is what stands.
-    const open = builds.openOn(tenant, next.name).filter((build) => {
+    const open = (await builds.openOn(tenant, next.name)).filter((build) => {
       const rollup = parseRollup(build.rollup, build.document, () => previous);
       return needsRebuild(tenant, rollup, previous, next);
     });
@@ -184,7 +185,7 @@ export function createRegistry(parts: RegistryParts): RunningRegistry {
 
   /** A replay makes the stream's tables anew as its definition was when it began. */
   const refuseDuringReplay = (tenant: TenantId, stream: string): void => {
-    const replay = runs.list(tenant, { stream, kind: 'replay' }).find((run) => run.endedAtMs === undefined);
+    const [replay] = runs.unended(tenant, { stream, kind: 'replay' });
     if (!replay) return;
     throw new MillraceError(
       'conflict',
@@ -197,14 +198,17 @@ export function createRegistry(parts: RegistryParts): RunningRegistry {
     const started = await lockedRollup(tenant, name, fromOf(document), async () => {
       const next = parse();
       const current = catalog.rollup(tenant, name);
-      const open = builds.openOf(tenant, name);
+      const open = await builds.openOf(tenant, name);
       const versions = [current?.version ?? 0, ...open.map((build) => build.version)];
       if (options?.ifVersion !== undefined && !versions.includes(options.ifVersion)) {
         refuseUnlessVersion('rollup', name, open.at(-1)?.version ?? versions[0]!, options.ifVersion);
       }
       const created = current === undefined;
       const same = open.find((build) => sameDocument(build.document, toDocument(next)));
-      if (same?.run !== undefined) return { created, run: runs.get(tenant, same.run) };
+      if (same?.run !== undefined) {
+        const run = await runs.get(tenant, same.run);
+        if (run) return { created, run };
+      }
       await builds.cancel(tenant, open);
       const change = planRollup(
         catalog.rollup(tenant, name)?.definition,
@@ -213,7 +217,7 @@ export function createRegistry(parts: RegistryParts): RunningRegistry {
       );
       throwIfRefused(change);
       if (change.action === 'none') return { created, run: undefined };
-      return { created, run: builds.start(tenant, next.from, [next], options) };
+      return { created, run: await builds.start(tenant, next.from, [next], options) };
     });
     return outcome(tenant, name, started.created, started.run);
   };
@@ -227,7 +231,7 @@ export function createRegistry(parts: RegistryParts): RunningRegistry {
   ): Promise<PutResult> => {
     const ended = run && (await runs.wait(tenant, run.id, BUILD_WAIT_MS));
     throwUnlessDone(`the rollup "${name}"`, ended);
-    const going = ended?.endedAtMs === undefined ? builds.underConstruction(tenant, name) : undefined;
+    const going = ended?.endedAtMs === undefined ? await builds.underConstruction(tenant, name) : undefined;
     const result = going?.rollup ?? catalog.rollup(tenant, name);
     if (result) return { result, created, ...(ended ? { run: ended } : {}) };
     throw new MillraceError('conflict', `the rollup "${name}" was removed while it was being built`);
@@ -235,14 +239,14 @@ export function createRegistry(parts: RegistryParts): RunningRegistry {
 
   const remove: Registry['remove'] = async (tenant, kind, name, { ifVersion } = {}) => {
     const current = kind === 'stream' ? catalog.stream(tenant, name) : catalog.rollup(tenant, name);
-    const open = kind === 'stream' ? builds.openOn(tenant, name) : builds.openOf(tenant, name);
+    const open = await (kind === 'stream' ? builds.openOn(tenant, name) : builds.openOf(tenant, name));
     const version = current?.version ?? (kind === 'rollup' ? open.at(-1)?.version : undefined);
     refuseUnlessVersion(kind, name, version ?? 0, ifVersion);
     if (version === undefined) throw new MillraceError(`unknown-${kind}`, `there is no ${kind} "${name}"`);
     if (kind === 'stream') refuseWhileRead(tenant, name);
-    const under = kind === 'stream' ? builds.changeOf(tenant, name) : undefined;
+    const under = kind === 'stream' ? await builds.changeOf(tenant, name) : undefined;
     if (under) await builds.end(tenant, under);
-    await builds.cancel(tenant, kind === 'stream' ? builds.openOn(tenant, name) : open);
+    await builds.cancel(tenant, kind === 'stream' ? await builds.openOn(tenant, name) : open);
     // A build that was past its point of no return stands now.
     if (kind === 'stream') refuseWhileRead(tenant, name);
     const standing = kind === 'stream' ? catalog.stream(tenant, name) : catalog.rollup(tenant, name);
@@ -271,7 +275,7 @@ export function createRegistry(parts: RegistryParts): RunningRegistry {
     );
     for (const build of catalog.builds.open()) {
       if (isGone(build.tenant)) continue;
-      const run = build.run === undefined ? undefined : runs.get(build.tenant, build.run);
+      const run = build.run === undefined ? undefined : await runs.get(build.tenant, build.run);
       // What a run goes on with is its own to bring to an end.
       if (run && run.endedAtMs === undefined) continue;
       if (build.state === 'swapped') await tidy(parts, build);
@@ -295,7 +299,7 @@ export function createRegistry(parts: RegistryParts): RunningRegistry {
       lockedRollup(tenant, name, [], async () => {
         const current = catalog.rollup(tenant, name);
         if (!current) throw new MillraceError('unknown-rollup', `there is no rollup "${name}"`);
-        await builds.cancel(tenant, builds.openOf(tenant, name));
+        await builds.cancel(tenant, await builds.openOf(tenant, name));
         return builds.start(tenant, current.definition.from, [current.definition], undefined);
       }),
     underConstruction: (tenant, name) => builds.underConstruction(tenant, name),
@@ -307,7 +311,7 @@ export function createRegistry(parts: RegistryParts): RunningRegistry {
         journal
           .of(tenant)
           .map(({ work, name }) => ({ what: `${work} of "${name}", begun`, bytes: undefined })),
-      erase: async (tenant) => journal.forget(tenant),
+      erase: (tenant) => journal.forget(tenant),
     },
   };
 }

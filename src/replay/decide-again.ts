@@ -34,7 +34,7 @@ export interface DecideAgain {
   readonly run: string;
   /** As it stands now. */
   readonly filling: () => Filling;
-  readonly save: (change: Partial<Filling>) => void;
+  readonly save: (change: Partial<Filling>) => Promise<void>;
   readonly progress: (done: number, total: number) => void;
   readonly throwIfEnding: () => void;
 }
@@ -99,7 +99,8 @@ async function decideRoundAgain({ work, batches, ids, watermarks, replayed }: Ro
   const { stream, filling, save } = work;
   const cuts = filling().round;
   const round = cuts ? await readCuts(work, cuts) : cutRound(await readAhead(work));
-  if (!cuts) save({ round: round.map(({ key, from, to }) => ({ partition: key.partition, from, to })) });
+  if (!cuts)
+    await save({ round: round.map(({ key, from, to }) => ({ partition: key.partition, from, to })) });
   const staged: Staged[] = [];
   const release = async () => {
     for (const one of staged) await batches[one.batch.key.partition]!.release(one);
@@ -135,7 +136,7 @@ async function decideRoundAgain({ work, batches, ids, watermarks, replayed }: Ro
   }
   const decided = [...filling().decided];
   for (const { key, to } of round) decided[key.partition] = to;
-  save({ decided, round: null });
+  await save({ decided, round: null });
 }
 
 /** A round that was cut before a crash may have come to some tables; a new one has come to none. */

@@ -23,14 +23,18 @@ export function createReplays(parts: ReplayParts): Replays {
     start: async (tenant, name, request) => {
       const stream = catalog.stream(tenant, name);
       if (!stream) throw new MillraceError('unknown-stream', `there is no stream ${JSON.stringify(name)}`);
-      const running = runs.list(tenant, { stream: name, kind: 'replay', state: 'running' })[0];
-      if (running) {
+      const refuseWhileRunning = (): void => {
+        const [running] = runs.unended(tenant, { stream: name, kind: 'replay', state: 'running' });
+        if (!running) return;
         throw new MillraceError(
           'conflict',
           `the stream ${name} is being replayed already: wait for the run ${running.id}, or cancel it`,
         );
-      }
+      };
+      refuseWhileRunning();
       await findRanges(parts, tenant, stream.definition, request);
+      // Another may have been started meanwhile.
+      refuseWhileRunning();
       return runs.start({ tenant, kind: 'replay', stream: name, request });
     },
   };

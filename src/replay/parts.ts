@@ -17,7 +17,7 @@ export interface ReplayParts {
   readonly clock: Clock;
   readonly owner: Ownership;
   readonly memory: DedupMemory;
-  readonly runs: Pick<Runs, 'register' | 'start' | 'list'>;
+  readonly runs: Pick<Runs, 'register' | 'start' | 'list' | 'unended'>;
   /** Absolute path of the data directory. */
   readonly directory: string;
   readonly logger: { error(details: object, message: string): void };

@@ -89,8 +89,8 @@ export class ReplayWork {
     return this.#context.checkpoint as Filling;
   }
 
-  #save(change: Partial<Filling>): void {
-    this.#context.save({ ...this.#filling, ...change });
+  #save(change: Partial<Filling>): Promise<void> {
+    return this.#context.save({ ...this.#filling, ...change });
   }
 
   #exclusively<T>(work: () => Promise<T>): Promise<T> {
@@ -157,7 +157,7 @@ export class ReplayWork {
         this.#run.request as ReplayRequest,
       );
       for (const { live } of [...places.raw, ...places.rollups]) await makeShadow(engine, live, id);
-      this.#context.save({
+      await this.#context.save({
         ...{ phase: 'fill', version: stream.version, rollups: versionsOf(rollups) },
         completeSinceMs: eventsCompleteSince(catalog, tenant, this.#run.stream) ?? null,
         ...{ ranges, firstMs, lastMs, cut: applied, caught: applied },
@@ -175,7 +175,7 @@ export class ReplayWork {
     if (!this.#filling.days) {
       const days: (readonly number[])[] = [];
       for (const { live } of places.raw) days.push(await daysOf(engine, live));
-      this.#save({ days });
+      await this.#save({ days });
     }
     const days = this.#filling.days!;
     const total = days.reduce((sum, one) => sum + one.length, 0);
@@ -187,7 +187,7 @@ export class ReplayWork {
         const done = copied.reduce((sum, one) => sum + one, 0);
         this.#context.progress({ step: `copying what stays: day ${done + 1} of ${total}` });
         await copyDay(engine, place, day, wanted, () => this.#context.throwIfEnding());
-        this.#save({ copied: copied.map((one, other) => (other === table ? one + 1 : one)) });
+        await this.#save({ copied: copied.map((one, other) => (other === table ? one + 1 : one)) });
       }
     }
     if (!isWholeAgain(this.#filling, (this.#context.checkpoint as Filling).decided)) return;
@@ -214,7 +214,7 @@ export class ReplayWork {
     if (!this.#filling.fills) {
       const fills: { chunks: Awaited<ReturnType<RollupShadow['chunks']>>; next: number }[] = [];
       for (const shadow of shadows) fills.push({ chunks: await shadow.chunks(), next: 0 });
-      this.#save({ fills });
+      await this.#save({ fills });
     }
     for (const [index, shadow] of shadows.entries()) {
       const { chunks } = this.#filling.fills![index]!;
@@ -224,18 +224,18 @@ export class ReplayWork {
         this.#context.throwIfEnding();
         this.#context.progress({ step: `filling ${shadow.name}: ${number + 1} of ${chunks.length}` });
         await shadow.fill(number, chunk);
-        this.#saveFill(index, number + 1);
+        await this.#saveFill(index, number + 1);
       }
       if (this.#filling.fills![index]!.next === chunks.length) {
         await shadow.mark(this.#filling.cut);
-        this.#saveFill(index, chunks.length + 1);
+        await this.#saveFill(index, chunks.length + 1);
       }
     }
   }
 
-  #saveFill(index: number, next: number): void {
+  #saveFill(index: number, next: number): Promise<void> {
     const fills = this.#filling.fills!.map((fill, other) => (other === index ? { ...fill, next } : fill));
-    this.#save({ fills });
+    return this.#save({ fills });
   }
 
   #applied(): readonly number[] {
@@ -267,13 +267,13 @@ export class ReplayWork {
       this.#context.throwIfEnding();
       await catchUp(work, catching);
       const next = caught.map((to, partition) => (partition === catching.partition ? catching.to : to));
-      this.#save({ caught: next, catching: null });
+      await this.#save({ caught: next, catching: null });
     };
     await finish();
     for (const [partition, end] of applied.entries()) {
       while (this.#filling.caught[partition]! < end) {
         const from = this.#filling.caught[partition]!;
-        this.#save({ catching: { partition, from, to: Math.min(end, from + CATCH_RECORDS_MAX) } });
+        await this.#save({ catching: { partition, from, to: Math.min(end, from + CATCH_RECORDS_MAX) } });
         await finish();
       }
     }
@@ -298,8 +298,8 @@ export class ReplayWork {
       await this.#refuseChangesOfForgottenTime(places);
       const swapping = await this.#journal(places);
       this.#context.progress({ step: 'swapping' });
-      this.#context.commit();
-      this.#context.save(swapping);
+      await this.#context.commit();
+      await this.#context.save(swapping);
       await this.#insist(swapping);
     });
     await this.#tidy(this.#context.checkpoint as Swapped);
@@ -358,7 +358,7 @@ export class ReplayWork {
   async #insist(swapping: Swapping): Promise<void> {
     for (let wait = RETRY_MS_MIN; ; wait = Math.min(RETRY_MS_MAX, wait * 2)) {
       try {
-        this.#context.save(await carryOut(this.#parts, this.#run, swapping));
+        await this.#context.save(await carryOut(this.#parts, this.#run, swapping));
         return;
       } catch (error) {
         if (this.#context.signal.aborted) throw error;

@@ -32,18 +32,18 @@ export async function carryOut(
     await parts.ingest.restate(key, applied as Offset, restated);
   }
   await parts.ingest.forgetIds(tenant, stream as never);
-  unsealRanges(parts, { tenant, stream }, swap.ranges);
+  await unsealRanges(parts, { tenant, stream }, swap.ranges);
   return { phase: 'swapped', journal: swap.journal, result: swap.result };
 }
 
-function unsealRanges(
+async function unsealRanges(
   { catalog }: Pick<ReplayParts, 'catalog'>,
   { tenant, stream }: Of,
   ranges: readonly Range[],
-): void {
+): Promise<void> {
   for (const [partition, { from, to }] of ranges.entries()) {
     if (from >= to) continue;
-    unseal(catalog, tenant, stream as never, { partition, from: from as Offset, to: to as Offset });
+    await unseal(catalog, tenant, stream as never, { partition, from: from as Offset, to: to as Offset });
   }
 }
 
@@ -72,12 +72,12 @@ export async function recoverSwaps(
   parts: Pick<ReplayParts, 'engine' | 'files' | 'directory' | 'ingest' | 'owner' | 'catalog'>,
   { tenant, isGone = () => false }: RecoverOptions = {},
 ): Promise<void> {
-  const unended = parts.catalog.runs.unended();
+  const unended = await parts.catalog.runs.unended();
   for (const run of unended) {
     if (run.kind !== 'replay' || isGone(run.tenant)) continue;
     const checkpoint = run.checkpoint as Checkpoint;
     if (checkpoint?.phase !== 'swap') continue;
-    parts.catalog.runs.save({ ...run, checkpoint: await carryOut(parts, run, checkpoint) });
+    await parts.catalog.runs.save({ ...run, checkpoint: await carryOut(parts, run, checkpoint) });
   }
   await dropStrayShadows(
     parts.engine,

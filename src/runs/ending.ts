@@ -12,6 +12,9 @@ export class RunEnding extends Error {
 export const mayPass = (error: unknown): boolean =>
   error instanceof MillraceError && ERROR_CATALOGUE[error.code].retry;
 
+export const isCatalogAway = (error: unknown): boolean =>
+  error instanceof MillraceError && error.code === 'catalog-unavailable';
+
 /** What people read of a run that failed. */
 export function failureWords(error: unknown, tries: number): string {
   const words = error instanceof Error ? error.message : String(error);

@@ -11,15 +11,15 @@ export interface RunContext {
   readonly cancelled: boolean;
   /** What was saved last; null before. */
   readonly checkpoint: unknown;
-  /** Makes the checkpoint durable: after a crash the run goes on from here. */
-  save(checkpoint: unknown): void;
+  /** After it resolves the checkpoint is durable: after a crash the run goes on from here. What it announces may begin only then. */
+  save(checkpoint: unknown): Promise<void>;
   /** What people see; as durable as the next `save`. What is not named stays. */
   progress(progress: Partial<RunProgress>): void;
   /**
-   * The point of no return: from here on the run cannot be cancelled. Throws when it is cancelled or the process
-   * stops, so that nothing is made final behind the back of whoever cancelled.
+   * The point of no return: once it has resolved the run cannot be cancelled. Rejects when it is cancelled or the
+   * process stops, so that nothing is made final behind the back of whoever cancelled.
    */
-  commit(): void;
+  commit(): Promise<void>;
   /** Throws when the run is cancelled or the process stops: call it between steps. */
   throwIfEnding(): void;
 }
@@ -47,6 +47,8 @@ export interface RunRequest {
   readonly subject?: string | undefined;
   /** JSON. */
   readonly request: unknown;
+  /** From `newId`, when something has to name the run before it is entered. */
+  readonly id?: string | undefined;
 }
 
 /**
@@ -55,22 +57,28 @@ export interface RunRequest {
 export interface Runs {
   /** Says how runs of this kind are done; once for each kind. */
   register(kind: RunKind, execute: Execute, options?: RunOptions): void;
-  /** Enters a run, durable when it returns. Fails with `too-busy` when too many wait, `stopping` at the end. */
-  start(request: RunRequest): Run;
+  newId(): string;
+  /**
+   * Enters a run, durable when it resolves; `unended` tells of it at once. Fails with `too-busy` when too many wait,
+   * `stopping` at the end.
+   */
+  start(request: RunRequest): Promise<Run>;
   /**
    * At start of the process: every run that has not ended goes on from its checkpoint, but those of tenants that
    * `isGone` tells: what they were about is being erased.
    */
-  resume(isGone?: (tenant: TenantId) => boolean): void;
-  get(tenant: TenantId, id: string): Run | undefined;
+  resume(isGone?: (tenant: TenantId) => boolean): Promise<void>;
+  get(tenant: TenantId, id: string): Promise<Run | undefined>;
   /** Newest first. */
-  list(tenant: TenantId, filter?: RunFilter): readonly Run[];
+  list(tenant: TenantId, filter?: RunFilter): Promise<readonly Run[]>;
+  /** Those that have not ended, from memory, in the order they came: empty before `resume`. */
+  unended(tenant: TenantId, filter?: Omit<RunFilter, 'limit'>): readonly Run[];
   counts(tenant: TenantId): ReturnType<import('../catalog/index.ts').RunRecords['counts']>;
   /**
    * Asks the run to end; what it has begun is taken back. A run that has ended stays as it is. Fails with `not-found`,
    * and with `conflict` when it is past its point of no return.
    */
-  cancel(tenant: TenantId, id: string): Run;
+  cancel(tenant: TenantId, id: string): Promise<Run>;
   /** Cancels every run of the tenant; resolves when all of them have ended, one that is past its point of no return too. */
   endAll(tenant: TenantId): Promise<void>;
   /** Resolves when the run has ended, or with how it stands after `timeoutMs`. Fails with `not-found`. */

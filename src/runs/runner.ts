@@ -10,8 +10,9 @@ import type { TenantId } from '../base/brand.ts';
 import type { Clock } from '../base/clock.ts';
 import { MillraceError } from '../base/errors.ts';
 import type { Ids } from '../base/ids.ts';
+import { Mutex } from '../base/mutex.ts';
 import type { Catalog, Run, RunKind } from '../catalog/index.ts';
-import { failureWords, mayPass, RunEnding } from './ending.ts';
+import { failureWords, isCatalogAway, mayPass, RunEnding } from './ending.ts';
 import type { Execute, RunContext, RunOptions, Runs } from './port.ts';
 
 export interface RunsOptions {
@@ -40,6 +41,10 @@ interface Live {
   begun: boolean;
   executing: boolean;
   committed: boolean;
+  /** False until its first record is durable: nobody begins with it. */
+  entered: boolean;
+  /** Changes of its record go one after another, each from what the one before has left. */
+  readonly changes: Mutex;
 }
 
 export function createRuns(options: RunsOptions): Runs {
@@ -52,15 +57,39 @@ export function createRuns(options: RunsOptions): Runs {
   let stopped = false;
   const halt = new AbortController();
 
-  const update = (one: Live, change: Partial<Run>, durable: boolean): void => {
-    one.run = { ...one.run, ...change, updatedAtMs: clock.now() };
-    if (durable) records.save(one.run);
+  const progress = (one: Live, change: Partial<Run['progress']>): void => {
+    one.run = { ...one.run, progress: { ...one.run.progress, ...change }, updatedAtMs: clock.now() };
   };
 
-  const finish = (one: Live, change: Partial<Run>): void => {
-    update(one, { ...change, endedAtMs: clock.now() }, true);
+  /** Durable first, then known: what is done next must be found by whoever comes after a crash. Call it within `changes`. */
+  const record = async (one: Live, change: Partial<Run>): Promise<void> => {
+    const changed = { ...change, updatedAtMs: clock.now() };
+    await records.save({ ...one.run, ...changed });
+    // Progress may have been noted meanwhile.
+    one.run = { ...one.run, ...changed };
+  };
+
+  /** Tries until the end is recorded: nobody can be told of it before. */
+  const recordEnd = async (one: Live, change: Partial<Run>): Promise<boolean> => {
+    for (let wait = RETRY_MS_MIN; ; wait = Math.min(RETRY_MS_MAX, wait * 2)) {
+      try {
+        await one.changes.run(() => record(one, { ...change, endedAtMs: clock.now() }));
+        return true;
+      } catch (err) {
+        options.logger.error({ err, run: one.run.id }, 'the end of a run could not be recorded');
+        if (!mayPass(err)) return false;
+        await clock.sleep(wait, halt.signal);
+        if (stopped) return false;
+      }
+    }
+  };
+
+  const finish = async (one: Live, change: Partial<Run>): Promise<void> => {
+    const isRecorded = await recordEnd(one, change);
     live.delete(one.run.id);
     one.end();
+    // The next process goes on with it.
+    if (!isRecorded) return;
     const { id, kind, stream, subject, state, error } = one.run;
     const level = state === 'failed' ? 'error' : 'info';
     options.logger[level]({ run: id, kind, stream, subject, state, error }, `a run has ended: ${state}`);
@@ -73,7 +102,7 @@ export function createRuns(options: RunsOptions): Runs {
     });
     const one: Live = {
       ...{ run, abort: new AbortController(), ended, end },
-      ...{ begun, executing: false, committed: false },
+      ...{ begun, executing: false, committed: false, entered: begun, changes: new Mutex() },
     };
     if (run.state === 'cancelling') one.abort.abort();
     live.set(run.id, one);
@@ -87,7 +116,7 @@ export function createRuns(options: RunsOptions): Runs {
         (other) =>
           other.executing && other.run.tenant === one.run.tenant && other.run.stream === one.run.stream,
       );
-      if (one.executing || busy || !kinds.has(one.run.kind)) continue;
+      if (one.executing || !one.entered || busy || !kinds.has(one.run.kind)) continue;
       drive(one, seeToItsEnd(one));
     }
   };
@@ -110,15 +139,17 @@ export function createRuns(options: RunsOptions): Runs {
     get checkpoint() {
       return one.run.checkpoint;
     },
-    save: (checkpoint) => {
+    save: async (checkpoint) => {
+      await one.changes.run(() => record(one, { checkpoint }));
       noteProgress();
-      update(one, { checkpoint }, true);
     },
-    progress: (progress) => update(one, { progress: { ...one.run.progress, ...progress } }, false),
-    commit: () => {
-      if (one.abort.signal.aborted) throw new RunEnding();
-      one.committed = true;
-    },
+    progress: (change) => progress(one, change),
+    // Behind a cancel that is on its way to the catalog.
+    commit: () =>
+      one.changes.run(async () => {
+        if (one.abort.signal.aborted) throw new RunEnding();
+        one.committed = true;
+      }),
     throwIfEnding: () => {
       if (one.abort.signal.aborted) throw new RunEnding();
     },
@@ -137,21 +168,24 @@ export function createRuns(options: RunsOptions): Runs {
         await Promise.resolve();
         const result = await execute(one.run, context);
         const cancelled = one.run.state === 'cancelling' && !one.committed;
-        return finish(one, { state: cancelled ? 'cancelled' : 'done', result: result ?? null });
+        // Too late to cancel it: its end only has to be recorded.
+        one.committed = true;
+        return await finish(one, { state: cancelled ? 'cancelled' : 'done', result: result ?? null });
       } catch (error) {
         one.committed = false;
         if (stopped) return;
         if (context.cancelled && (error instanceof RunEnding || !mayPass(error))) {
           return await giveUpAndEnd(one, giveUp, { state: 'cancelled' });
         }
-        tries += 1;
+        // The catalog comes back some time, and nothing else can be known before.
+        if (!isCatalogAway(error)) tries += 1;
         if (!mayPass(error) || tries >= TRIES_MAX) {
           return await giveUpAndEnd(one, giveUp, { state: 'failed', error: failureWords(error, tries) });
         }
         const { id, kind, stream } = one.run;
         options.logger.error({ err: error, run: id, kind, stream, tries }, 'a run failed; trying again');
       }
-      const wait = Math.min(RETRY_MS_MAX, RETRY_MS_MIN * 2 ** (tries - 1));
+      const wait = Math.min(RETRY_MS_MAX, RETRY_MS_MIN * 2 ** Math.max(0, tries - 1));
       await clock.sleep(wait, context.cancelled ? halt.signal : one.abort.signal);
       if (stopped) return;
     }
@@ -162,41 +196,46 @@ export function createRuns(options: RunsOptions): Runs {
     giveUp: RunOptions['giveUp'],
     change: Partial<Run>,
   ): Promise<void> => {
-    update(one, { progress: { ...one.run.progress, step: 'giving up' } }, false);
+    progress(one, { step: 'giving up' });
     await giveUp?.(one.run).catch((problem: unknown) =>
       options.logger.error({ err: problem, run: one.run.id }, 'what a run left could not be taken back'),
     );
-    finish(one, change);
+    await finish(one, change);
   };
 
-  const find = (tenant: TenantId, id: string): Run => {
-    const run = get(tenant, id);
+  const find = async (tenant: TenantId, id: string): Promise<Run> => {
+    const run = await get(tenant, id);
     if (run) return run;
     throw new MillraceError(
       'not-found',
       `There is no run ${JSON.stringify(id)}. GET /v1/runs lists those that are remembered.`,
     );
   };
-  const get: Runs['get'] = (tenant, id) => {
+  const newId = (): string => textOf(options.ids.uuidV7(clock.now()));
+  const get: Runs['get'] = async (tenant, id) => {
     const one = live.get(id);
     return one?.run.tenant === tenant ? one.run : records.get(tenant, id);
   };
 
-  const cancel: Runs['cancel'] = (tenant, id) => {
-    const run = find(tenant, id);
+  const cancel: Runs['cancel'] = async (tenant, id) => {
+    const run = await find(tenant, id);
     const one = live.get(id);
-    if (!one || run.state === 'cancelling') return run;
-    if (one.committed || kinds.get(run.kind)?.mustEnd) {
-      throw new MillraceError(
-        'conflict',
-        'the run is making its result final, or must come to its end: it cannot be cancelled',
-      );
-    }
-    update(one, { state: 'cancelling' }, true);
-    one.abort.abort();
-    // One that waits for its turn need not wait for it to end.
-    if (!one.begun) drive(one, giveUpAndEnd(one, kinds.get(run.kind)?.giveUp, { state: 'cancelled' }));
-    return one.run;
+    if (!one) return run;
+    return one.changes.run(async () => {
+      if (one.run.state !== 'running') return one.run;
+      if (one.committed || kinds.get(run.kind)?.mustEnd) {
+        throw new MillraceError(
+          'conflict',
+          'the run is making its result final, or must come to its end: it cannot be cancelled',
+        );
+      }
+      await record(one, { state: 'cancelling' });
+      one.abort.abort();
+      // One that waits for its turn need not wait for it to end.
+      if (!one.begun && one.entered)
+        drive(one, giveUpAndEnd(one, kinds.get(run.kind)?.giveUp, { state: 'cancelled' }));
+      return one.run;
+    });
   };
 
   return {
@@ -205,7 +244,9 @@ export function createRuns(options: RunsOptions): Runs {
       schedule();
     },
 
-    start({ tenant, kind, stream, subject, request }) {
+    newId,
+
+    async start({ tenant, kind, stream, subject, request, id = newId() }) {
       if (stopped) {
         throw stopping();
       }
@@ -219,28 +260,46 @@ export function createRuns(options: RunsOptions): Runs {
       }
       const now = clock.now();
       const run: Run = {
-        ...{ id: textOf(options.ids.uuidV7(now)), tenant, kind, stream, subject, state: 'running', request },
+        ...{ id, tenant, kind, stream, subject, state: 'running', request },
         ...{ checkpoint: null, progress: { done: 0, total: 0, unit: 'events', step: 'waiting' } },
         ...{ result: null, error: null, startedAtMs: now, updatedAtMs: now, endedAtMs: undefined },
       };
-      records.save(run);
-      enter(run, false);
+      // Known before it is durable, so that two who start the same find each other.
+      const one = enter(run, false);
+      try {
+        await records.save(run);
+      } catch (error) {
+        live.delete(run.id);
+        one.end();
+        throw error;
+      }
+      one.entered = true;
       schedule();
-      return run;
+      return one.run;
     },
 
-    resume(isGone = () => false) {
-      for (const run of records.unended()) {
+    async resume(isGone = () => false) {
+      for (const run of await records.unended()) {
         if (!live.has(run.id) && !isGone(run.tenant)) enter(run, true);
       }
       schedule();
     },
 
     get,
-    list: (tenant, filter = {}) => {
+    list: async (tenant, filter = {}) => {
       // What is in memory is newer than the record: progress, and a record of the same state otherwise.
-      return records.list(tenant, filter).map((run) => live.get(run.id)?.run ?? run);
+      return (await records.list(tenant, filter)).map((run) => live.get(run.id)?.run ?? run);
     },
+    unended: (tenant, { stream, kind, state } = {}) =>
+      [...live.values()]
+        .map(({ run }) => run)
+        .filter(
+          (run) =>
+            run.tenant === tenant &&
+            (stream === undefined || run.stream === stream) &&
+            (kind === undefined || run.kind === kind) &&
+            (state === undefined || run.state === state),
+        ),
     counts: (tenant) => records.counts(tenant),
 
     cancel,
@@ -250,13 +309,13 @@ export function createRuns(options: RunsOptions): Runs {
         const own = [...live.values()].filter(({ run }) => run.tenant === tenant);
         if (own.length === 0) return;
         if (stopped) throw stopping();
-        for (const one of own) if (!one.committed) cancel(tenant, one.run.id);
+        for (const one of own) if (!one.committed) await cancel(tenant, one.run.id);
         await Promise.all(own.map(({ ended }) => ended));
       }
     },
 
     async wait(tenant, id, timeoutMs) {
-      find(tenant, id);
+      await find(tenant, id);
       const one = live.get(id);
       if (one) {
         const enough = new AbortController();

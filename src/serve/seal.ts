@@ -48,13 +48,13 @@ export function createSeal(secret: Uint8Array): Seal {
 const SETTING = 'seal_secret';
 
 /** Kept with the catalog, so that what was sealed before a restart can be opened after it. */
-export function sealSecretOf(records: {
+export async function sealSecretOf(records: {
   setting(name: string): string | undefined;
-  setSetting(name: string, value: string): void;
-}): Uint8Array {
+  setSetting(name: string, value: string): Promise<void>;
+}): Promise<Uint8Array> {
   const kept = records.setting(SETTING);
   if (kept !== undefined) return Buffer.from(kept, 'base64url');
   const secret = randomBytes(SEAL_SECRET_BYTES);
-  records.setSetting(SETTING, secret.toString('base64url'));
+  await records.setSetting(SETTING, secret.toString('base64url'));
   return secret;
 }

@@ -6,17 +6,17 @@ import { hashOfKey, KEY_RANDOM_BYTES, makeKeyText } from './key-text.ts';
 
 interface SettingRecords {
   setting(name: string): string | undefined;
-  setSetting(name: string, value: string): void;
+  setSetting(name: string, value: string): Promise<void>;
 }
 
 const HASH = 'admin_key_sha256';
 const CRC = 'admin_key_crc32';
 
 /** `generated` only when it was made just now: it is kept as a hash. */
-export function operatorKeyOf(
+export async function operatorKeyOf(
   given: string | undefined,
   records: SettingRecords,
-): { readonly operator: OperatorKey; readonly generated: string | undefined } {
+): Promise<{ readonly operator: OperatorKey; readonly generated: string | undefined }> {
   if (given !== undefined) return { operator: operatorKey(given), generated: undefined };
   const kept = records.setting(HASH);
   if (kept !== undefined) {
@@ -28,8 +28,8 @@ export function operatorKeyOf(
   }
   const generated = makeKeyText(randomBytes(KEY_RANDOM_BYTES));
   const operator = operatorKey(generated);
-  records.setSetting(CRC, String(operator.crc));
-  records.setSetting(HASH, Buffer.from(operator.hash).toString('hex'));
+  await records.setSetting(CRC, String(operator.crc));
+  await records.setSetting(HASH, Buffer.from(operator.hash).toString('hex'));
   return { operator, generated };
 }
 

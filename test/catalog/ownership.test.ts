@@ -128,18 +128,18 @@ describe('the catalog of an owner that was taken over from', () => {
 
   it('refuses every write, so that the new owner reads what it wrote, and can still be read', async () => {
     const path = join(directory, 'catalog.sqlite');
-    const first = openCatalog(path, clock, { epoch: 1 });
-    first.put(DEFAULT_TENANT, stream('1'));
-    first.setSetting('name', 'of the first');
-    const second = openCatalog(path, clock, { epoch: 2 });
-    expect(() => first.put(DEFAULT_TENANT, stream('2'))).toThrow(/fenced/);
-    expect(() => first.remove(DEFAULT_TENANT, 'stream', 's')).toThrow(/fenced/);
-    expect(() => first.setSetting('name', 'again')).toThrow(/fenced/);
+    const first = await openCatalog(path, clock, { epoch: 1 });
+    await first.put(DEFAULT_TENANT, stream('1'));
+    await first.setSetting('name', 'of the first');
+    const second = await openCatalog(path, clock, { epoch: 2 });
+    await expect(first.put(DEFAULT_TENANT, stream('2'))).rejects.toMatchObject({ code: 'fenced' });
+    await expect(first.remove(DEFAULT_TENANT, 'stream', 's')).rejects.toMatchObject({ code: 'fenced' });
+    await expect(first.setSetting('name', 'again')).rejects.toMatchObject({ code: 'fenced' });
     expect(first.stream(DEFAULT_TENANT, 's')?.version).toBe(1);
     expect(second.setting('name')).toBe('of the first');
-    expect(second.put(DEFAULT_TENANT, stream('3')).version).toBe(2);
-    second.setSetting('name', 'of the second');
-    first.close();
-    second.close();
+    expect((await second.put(DEFAULT_TENANT, stream('3'))).version).toBe(2);
+    await second.setSetting('name', 'of the second');
+    await first.close();
+    await second.close();
   });
 });

@@ -57,7 +57,7 @@ export class World {
     await mkdir(`${directory}/scratch`, { recursive: true });
     this.engine = openChdb({ directory: `${directory}/store`, readers: 3 });
     const engine = wrapEngine?.(this.engine) ?? this.engine;
-    const catalog = openCatalog(`${directory}/catalog.sqlite`, clock);
+    const catalog = await openCatalog(`${directory}/catalog.sqlite`, clock);
     this.catalog = catalog;
     const log = await openFileLog({
       ...{ directory: `${directory}/log`, files: nodeFiles, clock, ids: systemIds, lingerMs: 0 },
@@ -100,7 +100,7 @@ export class World {
     }
     this.stats = createStats({ engine, catalog, log, ingest, clock, hot });
     this.plain = createStats({ engine, catalog, log, ingest, clock });
-    this.runs.resume();
+    await this.runs.resume();
   }
 
   async stop(): Promise<void> {
@@ -108,7 +108,7 @@ export class World {
     await Promise.all([this.runs.stop(), this.ingest.stop()]);
     await this.hot.stop();
     await this.engine.close();
-    this.catalog.close();
+    await this.catalog.close();
   }
 
   async close(): Promise<void> {
@@ -123,13 +123,13 @@ export class World {
     tenant = TENANT,
   ): Promise<void> {
     const definition = parseStream(name, stream);
-    this.catalog.put(tenant, definition);
+    await this.catalog.put(tenant, definition);
     const tables = new StoreTables(this.engine);
     await tables.createStream(tenant, definition);
     await this.ingest.begin(tenant, definition);
     for (const [rollup, document] of Object.entries(rollups)) {
       const parsed = parseRollup(rollup, { from: name, ...document }, () => definition);
-      const { version } = this.catalog.put(tenant, parsed);
+      const { version } = await this.catalog.put(tenant, parsed);
       await tables.makeRollup(tenant, definition, parsed, version);
     }
   }

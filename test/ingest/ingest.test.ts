@@ -60,14 +60,14 @@ const start = (over: Engine = engine): RunningIngest =>
 beforeEach(async () => {
   directory = await mkdtemp(join(tmpdir(), 'millrace-ingest-'));
   engine = openChdb({ directory: join(directory, 'store') });
-  catalog = openCatalog(':memory:', systemClock);
+  catalog = await openCatalog(':memory:', systemClock);
   log = createMemoryLog({ clock: systemClock, ids: countingIds() });
   failures = [];
   const tables = new StoreTables(engine);
   await tables.createStream(DEFAULT_TENANT, STREAM);
   await tables.buildRollup(DEFAULT_TENANT, STREAM, ROLLUP, 1);
-  catalog.put(DEFAULT_TENANT, STREAM);
-  catalog.put(DEFAULT_TENANT, ROLLUP);
+  await catalog.put(DEFAULT_TENANT, STREAM);
+  await catalog.put(DEFAULT_TENANT, ROLLUP);
   ingest = start();
 });
 

@@ -45,13 +45,13 @@ afterAll(async () => {
 
 describe('retention', () => {
   it('forgets days of events behind the rollups, and no question is answered from what is half gone', async () => {
-    const catalog = openCatalog(':memory:', clock);
+    const catalog = await openCatalog(':memory:', clock);
     const log = createMemoryLog({ clock, ids: countingIds(), segmentBytes: 100 });
     const tables = new StoreTables(engine);
     await tables.createStream(DEFAULT_TENANT, STREAM);
     await tables.buildRollup(DEFAULT_TENANT, STREAM, ROLLUP, 1);
-    catalog.put(DEFAULT_TENANT, STREAM);
-    catalog.put(DEFAULT_TENANT, ROLLUP);
+    await catalog.put(DEFAULT_TENANT, STREAM);
+    await catalog.put(DEFAULT_TENANT, ROLLUP);
     ingest = createIngest({
       catalog,
       log,
@@ -92,7 +92,7 @@ describe('retention', () => {
     while (await ledger.round());
     const midnight = Date.UTC(2024, 0, 3);
     const rangeOfDay = { fromMs: midnight, toMs: midnight + 86_400_000 };
-    unseal(catalog, DEFAULT_TENANT, STREAM.name, rangeOfDay);
+    await unseal(catalog, DEFAULT_TENANT, STREAM.name, rangeOfDay);
     await retain(parseStream('s', { ...toDocument(STREAM), retention: { log: '1d', hot: '1d' } }));
     expect(log.state(KEY).start, 'what is to be checked again is kept, and what follows it').toBe(2);
     expect(await rows(eventsTable(DEFAULT_TENANT, 's'))).toBe(2);

@@ -10,7 +10,7 @@ beforeAll(async () => {
 afterAll(() => world.close());
 beforeEach(() => world.begin());
 
-const rowsOf = () => world.catalog.ledger.rows(TENANT, STREAM);
+const rowsOf = async () => await world.catalog.ledger.rows(TENANT, STREAM);
 const errors = () => world.told.filter(({ level }) => level === 'error').map(({ details }) => details);
 const ask = (request: object = {}) => world.ledger.ask(TENANT, STREAM, request);
 
@@ -48,19 +48,19 @@ describe('the ledger', () => {
     await world.insert(await world.arrive(0, 5));
     world.applyAll();
     await world.settle();
-    expect(rowsOf(), 'the minute runs').toEqual([]);
+    expect(await rowsOf(), 'the minute runs').toEqual([]);
     world.clock.advance(MINUTE);
     await world.insert(await world.arrive(0, 2));
     await world.settle();
-    expect(rowsOf()).toMatchObject([{ startMs: T0, from: 0, to: 5, stored: 5, balanced: true }]);
-    expect(sealedTo(world.catalog, keyOf(0))).toBe(5);
+    expect(await rowsOf()).toMatchObject([{ startMs: T0, from: 0, to: 5, stored: 5, balanced: true }]);
+    expect(await sealedTo(world.catalog, keyOf(0))).toBe(5);
     world.clock.advance(MINUTE);
     await world.settle();
-    expect(rowsOf(), 'the second minute is not applied').toHaveLength(1);
+    expect(await rowsOf(), 'the second minute is not applied').toHaveLength(1);
     expect(world.ledger.health(TENANT, STREAM)).toMatchObject({ balanced: true, checkedToMs: T0 + MINUTE });
     world.applyAll();
     await world.settle();
-    expect(rowsOf()).toHaveLength(2);
+    expect(await rowsOf()).toHaveLength(2);
     expect(world.ledger.health(TENANT, STREAM)).toEqual({
       balanced: true,
       checkedToMs: T0 + 2 * MINUTE,
@@ -116,7 +116,7 @@ describe('the ledger', () => {
           world.applyAll();
           world.clock.advance(MINUTE);
           await world.settle();
-          const sealed = rowsOf();
+          const sealed = await rowsOf();
           for (const partition of [0, 1]) {
             const own = sealed.filter((row) => row.partition === partition);
             expect(own.map((row) => row.from).slice(1)).toEqual(own.map((row) => row.to).slice(0, -1));
@@ -129,7 +129,7 @@ describe('the ledger', () => {
           const health = world.ledger.health(TENANT, STREAM);
           expect(health.balanced, 'the round over everything').toBe(whole);
           expect(errors().length > 0).toBe(!whole);
-          for (const row of rowsOf()) {
+          for (const row of await rowsOf()) {
             const found = row.stored + row.duplicates + row.quarantined + row.lateDropped;
             expect(row.to - row.from - row.missing + row.extra).toBe(found);
           }
@@ -145,7 +145,7 @@ describe('the ledger', () => {
     world.applyAll();
     world.clock.advance(MINUTE);
     await world.settle();
-    expect(rowsOf()).toMatchObject([{ stored: 10, missing: 1, extra: 1, balanced: false }]);
+    expect(await rowsOf()).toMatchObject([{ stored: 10, missing: 1, extra: 1, balanced: false }]);
     expect(errors()).toEqual([
       expect.objectContaining({
         stream: 's',
@@ -158,7 +158,7 @@ describe('the ledger', () => {
         repair: 'millrace reconcile s --repair',
       }),
     ]);
-    expect(sealedTo(world.catalog, keyOf(0))).toBe(0);
+    expect(await sealedTo(world.catalog, keyOf(0))).toBe(0);
     const { rows: lines } = await ask({ byPartition: true, onlyMismatched: true });
     expect(lines).toMatchObject([
       { partition: 0, accepted: 10, stored: 10, missing: 1, extra: 1, balanced: false },
@@ -180,14 +180,14 @@ describe('the ledger', () => {
     expect(errors(), 'a restart does not tell it again').toHaveLength(1);
     expect(world.ledger.health(TENANT, STREAM)).toMatchObject({ balanced: false, mismatchedMinutes: 1 });
     await world.insert(rows.slice(0, 1));
-    unseal(world.catalog, TENANT, STREAM, { partition: 0 });
+    await unseal(world.catalog, TENANT, STREAM, { partition: 0 });
     await world.settle();
     expect(world.ledger.health(TENANT, STREAM)).toMatchObject({ balanced: true, mismatchedMinutes: 0 });
     expect(world.told.at(-1)).toMatchObject({
       level: 'info',
       details: { stream: 's', partition: 0, found: 3 },
     });
-    expect(sealedTo(world.catalog, keyOf(0))).toBe(3);
+    expect(await sealedTo(world.catalog, keyOf(0))).toBe(3);
   });
 
   it('finds what vanishes long after it was sealed', async () => {
@@ -196,7 +196,7 @@ describe('the ledger', () => {
     world.applyAll();
     world.clock.advance(MINUTE);
     await world.settle();
-    expect(sealedTo(world.catalog, keyOf(1))).toBe(5);
+    expect(await sealedTo(world.catalog, keyOf(1))).toBe(5);
     await world.remove(rows[2]!);
     expect((await ask()).rows, 'who asks sees it at once').toMatchObject([
       { missing: 1, balanced: false, sealed: true },
@@ -221,7 +221,7 @@ describe('the ledger', () => {
     Object.defineProperty(world, 'ingest', { configurable: true, value: ingest });
     world.restart();
     await world.settle();
-    expect(rowsOf()).toMatchObject([{ balanced: true, stored: 3 }]);
+    expect(await rowsOf()).toMatchObject([{ balanced: true, stored: 3 }]);
     expect(errors()).toEqual([]);
     Reflect.deleteProperty(world, 'ingest');
   });
@@ -247,12 +247,12 @@ describe('the ledger', () => {
       await new Promise((resolve) => setTimeout(resolve, 5));
       world.clock.advance(1_000);
     }
-    expect(rowsOf().map((row) => row.partition)).toEqual([1]);
-    expect(sealedTo(world.catalog, keyOf(0))).toBe(0);
+    expect((await rowsOf()).map((row) => row.partition)).toEqual([1]);
+    expect(await sealedTo(world.catalog, keyOf(0))).toBe(0);
     Reflect.deleteProperty(world, 'ingest');
     world.restart();
     await world.settle();
-    expect(rowsOf().map((row) => [row.partition, row.balanced])).toEqual([
+    expect((await rowsOf()).map((row) => [row.partition, row.balanced])).toEqual([
       [0, false],
       [0, true],
       [1, true],
@@ -270,17 +270,21 @@ describe('the ledger', () => {
     const more = await world.arrive(0, 3);
     expect(more[0]!.receivedMs).toBe(rows[0]!.receivedMs);
     await world.settle();
-    expect(rowsOf(), 'sealed as far as it is applied').toMatchObject([{ from: 0, to: 2, balanced: true }]);
+    expect(await rowsOf(), 'sealed as far as it is applied').toMatchObject([
+      { from: 0, to: 2, balanced: true },
+    ]);
     await world.insert(more);
     world.applyAll();
     await world.settle();
-    expect(rowsOf()).toMatchObject([{ startMs: T0 + 5 * MINUTE, from: 0, to: 5, stored: 5, balanced: true }]);
+    expect(await rowsOf()).toMatchObject([
+      { startMs: T0 + 5 * MINUTE, from: 0, to: 5, stored: 5, balanced: true },
+    ]);
     const forward = back + 20 * MINUTE;
     world.clock.now = () => forward;
     await world.insert(await world.arrive(0, 1));
     world.applyAll();
     await world.settle();
-    expect(rowsOf()).toMatchObject([{ from: 0, to: 5 }]);
+    expect(await rowsOf()).toMatchObject([{ from: 0, to: 5 }]);
     expect((await ask()).rows).toMatchObject([
       { accepted: 5, sealed: true },
       { accepted: 1, sealed: false },
@@ -296,7 +300,7 @@ describe('the ledger', () => {
     await world.settle();
     const dayMs = 86_400_000;
     const firstKept = Math.floor(T0 / dayMs) * dayMs + dayMs;
-    world.catalog.ledger.setForgottenBefore(TENANT, STREAM, 'quarantine', firstKept);
+    await world.catalog.ledger.setForgottenBefore(TENANT, STREAM, 'quarantine', firstKept);
     await world.engine.execute({ text: 'TRUNCATE TABLE t_default.quarantine_s' });
     world.clock.advance(20_000);
     await world.settle();
@@ -307,10 +311,10 @@ describe('the ledger', () => {
       { missing: 1, balanced: false },
     ]);
     for (const table of ['events', 'discarded'] as const)
-      world.catalog.ledger.setForgottenBefore(TENANT, STREAM, table, firstKept);
+      await world.catalog.ledger.setForgottenBefore(TENANT, STREAM, table, firstKept);
     for (const table of ['events_s', 'discarded_s'])
       await world.engine.execute({ text: `TRUNCATE TABLE t_default.${table}` });
-    unseal(world.catalog, TENANT, STREAM, {});
+    await unseal(world.catalog, TENANT, STREAM, {});
     await world.settle();
     world.clock.advance(20_000);
     await world.settle();
@@ -346,7 +350,7 @@ describe('the ledger', () => {
       issues: [{ path: 'from' }, { path: 'limit' }, { path: 'partition' }, { path: 'cursor' }],
     });
     await expect(ask({ fromMs: 0 })).rejects.toMatchObject({ issues: [{ path: 'every' }] });
-    world.catalog.ledger.mergeToHours(TENANT, STREAM, T0 + 3_600_000, 10);
+    await world.catalog.ledger.mergeToHours(TENANT, STREAM, T0 + 3_600_000, 10);
     await expect(ask({ fromMs: T0, toMs: T0 + 3_600_000 })).rejects.toMatchObject({
       issues: [{ path: 'every' }],
     });

@@ -44,8 +44,8 @@ afterAll(async () => {
 });
 
 async function open() {
-  const catalog = openCatalog(join(directory, 'catalog.sqlite'), clock);
-  catalog.put(DEFAULT_TENANT, STREAM);
+  const catalog = await openCatalog(join(directory, 'catalog.sqlite'), clock);
+  await catalog.put(DEFAULT_TENANT, STREAM);
   const log = await openFileLog({
     directory: join(directory, 'log'),
     files: nodeFiles,
@@ -90,7 +90,7 @@ async function open() {
       await ledger.stop();
       await log.close();
       await ingest.stop();
-      catalog.close();
+      await catalog.close();
     },
   };
 }
@@ -115,10 +115,10 @@ describe('a restart', () => {
       const { start } = parts.log.state(keyOf(partition));
       expect(start, 'the log forgets').toBeGreaterThan(0);
       expect(start, 'but not beyond what is sealed').toBeLessThanOrEqual(
-        sealedTo(parts.catalog, keyOf(partition)),
+        await sealedTo(parts.catalog, keyOf(partition)),
       );
       expect(parts.ingest.state(keyOf(partition)).applied).toBe(24);
-      expect(sealedTo(parts.catalog, keyOf(partition))).toBeLessThan(24);
+      expect(await sealedTo(parts.catalog, keyOf(partition))).toBeLessThan(24);
     }
     await parts.settle();
     const before = await parts.ledger.ask(DEFAULT_TENANT, 's', { byPartition: true });
@@ -126,7 +126,7 @@ describe('a restart', () => {
     expect(before.totals.stored + before.totals.duplicates).toBe(36);
     expect(before.rows).toHaveLength(12);
     expect(before.rows.every((row) => row.sealed && row.source === 'store')).toBe(true);
-    expect(sealedTo(parts.catalog, keyOf(1))).toBe(24);
+    expect(await sealedTo(parts.catalog, keyOf(1))).toBe(24);
     await parts.retain();
     await parts.close();
     parts = await open();

@@ -46,12 +46,12 @@ export class World {
   readonly #directory: string;
   readonly partitions: number;
   clock = new ManualClock(T0);
-  catalog: Catalog = openCatalog(':memory:', this.clock);
+  catalog!: Catalog;
   log: Log = createMemoryLog({ clock: this.clock, ids: countingIds(), segmentBytes: 200 });
   told: Told[] = [];
   applied: number[] = [];
   exclusive = 0;
-  ledger: RunningLedger = this.restart();
+  ledger!: RunningLedger;
 
   private constructor(directory: string, engine: Engine, partitions: number) {
     this.#directory = directory;
@@ -74,10 +74,10 @@ export class World {
 
   /** Everything anew but the engine, whose tables are emptied. */
   async begin(startMs = T0): Promise<void> {
-    this.catalog.close();
+    await this.catalog?.close();
     this.clock = new ManualClock(startMs);
-    this.catalog = openCatalog(':memory:', this.clock);
-    this.catalog.put(TENANT, this.definition);
+    this.catalog = await openCatalog(':memory:', this.clock);
+    await this.catalog.put(TENANT, this.definition);
     this.log = createMemoryLog({ clock: this.clock, ids: countingIds(), segmentBytes: 200 });
     this.applied = Array.from({ length: this.partitions }, () => 0);
     this.told = [];
@@ -187,7 +187,7 @@ export class World {
   async close(): Promise<void> {
     await this.ledger.stop();
     await this.engine.close();
-    this.catalog.close();
+    await this.catalog.close();
     await rm(this.#directory, { recursive: true, force: true });
   }
 }

@@ -32,7 +32,7 @@ let ingest: RunningIngest;
 beforeEach(async () => {
   directory = await mkdtemp(join(tmpdir(), 'millrace-quarantine-'));
   engine = openChdb({ directory: join(directory, 'store') });
-  catalog = openCatalog(':memory:', systemClock);
+  catalog = await openCatalog(':memory:', systemClock);
   log = createMemoryLog({ clock: systemClock, ids: systemIds });
   ingest = createIngest({
     ...{ catalog, log, files: nodeFiles, clock: systemClock, owner: unowned, directory },
@@ -57,7 +57,7 @@ afterEach(async () => {
 async function define(name: string, document: object): Promise<void> {
   const stream = parseStream(name, document);
   await new StoreTables(engine).createStream(DEFAULT_TENANT, stream);
-  catalog.put(DEFAULT_TENANT, stream);
+  await catalog.put(DEFAULT_TENANT, stream);
   await ingest.begin(DEFAULT_TENANT, stream);
 }
 
@@ -117,7 +117,7 @@ describe('the replay of quarantined records', () => {
       '{"id":3,"price":3,"kind":"a"}',
     );
     expect(await listed('s', 'waiting')).toEqual([1, 0]);
-    catalog.put(
+    await catalog.put(
       DEFAULT_TENANT,
       parseStream('s', {
         ...DOCUMENT,
@@ -286,9 +286,9 @@ describe('the replay of quarantined records', () => {
       await runs.stop();
       if (ended.state === 'failed') {
         ended = { ...ended, state: 'running', endedAtMs: undefined as never, error: null };
-        catalog.runs.save(ended);
+        await catalog.runs.save(ended);
         const again = replayWith();
-        again.runs.resume();
+        await again.runs.resume();
         ended = await again.runs.wait(DEFAULT_TENANT, run.id, 30_000);
         await again.runs.stop();
       }

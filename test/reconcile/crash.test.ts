@@ -112,7 +112,7 @@ describe('a repair ends the same', { timeout: 120_000 }, () => {
         }),
       );
       await damage();
-      const { id } = world.reconciler.start(TENANT, 's', { repair: true });
+      const { id } = await world.reconciler.start(TENANT, 's', { repair: true });
       await dying;
       const stopped = world.runs.stop();
       leave();

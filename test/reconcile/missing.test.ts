@@ -66,7 +66,7 @@ describe('what is missing', { timeout: 60_000 }, () => {
     // What was wrong with the third is right under a wider definition; its copy was taken in.
     const wider = structuredClone(STREAM) as { fields: { kind: { values: string[] } } };
     wider.fields.kind.values.push('d');
-    world.catalog.put(TENANT, parseStream(world.name, { ...wider, partitions: 1 }));
+    await world.catalog.put(TENANT, parseStream(world.name, { ...wider, partitions: 1 }));
     await world.do(`INSERT INTO ${world.replayed} VALUES (0, 1, 'run', 0, 3), (0, 2, 'run', 0, 4)`);
     await world.send([good, { ...good, id: 'z', kind: 'd' }], 0, true);
     expect(await world.count(world.events)).toBe(3);

@@ -138,13 +138,16 @@ describe('damage is found, explained and repaired', { timeout: 60_000 }, () => {
     await world.dropPart(world.rollup('by_kind'));
     expect(await world.reconcile({ rollups: ['plain'] })).toMatchObject({ balanced: true });
     expect(await world.reconcile({ rollups: ['by_kind'], repair: true })).toMatchObject({ balanced: true });
-    expect(() => world.reconciler.start(TENANT, 's', { rollups: ['none'] })).toThrow(/has no rollup/);
-    expect(() => world.reconciler.start(TENANT, 'none', {})).toThrow(/no stream/);
+    await expect(world.reconciler.start(TENANT, 's', { rollups: ['none'] })).rejects.toThrow(/has no rollup/);
+    await expect(world.reconciler.start(TENANT, 'none', {})).rejects.toThrow(/no stream/);
   });
 
   it('the newest report is told', async () => {
-    expect(world.reconciler.newest(TENANT, 's')?.report).toMatchObject({ stream: 's', balanced: true });
-    expect(world.reconciler.newest(TENANT, 'other')).toBeUndefined();
+    expect((await world.reconciler.newest(TENANT, 's'))?.report).toMatchObject({
+      stream: 's',
+      balanced: true,
+    });
+    expect(await world.reconciler.newest(TENANT, 'other')).toBeUndefined();
   });
 
   it('a duplicate that came beyond the horizon', async () => {
@@ -168,7 +171,7 @@ describe('damage is found, explained and repaired', { timeout: 60_000 }, () => {
 
   it('buckets of forgotten time are said to be unverifiable, never right', async () => {
     const since = Date.UTC(2024, 4, 1, 18);
-    setEventsCompleteSince(world.catalog, TENANT, world.name, since);
+    await setEventsCompleteSince(world.catalog, TENANT, world.name, since);
     await world.do(
       `ALTER TABLE ${world.rollup('plain')} DELETE WHERE _tier = 3600 AND _bucket < ${since / 1_000} - 3600 SETTINGS mutations_sync = 2`,
     );

@@ -74,7 +74,7 @@ export class World {
     await mkdir(`${directory}/scratch`, { recursive: true });
     const engine = openChdb({ directory: `${directory}/store`, readers: 2 });
     this.engine = engine;
-    this.catalog = openCatalog(`${directory}/catalog.sqlite`, clock);
+    this.catalog = await openCatalog(`${directory}/catalog.sqlite`, clock);
     this.log = await openFileLog({
       ...{ directory: `${directory}/log`, files: nodeFiles, clock, ids: systemIds, lingerMs: 0 },
       segmentBytes: 4_096,
@@ -107,14 +107,14 @@ export class World {
       await new StoreTables(engine).createStream(TENANT, definition);
       await this.ingest.begin(TENANT, definition);
     }
-    this.runs.resume();
+    await this.runs.resume();
   }
 
   async close(): Promise<void> {
     await this.log.close();
     await Promise.all([this.runs.stop(), this.ingest.stop()]);
     await this.engine.close();
-    this.catalog.close();
+    await this.catalog.close();
   }
 
   async end(): Promise<void> {
@@ -124,13 +124,13 @@ export class World {
 
   async define(stream: object, rollups: Readonly<Record<string, object>> = {}): Promise<void> {
     const definition = parseStream(this.name, stream);
-    this.catalog.put(TENANT, definition);
+    await this.catalog.put(TENANT, definition);
     const tables = new StoreTables(this.engine);
     await tables.createStream(TENANT, definition);
     await this.ingest.begin(TENANT, definition);
     for (const [name, document] of Object.entries(rollups)) {
       const rollup = parseRollup(name, { from: this.name, ...document }, () => definition);
-      const { version } = this.catalog.put(TENANT, rollup);
+      const { version } = await this.catalog.put(TENANT, rollup);
       await tables.buildRollup(TENANT, definition, rollup, version);
     }
   }
@@ -152,7 +152,7 @@ export class World {
   async run(request: ReconcileRequest = {}): Promise<Run> {
     // Runs are told apart by when they began.
     this.clock.atMs += 1;
-    return this.ended(this.reconciler.start(TENANT, this.name, request).id);
+    return this.ended((await this.reconciler.start(TENANT, this.name, request)).id);
   }
 
   /** The clock's waits are short, so it is waited again and again. */

@@ -152,10 +152,10 @@ describe('a rollup that is added to a history', () => {
     void halted.registry.put(TENANT, 'rollup', 'by_city', BY_CITY);
     await gate.gone;
     expect(halted.catalog.rollup(TENANT, 'by_city')).toBeUndefined();
-    expect(halted.registry.newRollups(TENANT)).toMatchObject([
+    expect(await halted.registry.newRollups(TENANT)).toMatchObject([
       { rollup: { version: 1, definition: { name: 'by_city' } }, run: { state: 'running' } },
     ]);
-    expect(halted.registry.underConstruction(TENANT, 'by_city')?.rollup.document).toMatchObject({
+    expect((await halted.registry.underConstruction(TENANT, 'by_city'))?.rollup.document).toMatchObject({
       every: '10s',
     });
     running.splice(0);
@@ -309,11 +309,11 @@ describe('a build that is cancelled', () => {
       const process = await world.start(over);
       const before = process.catalog.rollup(TENANT, 'r')!;
       let cancelled = false;
-      const cancel = () => {
+      const cancel = async () => {
         cancelled = true;
-        const [run] = process.runs.list(TENANT, { limit: 1 });
+        const [run] = await process.runs.list(TENANT, { limit: 1 });
         try {
-          if (run) process.runs.cancel(TENANT, run.id);
+          if (run) await process.runs.cancel(TENANT, run.id);
         } catch (error) {
           expect(error).toMatchObject({ code: 'conflict' });
         }
@@ -373,8 +373,8 @@ describe.each(['before', 'after'] as const)('a crash %s any statement of a build
         const key = { tenant: TENANT, stream: 'sales' as never, partition };
         await applied(next, 'sales', world.log.state(key).end, partition);
       }
-      for (const run of next.runs.list(TENANT, { state: 'running' })) await finished(next, run);
-      expect(next.runs.list(TENANT).map((run) => [run.state, run.error])).not.toContainEqual([
+      for (const run of await next.runs.list(TENANT, { state: 'running' })) await finished(next, run);
+      expect((await next.runs.list(TENANT)).map((run) => [run.state, run.error])).not.toContainEqual([
         'failed',
         expect.anything(),
       ]);

@@ -37,7 +37,7 @@ function expectWhole({ catalog, tables, begun, positions, partitions }: Recordin
 }
 
 async function standing(): Promise<Recording> {
-  const recording = recordingParts();
+  const recording = await recordingParts();
   const registry = createRegistry(recording.parts);
   await registry.put(TENANT, 'stream', 'sales', SALES);
   await registry.put(TENANT, 'stream', 'unread', SALES);
@@ -83,7 +83,7 @@ describe.each(Object.entries(CHANGES))('a crash while %s', (_, change) => {
 
 describe('a failure', () => {
   it('is cleaned up by the next change, so that a name is free for something else', async () => {
-    const recording = recordingParts();
+    const recording = await recordingParts();
     const registry = createRegistry(recording.parts);
     recording.power.stepsLeft = 1;
     await expect(registry.put(TENANT, 'stream', 'sales', SALES)).rejects.toBeInstanceOf(PowerCut);
@@ -93,7 +93,7 @@ describe('a failure', () => {
   });
 
   it('keeps the tables of a stream whose catalog was lost', async () => {
-    const recording = recordingParts();
+    const recording = await recordingParts();
     recording.tables.set('sales', ['id', 'city']);
     await createRegistry(recording.parts).put(TENANT, 'stream', 'sales', SALES);
     expect(recording.takeCalls()).toEqual(['createStream sales', 'begin sales']);

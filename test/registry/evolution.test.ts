@@ -267,7 +267,7 @@ describe('a widened type', () => {
       await new Promise((resolve) => setImmediate(resolve));
     await put(WIDER);
     await building;
-    const { state } = process.runs.list(TENANT, { limit: 1 })[0]!;
+    const { state } = (await process.runs.list(TENANT, { limit: 1 }))[0]!;
     expect(state).toBe('done');
     expect(process.catalog.rollup(TENANT, 'by_size')).toBeDefined();
     await send([sale(500, { size: 6_000_000_000 })]);
@@ -348,7 +348,7 @@ describe.each(['before', 'after'] as const)('a crash %s any statement of a chang
       if (ended === 'done') await dying.stop();
       process = await world.start();
       await applied(process, 'sales', end);
-      for (const run of process.runs.list(TENANT, { state: 'running' }))
+      for (const run of await process.runs.list(TENANT, { state: 'running' }))
         await process.runs.wait(TENANT, run.id, 60_000);
       expect(process.catalog.builds.open()).toEqual([]);
       const { version } = process.catalog.rollup(TENANT, 'by_size')!;

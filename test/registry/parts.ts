@@ -14,8 +14,8 @@ export class PowerCut extends Error {}
  * The real catalog; tables, log and ingest as sets that the registry's calls fill and empty. After
  * `stepsLeft` calls the power goes out.
  */
-export function recordingParts() {
-  const catalog = openCatalog(':memory:', new ManualClock());
+export async function recordingParts() {
+  const catalog = await openCatalog(':memory:', new ManualClock());
   const calls: string[] = [];
   const tables = new Map<string, string[]>();
   /** Chunks that are in a rollup's table. */
@@ -157,4 +157,4 @@ export function recordingParts() {
   };
 }
 
-export type Recording = ReturnType<typeof recordingParts>;
+export type Recording = Awaited<ReturnType<typeof recordingParts>>;

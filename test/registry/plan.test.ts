@@ -1,7 +1,7 @@
-import { describe, expect, it } from 'vitest';
+import { beforeAll, describe, expect, it } from 'vitest';
 import { DEFAULT_TENANT } from '../../src/base/brand.ts';
 import { ManualClock } from '../../src/base/clock.ts';
-import { openCatalog } from '../../src/catalog/index.ts';
+import { type Catalog, openCatalog } from '../../src/catalog/index.ts';
 import { parseRollup, parseStream } from '../../src/define/index.ts';
 import { carryOver } from '../../src/registry/carry-over.ts';
 import { planProject, planRollup, planStream } from '../../src/registry/index.ts';
@@ -131,8 +131,11 @@ describe('planRollup', () => {
 });
 
 describe('planProject', () => {
-  const catalog = openCatalog(':memory:', new ManualClock());
-  catalog.put(DEFAULT_TENANT, before);
+  let catalog: Catalog;
+  beforeAll(async () => {
+    catalog = await openCatalog(':memory:', new ManualClock());
+    await catalog.put(DEFAULT_TENANT, before);
+  });
   const rollup = (from: string, by: string[]) => ({ from, by, every: '1m', measures: { n: 'count()' } });
 
   it('plans streams before rollups, and rollups over the streams of the project', () => {
@@ -179,17 +182,17 @@ describe('a declared rate of ids', () => {
     eventId: 'id',
     dedupe: { within: '30d', rate },
   });
-  const plan = (rate: number, bytes: number) =>
+  const plan = async (rate: number, bytes: number) =>
     planProject(
-      openCatalog(':memory:', new ManualClock()),
+      await openCatalog(':memory:', new ManualClock()),
       DEFAULT_TENANT,
       { streams: { s: document(rate) }, rollups: {} },
       bytes,
     );
 
-  it('that fits says nothing, one that spills says so, one that does not fit is refused with the numbers', () => {
-    expect(plan(10, 2 ** 32)[0]!.effects).toHaveLength(1);
-    expect(plan(100, 2 ** 32)[0]!.effects.at(-1)).toContain('older ids are looked up on disk');
-    expect(() => plan(100_000, 2 ** 32)).toThrow(/do not fit.*MILLRACE_DEDUP_MEMORY/);
+  it('that fits says nothing, one that spills says so, one that does not fit is refused with the numbers', async () => {
+    expect((await plan(10, 2 ** 32))[0]!.effects).toHaveLength(1);
+    expect((await plan(100, 2 ** 32))[0]!.effects.at(-1)).toContain('older ids are looked up on disk');
+    await expect(plan(100_000, 2 ** 32)).rejects.toThrow(/do not fit.*MILLRACE_DEDUP_MEMORY/);
   });
 });

@@ -16,8 +16,8 @@ const BUILT = [
 
 let recording: Recording;
 let registry: RunningRegistry;
-beforeEach(() => {
-  recording = recordingParts();
+beforeEach(async () => {
+  recording = await recordingParts();
   registry = createRegistry(recording.parts);
 });
 const putStream = (document: unknown, options?: { ifVersion?: number; author?: string }) =>

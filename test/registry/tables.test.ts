@@ -34,9 +34,9 @@ describe('the real tables', () => {
       fc.asyncProperty(
         stream.chain((from) => fc.tuple(fc.constant(from), rollupOf(from))),
         async ([from, rollup]) => {
-          const catalog = openCatalog(':memory:', new ManualClock());
+          const catalog = await openCatalog(':memory:', new ManualClock());
           const registry = createRegistry({
-            ...recordingParts().parts,
+            ...(await recordingParts()).parts,
             catalog,
             schema: new StoreTables(engine),
           });
@@ -54,7 +54,7 @@ describe('the real tables', () => {
           expect(await rowsOf(rollupTable(TENANT, 'r', result.version))).toBeGreaterThan(0);
           await registry.remove(TENANT, 'rollup', 'r');
           await registry.remove(TENANT, 'stream', 's');
-          catalog.close();
+          await catalog.close();
         },
       ),
       { numRuns: 25 },

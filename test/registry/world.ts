@@ -61,7 +61,7 @@ export function makeWorld(): World {
     arrival,
     async start(over = engine) {
       starts += 1;
-      const catalog = openCatalog(join(directory, 'catalog.sqlite'), systemClock);
+      const catalog = await openCatalog(join(directory, 'catalog.sqlite'), systemClock);
       const failures: unknown[] = [];
       const scratch = join(directory, `scratch-${starts}`);
       await nodeFiles.mkdir(scratch);
@@ -88,10 +88,10 @@ export function makeWorld(): World {
         await ingest.begin(TENANT, definition);
       }
       await registry.recover();
-      runs.resume();
+      await runs.resume();
       const stop = async () => {
         await Promise.all([runs.stop(), ingest.stop()]);
-        catalog.close();
+        await catalog.close();
       };
       return { catalog, ingest, registry, runs, failures, stop };
     },

@@ -199,7 +199,7 @@ describe('a replay that is cancelled', () => {
               if (left !== -1) return;
               isHere = true;
               try {
-                system.runs.cancel(TENANT, run);
+                await system.runs.cancel(TENANT, run);
               } catch (error) {
                 expect(error).toMatchObject({ code: 'conflict' });
               }

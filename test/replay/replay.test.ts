@@ -207,7 +207,7 @@ describe('a replay is refused', () => {
     await system.append([event(7, 'c'), event(8)]);
     await system.applied();
     await system.engine.execute({ text: `ALTER TABLE ${system.events} DROP PARTITION 20240501` });
-    setEventsCompleteSince(system.catalog, TENANT, 's', start + 1);
+    await setEventsCompleteSince(system.catalog, TENANT, 's', start + 1);
     await expect(system.replay({ from: { offsets: { 0: 0 } } })).rejects.toThrow(/offset 3/);
     // Without a beginning it begins with what is kept, and the rollup keeps the numbers of the forgotten time.
     await system.widen({ ...STREAM, fields: WIDER, retention: { hot: '2d' } });
@@ -227,7 +227,7 @@ describe('a replay is refused', () => {
     await system.append([event(7, 'c', start), event(8)]);
     await system.applied();
     await system.engine.execute({ text: `ALTER TABLE ${system.events} DROP PARTITION 20240501` });
-    setEventsCompleteSince(system.catalog, TENANT, 's', start + 1);
+    await setEventsCompleteSince(system.catalog, TENANT, 's', start + 1);
     await system.widen({ ...STREAM, fields: WIDER, retention: { hot: '2d' } });
     const before = await system.rows();
     const run = await system.replay();

@@ -85,7 +85,7 @@ export class System {
     const engine = openChdb({ directory: `${directory}/store`, readers: 2 });
     this.engine = engine;
     const worked = wrapEngine?.(engine) ?? engine;
-    this.catalog = openCatalog(`${directory}/catalog.sqlite`, clock);
+    this.catalog = await openCatalog(`${directory}/catalog.sqlite`, clock);
     this.log = await openFileLog({
       ...{ directory: `${directory}/log`, files: nodeFiles, clock, ids: systemIds, lingerMs: 0 },
       onDamage: () => {},
@@ -108,25 +108,25 @@ export class System {
       await new StoreTables(engine).createStream(TENANT, definition);
       await this.ingest.begin(TENANT, definition);
     }
-    this.runs.resume();
+    await this.runs.resume();
   }
 
   async close(): Promise<void> {
     await this.log.close();
     await Promise.all([this.runs.stop(), this.ingest.stop()]);
     await this.engine.close();
-    this.catalog.close();
+    await this.catalog.close();
   }
 
   async define(stream: object, rollups: Readonly<Record<string, object>> = {}): Promise<void> {
     const definition = parseStream(this.name, stream);
-    this.catalog.put(TENANT, definition);
+    await this.catalog.put(TENANT, definition);
     const tables = new StoreTables(this.engine);
     await tables.createStream(TENANT, definition);
     await this.ingest.begin(TENANT, definition);
     for (const [name, document] of Object.entries(rollups)) {
       const rollup = parseRollup(name, { from: this.name, ...document }, () => definition);
-      const { version } = this.catalog.put(TENANT, rollup);
+      const { version } = await this.catalog.put(TENANT, rollup);
       await tables.buildRollup(TENANT, definition, rollup, version);
     }
   }
@@ -136,7 +136,7 @@ export class System {
     const previous = this.catalog.stream(TENANT, this.name)!.definition;
     await this.ingest.exclusively(TENANT, next.name, async () => {
       await new StoreTables(this.engine).widenStream(TENANT, previous, next);
-      this.catalog.put(TENANT, next);
+      await this.catalog.put(TENANT, next);
     });
   }
 

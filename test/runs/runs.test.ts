@@ -24,13 +24,13 @@ const logger = { info: () => undefined, error: () => undefined };
 let directory: string;
 let catalog: Catalog;
 const begun: Runs[] = [];
-beforeEach(() => {
+beforeEach(async () => {
   directory = mkdtempSync(join(tmpdir(), 'millrace-runs-'));
-  catalog = openCatalog(join(directory, 'catalog.sqlite'), hasty);
+  catalog = await openCatalog(join(directory, 'catalog.sqlite'), hasty);
 });
 afterEach(async () => {
   for (const runs of begun.splice(0)) await runs.stop();
-  catalog.close();
+  await catalog.close();
   rmSync(directory, { recursive: true });
 });
 
@@ -64,14 +64,14 @@ const settle = async () => {
 describe('a run', () => {
   it('is entered before it begins, and its result is kept', async () => {
     const runs = runsThat(async (run) => ({ saw: run.request }), undefined, patient);
-    const run = runs.start({ ...request, subject: 'x' });
+    const run = await runs.start({ ...request, subject: 'x' });
     expect(run).toMatchObject({ state: 'running', subject: 'x', checkpoint: null, endedAtMs: undefined });
     expect(run.id).toMatch(/^[0-9a-f]{8}-[0-9a-f]{4}-7[0-9a-f]{3}-[0-9a-f]{4}-[0-9a-f]{12}$/);
-    expect(catalog.runs.unended()).toEqual([run]);
+    expect(await catalog.runs.unended()).toEqual([run]);
     const ended = await endOf(runs, run.id);
     expect(ended).toMatchObject({ state: 'done', result: { saw: { a: 1 } }, error: null });
-    expect(catalog.runs.get(TENANT, run.id)).toEqual(ended);
-    expect(runs.counts(TENANT)).toEqual([{ kind: 'replay', state: 'done', count: 1 }]);
+    expect(await catalog.runs.get(TENANT, run.id)).toEqual(ended);
+    expect(await runs.counts(TENANT)).toEqual([{ kind: 'replay', state: 'done', count: 1 }]);
   });
 
   it('shows how far it is, and a wait that is over tells how it stands', async () => {
@@ -80,14 +80,16 @@ describe('a run', () => {
       await new Promise((resolve) => context.signal.addEventListener('abort', resolve, { once: true }));
       context.throwIfEnding();
     });
-    const { id } = runs.start(request);
+    const { id } = await runs.start(request);
     await settle();
     expect(await runs.wait(TENANT, id, 1)).toMatchObject({
       state: 'running',
       progress: { done: 3, total: 10, unit: 'events', step: 'reading' },
     });
-    expect(runs.list(TENANT, { stream: 's', state: 'running' })).toMatchObject([{ progress: { done: 3 } }]);
-    expect(runs.list(TENANT, { stream: 'other' })).toEqual([]);
+    expect(await runs.list(TENANT, { stream: 's', state: 'running' })).toMatchObject([
+      { progress: { done: 3 } },
+    ]);
+    expect(await runs.list(TENANT, { stream: 'other' })).toEqual([]);
   });
 
   it('is tried again after a failure that may pass, from its checkpoint', async () => {
@@ -96,7 +98,7 @@ describe('a run', () => {
       async (_, context) => {
         seen.push(context.checkpoint);
         if (seen.length < 4) {
-          context.save({ at: seen.length });
+          await context.save({ at: seen.length });
           throw new MillraceError('store-unavailable', 'the store is away');
         }
         return 'ok';
@@ -104,9 +106,9 @@ describe('a run', () => {
       undefined,
       { ...hasty },
     );
-    const { id } = runs.start(request);
-    while (runs.get(TENANT, id)?.state === 'running') await settle();
-    expect(runs.get(TENANT, id)).toMatchObject({ state: 'done', result: 'ok' });
+    const { id } = await runs.start(request);
+    while ((await runs.get(TENANT, id))?.state === 'running') await settle();
+    expect(await runs.get(TENANT, id)).toMatchObject({ state: 'done', result: 'ok' });
     expect(seen).toEqual([null, { at: 1 }, { at: 2 }, { at: 3 }]);
   });
 
@@ -125,9 +127,12 @@ describe('a run', () => {
           gaveUp += 1;
         },
       );
-      const { id } = runs.start(request);
-      while (runs.get(TENANT, id)?.state === 'running') await settle();
-      expect(runs.get(TENANT, id)).toMatchObject({ state: 'failed', error: expect.stringMatching(words) });
+      const { id } = await runs.start(request);
+      while ((await runs.get(TENANT, id))?.state === 'running') await settle();
+      expect(await runs.get(TENANT, id)).toMatchObject({
+        state: 'failed',
+        error: expect.stringMatching(words),
+      });
       expect(gaveUp).toBe(1);
     }
   });
@@ -145,20 +150,20 @@ describe('a run', () => {
       undefined,
       patient,
     );
-    const { id } = runs.start(request);
+    const { id } = await runs.start(request);
     await settle();
-    expect(runs.cancel(TENANT, id).state).toBe('cancelling');
-    expect(runs.cancel(TENANT, id).state).toBe('cancelling');
+    expect((await runs.cancel(TENANT, id)).state).toBe('cancelling');
+    expect((await runs.cancel(TENANT, id)).state).toBe('cancelling');
     expect(await endOf(runs, id)).toMatchObject({ state: 'cancelled', error: null });
     expect(cleaned).toBe(true);
-    expect(runs.cancel(TENANT, id).state).toBe('cancelled');
+    expect((await runs.cancel(TENANT, id)).state).toBe('cancelled');
   });
 
   it('cannot be cancelled past its point of no return', async () => {
     let go = () => {};
     const runs = runsThat(
       async (_, context) => {
-        context.commit();
+        await context.commit();
         await new Promise<void>((resolve) => {
           go = resolve;
         });
@@ -167,9 +172,9 @@ describe('a run', () => {
       undefined,
       patient,
     );
-    const { id } = runs.start(request);
+    const { id } = await runs.start(request);
     await settle();
-    expect(() => runs.cancel(TENANT, id)).toThrowError(expect.objectContaining({ code: 'conflict' }));
+    await expect(runs.cancel(TENANT, id)).rejects.toMatchObject({ code: 'conflict' });
     go();
     expect(await endOf(runs, id)).toMatchObject({ state: 'done', result: 'final' });
   });
@@ -177,17 +182,17 @@ describe('a run', () => {
   it('that waits is cancelled without ever having begun', async () => {
     const { going, execute } = gated();
     const runs = runsThat(execute, undefined, patient);
-    runs.start(request);
-    const second = runs.start(request);
+    await runs.start(request);
+    const second = await runs.start(request);
     await settle();
-    expect(runs.cancel(TENANT, second.id).state).toBe('cancelling');
+    expect((await runs.cancel(TENANT, second.id)).state).toBe('cancelling');
     expect((await endOf(runs, second.id)).state).toBe('cancelled');
     expect(going).toHaveLength(1);
   });
 
   it('nobody knows is told apart from one that has ended', async () => {
     const runs = runsThat(async () => 1);
-    expect(() => runs.cancel(TENANT, 'nope')).toThrowError(expect.objectContaining({ code: 'not-found' }));
+    await expect(runs.cancel(TENANT, 'nope')).rejects.toMatchObject({ code: 'not-found' });
     await expect(runs.wait(TENANT, 'nope', 0)).rejects.toMatchObject({ code: 'not-found' });
   });
 });
@@ -196,7 +201,7 @@ describe('runs together', () => {
   it('go one at a time on a stream, two at a time over all, in the order they came', async () => {
     const { going, execute } = gated();
     const runs = runsThat(execute, undefined, patient);
-    for (const stream of ['a', 'a', 'b', 'c']) runs.start({ ...request, stream });
+    for (const stream of ['a', 'a', 'b', 'c']) await runs.start({ ...request, stream });
     await settle();
     expect(going.map((one) => one.stream)).toEqual(['a', 'b']);
     going[1]!.let();
@@ -207,13 +212,13 @@ describe('runs together', () => {
     expect(going.map((one) => one.stream)).toEqual(['a', 'b', 'c', 'a']);
   });
 
-  it('are refused when too many wait', () => {
+  it('are refused when too many wait', async () => {
     const runs = runsThat(gated().execute, undefined, patient);
-    for (let i = 0; i < 64; i += 1) runs.start(request);
-    expect(() => runs.start(request)).toThrowError(expect.objectContaining({ code: 'too-busy' }));
+    for (let i = 0; i < 64; i += 1) await runs.start(request);
+    await expect(runs.start(request)).rejects.toMatchObject({ code: 'too-busy' });
   });
 
-  it('are forgotten, the oldest first, when many have ended', () => {
+  it('are forgotten, the oldest first, when many have ended', async () => {
     const now = { startedAtMs: 1, updatedAtMs: 1, endedAtMs: 1 };
     const runs = runsThat(async () => 1);
     const progress = { done: 0, total: 0, unit: 'events', step: '' } as const;
@@ -227,11 +232,11 @@ describe('runs together', () => {
       error: null,
     };
     for (let i = 0; i < ENDED_RUNS_MAX + 5; i += 1) {
-      catalog.runs.save({ ...one, id: String(i).padStart(6, '0'), state: 'done' });
+      await catalog.runs.save({ ...one, id: String(i).padStart(6, '0'), state: 'done' });
     }
-    expect(runs.counts(TENANT)).toEqual([{ kind: 'replay', state: 'done', count: ENDED_RUNS_MAX }]);
-    expect(runs.get(TENANT, '000004')).toBeUndefined();
-    expect(runs.get(TENANT, '000005')).toBeDefined();
+    expect(await runs.counts(TENANT)).toEqual([{ kind: 'replay', state: 'done', count: ENDED_RUNS_MAX }]);
+    expect(await runs.get(TENANT, '000004')).toBeUndefined();
+    expect(await runs.get(TENANT, '000005')).toBeDefined();
   });
 });
 
@@ -239,21 +244,21 @@ describe('a process that ends', () => {
   it('leaves its runs running, and the next one goes on from their checkpoints', async () => {
     const { going, execute } = gated();
     const first = runsThat(execute, undefined, patient);
-    const [one, two] = [first.start(request), first.start(request)];
+    const [one, two] = [await first.start(request), await first.start(request)];
     await settle();
-    going[0]!.context.save({ upTo: 7 });
+    await going[0]!.context.save({ upTo: 7 });
     await first.stop();
-    expect(() => first.start(request)).toThrowError(expect.objectContaining({ code: 'stopping' }));
-    expect(catalog.runs.unended().map((run) => [run.id, run.state, run.checkpoint])).toEqual([
+    await expect(first.start(request)).rejects.toMatchObject({ code: 'stopping' });
+    expect((await catalog.runs.unended()).map((run) => [run.id, run.state, run.checkpoint])).toEqual([
       [one.id, 'running', { upTo: 7 }],
       [two.id, 'running', null],
     ]);
     const seen: unknown[] = [];
     const next = runsThat(async (run) => void seen.push(run.checkpoint), undefined, patient);
-    next.resume();
+    await next.resume();
     await endOf(next, two.id);
     expect(seen).toEqual([{ upTo: 7 }, null]);
-    expect(next.get(TENANT, one.id)?.state).toBe('done');
+    expect((await next.get(TENANT, one.id))?.state).toBe('done');
   });
 
   it('does not forget that a run was being cancelled', async () => {
@@ -261,11 +266,11 @@ describe('a process that ends', () => {
     const first = createRuns({ catalog, clock: patient, ids: systemIds, logger });
     // Killed while it cleans up: it never comes to an end.
     first.register('replay', () => new Promise(() => undefined));
-    const { id } = first.start(request);
+    const { id } = await first.start(request);
     await settle();
-    first.cancel(TENANT, id);
+    await first.cancel(TENANT, id);
     const next = runsThat(execute, undefined, patient);
-    next.resume();
+    await next.resume();
     expect(await endOf(next, id)).toMatchObject({ state: 'cancelled' });
   });
 });

@@ -54,7 +54,7 @@ export async function startParts() {
   const clock = systemClock;
   const ids = systemIds;
   const files = nodeFiles;
-  const catalog = openCatalog(`${directory}/catalog.sqlite`, clock);
+  const catalog = await openCatalog(`${directory}/catalog.sqlite`, clock);
   const log = await openFileLog({ directory: `${directory}/log`, files, clock, ids, lingerMs: 1 });
   const area = { engine, files, directory };
   const ingest = createIngest({
@@ -131,7 +131,7 @@ export async function startParts() {
     ledger,
     keys,
     audit: createAudit({ records: catalog.audit, clock, ids }),
-    sealSecret: sealSecretOf(catalog),
+    sealSecret: await sealSecretOf(catalog),
     webDirectory: join(directory, 'no-dashboard'),
   };
   return {
@@ -145,7 +145,7 @@ export async function startParts() {
       await log.close();
       await Promise.all([runs.stop(), ingest.stop()]);
       await engine.close();
-      catalog.close();
+      await catalog.close();
       await rm(directory, { recursive: true, force: true });
     },
   };

@@ -24,7 +24,7 @@ const open = () =>
 
 beforeEach(async () => {
   clock = new ManualClock();
-  catalog = openCatalog(':memory:', clock);
+  catalog = await openCatalog(':memory:', clock);
   states = new Map();
   for (const tenant of [ACME, EVIL]) {
     await catalog.tenants.put(tenant, { state: 'active', document: {} });

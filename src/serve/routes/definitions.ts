@@ -50,21 +50,24 @@ const CONDITIONAL = 'ETag and If-Match work as compare-and-set; "If-None-Match: 
 export function definitionRoutes(app: App, context: RouteContext): void {
   const { catalog, registry, states, principalOf } = context;
 
-  const rollupOf = (principal: Principal, name: string) => {
+  const findRollup = async (principal: Principal, name: string) => {
     const { tenant } = principal;
+    const building = await registry.underConstruction(tenant, name);
     const standing = catalog.rollup(tenant, name);
-    const building = registry.underConstruction(tenant, name);
     const rollup = standing ?? building?.rollup;
     const from = (rollup?.definition as RollupDefinition | undefined)?.from;
-    if (rollup === undefined || from === undefined || !seesStream(principal, from)) {
-      throw new MillraceError(
-        'unknown-rollup',
-        `There is no rollup ${JSON.stringify(name)}. PUT /v1/rollups/NAME makes one; GET /v1/rollups lists them.`,
-      );
-    }
+    if (rollup === undefined || from === undefined || !seesStream(principal, from)) return undefined;
     const withCounts = seesCounts(principal, from);
     const state = standing ? 'ready' : 'building';
     return { rollup, answer: describeRollup(rollup, state, building?.run, { withCounts }) };
+  };
+  const rollupOf = async (principal: Principal, name: string) => {
+    const found = await findRollup(principal, name);
+    if (found) return found;
+    throw new MillraceError(
+      'unknown-rollup',
+      `There is no rollup ${JSON.stringify(name)}. PUT /v1/rollups/NAME makes one; GET /v1/rollups lists them.`,
+    );
   };
   const describeStream = async (principal: Principal, stream: ReturnType<typeof streamOf>) => ({
     ...describe(stream),
@@ -129,12 +132,13 @@ export function definitionRoutes(app: App, context: RouteContext): void {
       const { tenant } = principal;
       const rollups = [
         ...catalog.rollups(tenant),
-        ...registry.newRollups(tenant).map(({ rollup }) => rollup),
+        ...(await registry.newRollups(tenant)).map(({ rollup }) => rollup),
       ];
       const names = rollups
         .filter(({ definition }) => seesStream(principal, (definition as RollupDefinition).from))
         .map(({ definition }) => definition.name);
-      return { rollups: [...new Set(names)].map((name) => rollupOf(principal, name).answer) };
+      const found = await Promise.all([...new Set(names)].map((name) => findRollup(principal, name)));
+      return { rollups: found.flatMap((one) => one?.answer ?? []) };
     },
   );
 
@@ -150,7 +154,7 @@ export function definitionRoutes(app: App, context: RouteContext): void {
       },
     },
     async (request, reply) => {
-      const { rollup, answer } = rollupOf(principalOf(request), request.params.name);
+      const { rollup, answer } = await rollupOf(principalOf(request), request.params.name);
       reply.header('etag', etagOf(rollup.version));
       // While something is built the answer changes under the same version.
       if (answer.progress === null && isKnown(request.headers['if-none-match'], rollup.version))
@@ -192,12 +196,12 @@ function changeRoutes(
 ): void {
   const standingVersion = (tenant: TenantId, name: string): number | undefined =>
     (kind === 'stream' ? catalog.stream(tenant, name) : catalog.rollup(tenant, name))?.version;
-  const buildingVersion = (tenant: TenantId, name: string): number | undefined =>
-    kind === 'stream' ? undefined : registry.underConstruction(tenant, name)?.rollup.version;
+  const buildingVersion = async (tenant: TenantId, name: string): Promise<number | undefined> =>
+    kind === 'stream' ? undefined : (await registry.underConstruction(tenant, name))?.rollup.version;
   /** What the caller may have read: what stands, or what he put last and is still being built. */
-  const versionOf = (tenant: TenantId, name: string, { ifMatch, ifNoneMatch }: Conditions) => {
+  const versionOf = async (tenant: TenantId, name: string, { ifMatch, ifNoneMatch }: Conditions) => {
     if (ifNoneMatch !== undefined) return standingVersion(tenant, name);
-    const building = buildingVersion(tenant, name);
+    const building = await buildingVersion(tenant, name);
     const isMeant = building !== undefined && ifMatch !== undefined && isKnown(ifMatch, building);
     return isMeant ? building : (standingVersion(tenant, name) ?? building);
   };
@@ -240,7 +244,7 @@ function changeRoutes(
       const tenant = tenantOf(request);
       const { name } = request.params;
       const conditions = conditionsOf(request.headers);
-      const ifVersion = requiredVersion(conditions, versionOf(tenant, name, conditions));
+      const ifVersion = requiredVersion(conditions, await versionOf(tenant, name, conditions));
       const { result, created, run } = await registry.put(tenant, kind, name, request.body, {
         author: actorOf(principalOf(request)),
         ...(ifVersion === undefined ? {} : { ifVersion }),
@@ -269,7 +273,7 @@ function changeRoutes(
       const tenant = tenantOf(request);
       const { name } = request.params;
       const conditions = conditionsOf(request.headers);
-      const current = versionOf(tenant, name, conditions);
+      const current = await versionOf(tenant, name, conditions);
       if (current === undefined)
         throw new MillraceError(unknown, `There is no ${kind} ${JSON.stringify(name)}.`);
       const ifVersion = requiredVersion(conditions, current);

@@ -104,7 +104,7 @@ export function ledgerRoutes(app: App, context: RouteContext): void {
       const toMs = parseTime('to', to, clock.now(), 'UTC', note);
       if (issues.length > 0)
         throw new MillraceError('bad-question', 'The range is not understood.', { issues });
-      const acknowledged = acknowledge(catalog, tenant, name, present({ fromMs, toMs, partition }));
+      const acknowledged = await acknowledge(catalog, tenant, name, present({ fromMs, toMs, partition }));
       logger.warn(
         { stream: name, from, to, partition, acknowledged },
         'mismatches of the ledger are acknowledged',

@@ -77,7 +77,7 @@ export function reconcileRoutes(app: App, context: RouteContext): void {
       if (issues.length > 0)
         throw new MillraceError('bad-question', 'The range is not understood.', { issues });
       const wanted = present({ repair, deep, rollups, fromMs, toMs }) as ReconcileRequest;
-      const run = reconciler.start(tenant, name, wanted);
+      const run = await reconciler.start(tenant, name, wanted);
       return (await answerRun(reply, runs, tenant, run, request.query.wait)) as never;
     },
   );
@@ -96,7 +96,7 @@ export function reconcileRoutes(app: App, context: RouteContext): void {
     async (request) => {
       const tenant = tenantOf(request);
       const { name } = streamOf(context, tenant, request.params.stream).definition;
-      const newest = reconciler.newest(tenant, name);
+      const newest = await reconciler.newest(tenant, name);
       if (newest) return describeRun(newest.run);
       throw new MillraceError(
         'not-found',

@@ -30,7 +30,10 @@ export function runRoutes(app: App, { runs, tenantOf }: RouteContext): void {
         response: { 200: runsAnswer, ...problems('bad-request', 'unauthorized') },
       },
     },
-    async (request) => ({ runs: runs.list(tenantOf(request), present(request.query)).map(describeRun) }),
+    async (request) => {
+      const found = await runs.list(tenantOf(request), present(request.query));
+      return { runs: found.map(describeRun) };
+    },
   );
 
   app.get(
@@ -61,7 +64,7 @@ export function runRoutes(app: App, { runs, tenantOf }: RouteContext): void {
       },
     },
     async (request, reply) => {
-      const run = runs.cancel(tenantOf(request), request.params.id);
+      const run = await runs.cancel(tenantOf(request), request.params.id);
       return reply.code(202).send(describeRun(run));
     },
   );

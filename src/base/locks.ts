@@ -23,6 +23,3 @@ export class Locks {
     }
   }
 }
-
-export const lockOf = (kind: 'stream' | 'rollup', tenant: string, name: string): string =>
-  JSON.stringify([kind, tenant, name]);
