@@ -25,7 +25,7 @@ export const tenantLimits = strict({
   rollupCardinality: limit('Combinations of dimensions in a rollup, over its newest day.'),
   storedBytes: limit('Bytes of events, rollups and log together.'),
   querySeconds: limit('Seconds of a question.'),
-  queryRows: limit('Rows of an answer.'),
+  queryRows: limit('Rows that a question may read.'),
   queryMemoryBytes: limit('Bytes of memory of a question.'),
 });
 

@@ -51,6 +51,7 @@ export interface TenantLimits extends KeyLimits {
   /** Of events, rollups and log together. */
   readonly storedBytes?: number;
   readonly querySeconds?: number;
+  /** That each statement of a question may read. */
   readonly queryRows?: number;
   readonly queryMemoryBytes?: number;
 }
