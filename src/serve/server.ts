@@ -118,7 +118,7 @@ export async function createServer(deps: ServeDeps): Promise<MillraceServer> {
   const visit = createVisits(deps.guests, limits.questions);
   const clickhouseDoor = createClickhouseDoor({
     ...deps,
-    ...{ visit, sqlBounds, metrics },
+    ...{ visit, sqlBounds, metrics, requests },
     authenticateKey: (tenant, key, remote) => deps.keys.authenticateKey(tenant, key, remote),
     isStopping: () => readiness.stopping,
   });

@@ -18,6 +18,7 @@ import { toMillraceError } from '../problem.ts';
 import type { SqlLimits } from '../sql/ask.ts';
 import { headOf, piecesOf, sendLong } from '../sql/send.ts';
 import type { Visit } from '../sql/visits.ts';
+import type { TenantRequests } from '../tenant-requests.ts';
 import { askClickhouse, DISPLAY_NAME, type Outcome } from './ask.ts';
 import { principalOf } from './credentials.ts';
 import { encodingFor } from './encode.ts';
@@ -34,6 +35,7 @@ export interface ClickhouseDoorDeps {
   readonly sqlBounds: SqlLimits;
   readonly authenticateKey: AuthenticateKey;
   readonly metrics: HttpMetrics;
+  readonly requests: TenantRequests;
   readonly clock: Clock;
   readonly ids: Ids;
   readonly logger: Logger;
@@ -103,6 +105,7 @@ export function createClickhouseDoor(deps: ClickhouseDoorDeps): ClickhouseDoor {
     if (deps.isStopping()) throw new MillraceError('stopping', 'The server is stopping. Ask again soon.');
     const address = new URLSearchParams(query);
     const principal = principalOf(request.headers, address, request.socket, deps.authenticateKey);
+    deps.requests.enter(principal.tenant, response);
     refuseUnlessAllowed(principal, 'askClickhouse');
     const known = await facts();
     told.version = known.version;
