@@ -183,6 +183,18 @@ describe('a guest', () => {
     await untilIdle();
   });
 
+  it('over its memory fails alone: others read and write meanwhile', async () => {
+    const greedy = 'SELECT length(groupArray(sipHash64(number))) FROM numbers(100000000)';
+    await withGuest(async (guest) => {
+      const asked = ask(guest, greedy).catch((error: { code: string }) => error.code);
+      const beside = await withGuest((another) => ask(another, 'SELECT sum(number) FROM numbers(1000)'));
+      await engine.execute({ text: 'INSERT INTO t_a.x SELECT number FROM numbers(10)' });
+      expect(beside).toBe('499500');
+      expect(await asked).toBe('bad-question');
+      expect(await ask(guest, 'SELECT count() FROM t_a.x')).toBe('11');
+    });
+  });
+
   it('is ended by the end of the engine', async () => {
     const other = await mkdtemp(join(tmpdir(), 'millrace-guest-'));
     await engine.close();
@@ -199,5 +211,33 @@ describe('a guest', () => {
     await streaming.return?.(undefined);
     await rm(other, { recursive: true, force: true });
     engine = openChdb({ directory: `${directory}/store`, readers: 1, writers: 1 });
+  });
+});
+
+describe('the limits of a tenant', () => {
+  it('hold for its guests and for no other, and narrow what a question may take anyway', async () => {
+    const own: Record<string, object> = {
+      small: { timeoutSeconds: 7, memoryBytesMax: 2 ** 24, readRowsMax: 500 },
+      wide: { timeoutSeconds: 700, memoryBytesMax: 2 ** 40 },
+    };
+    await engine.close();
+    engine = openChdb({
+      ...{ directory: `${directory}/store`, readers: 1, writers: 1 },
+      tenants: { weight: () => 1, areSeveral: () => false, limits: (tenant) => own[tenant] ?? {} },
+    });
+    const settings = ['max_execution_time', 'max_memory_usage', 'max_rows_to_read'];
+    const read = (tenant: string) =>
+      withGuest(
+        (guest) => ask(guest, `SELECT ${settings.map((name) => `getSetting('${name}')`).join(', ')}`),
+        LIMITS,
+        tenant,
+      );
+    expect(await read('small')).toBe(`7\t${2 ** 24}\t500`);
+    expect(await read('wide')).toBe(`20\t${2 ** 27}\t0`);
+    expect(await read('a')).toBe(`20\t${2 ** 27}\t0`);
+    const count = (tenant: string) =>
+      withGuest((guest) => ask(guest, 'SELECT count() FROM numbers(1000) WHERE number > 1'), LIMITS, tenant);
+    await expect(count('small')).rejects.toMatchObject({ code: 'bad-question' });
+    expect(await count('wide')).toBe('998');
   });
 });
