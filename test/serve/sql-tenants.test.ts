@@ -17,7 +17,12 @@ const ask = (call: Call, query: string) =>
   call('POST', '/v1/sql', { query, params: { t: 't_other.events_x', db: 't_other', f: 'file' } });
 
 beforeAll(async () => {
-  parts = await startParts();
+  const started = await startParts();
+  // Some of what is hostile only takes much.
+  parts = {
+    ...started,
+    deps: { ...started.deps, sqlLimits: { timeoutSeconds: 5, memoryBytesMax: 2 ** 27 } },
+  };
   server = await startTenants(parts);
   const scopes = ['sql:read'];
   acme = server.as(await server.makeKey(ACME, 'all', { scopes }));
@@ -118,8 +123,7 @@ describe('tenants who ask in SQL', () => {
   }, 240_000);
 
   it('who are suspended are refused, whatever they ask', async () => {
-    const suspended = await parts.deps.tenants.put(OTHER, { state: 'suspended' }).catch(() => undefined);
-    if (suspended === undefined) return;
+    await parts.deps.tenants.put(OTHER, { state: 'suspended' });
     const answers = [];
     for (const query of ['SELECT 1', 'SELECT * FROM visits', 'SELECT * FROM only_nobody', 'DROP TABLE x']) {
       const reply = await ask(other, query);
