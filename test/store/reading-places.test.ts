@@ -1,0 +1,62 @@
+import { mkdtemp, rm } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import type { TenantId } from '../../src/base/brand.ts';
+import { type Engine, type Guests, openChdb } from '../../src/store/index.ts';
+
+let directory: string;
+let engine: Engine & Guests;
+const [greedy, calm] = ['greedy', 'calm'] as TenantId[];
+
+beforeAll(async () => {
+  directory = await mkdtemp(join(tmpdir(), 'millrace-places-'));
+  engine = openChdb({
+    directory,
+    tenants: {
+      weight: () => 1,
+      limits: (tenant) => (tenant === calm ? { readRowsMax: 1_000 } : {}),
+      areSeveral: () => true,
+    },
+  });
+});
+
+afterAll(async () => {
+  await engine.close();
+  await rm(directory, { recursive: true, force: true });
+});
+
+describe('places in front of the engine', () => {
+  it('of scans are never all one tenant’s, and those of other classes are not touched by scans', async () => {
+    const held = await engine.place(greedy!);
+    let second = false;
+    const waiting = engine.place(greedy!).then((leave) => {
+      second = true;
+      return leave;
+    });
+    const other = await engine.place(calm!);
+    for (const reading of ['rollup', 'listing', 'ingest', 'work'] as const)
+      expect(await engine.rows({ text: 'SELECT 1 AS one' }, { reading, tenant: greedy! })).toHaveLength(1);
+    expect(second).toBe(false);
+    held();
+    (await waiting)();
+    other();
+  });
+
+  it('are given up by who goes away, with the words of a question that was ended', async () => {
+    const held = await engine.place(greedy!);
+    const signal = new AbortController();
+    const waiting = engine.place(greedy!, signal.signal);
+    signal.abort();
+    await expect(waiting).rejects.toMatchObject({ code: 'query-timeout' });
+    held();
+    (await engine.place(greedy!))();
+  });
+
+  it('come with the limits of the tenant', async () => {
+    const asked = { text: 'SELECT count() AS n FROM numbers(100000) WHERE number % 2 = 0' };
+    await expect(engine.rows(asked, { tenant: calm! })).rejects.toMatchObject({ code: 'bad-question' });
+    expect(await engine.rows(asked, { tenant: greedy! })).toEqual([{ n: '50000' }]);
+    expect(await engine.rows(asked)).toEqual([{ n: '50000' }]);
+  });
+});
