@@ -76,7 +76,9 @@ class Tier implements HotTier {
     if (found) this.#answered += 1;
     else {
       this.#missed += 1;
-      this.#want(entry);
+      // Memory and position move in one moment: who is behind has missed a batch.
+      if (entry.kept.standing === 'hot' && !this.#isCurrent(entry, applied)) this.#again(entry);
+      else this.#want(entry);
     }
     return found;
   }
@@ -99,7 +101,12 @@ class Tier implements HotTier {
       ready: Promise.all(followed.map(({ ready }) => ready)).then(() => undefined),
       applied: () => {
         for (const { apply } of followed) apply();
-        this.#makeRoom();
+        try {
+          this.#makeRoom();
+        } catch (error) {
+          // Nothing that happens here may hold a batch up.
+          for (const entry of this.#all()) this.#giveUp(entry, 'room could not be made', error);
+        }
       },
     };
   }
@@ -223,8 +230,8 @@ class Tier implements HotTier {
     select: Parameters<HotTier['follow']>[3],
   ): { readonly ready: Promise<void>; readonly apply: () => void } {
     const { kept } = entry;
-    let delta: Delta = { partition: key.partition, from, to, rows: undefined };
     const fromSeconds = kept.recent!.fromSeconds;
+    let delta: Delta = { partition: key.partition, from, to, fromSeconds, rows: undefined };
     const ready = select((source) => deltaSql(kept.shape, source, fromSeconds)).then(
       (rows) => {
         if (rows.byteLength <= DELTA_BYTES_MAX) delta = { ...delta, rows };

@@ -19,6 +19,8 @@ export interface Delta {
   readonly partition: number;
   readonly from: number;
   readonly to: number;
+  /** Rows of earlier buckets are not among them. */
+  readonly fromSeconds: number;
   readonly rows: Uint8Array | undefined;
 }
 
@@ -100,11 +102,13 @@ export class KeptRollup {
     this.bytes = this.#recent?.bytes ?? 0;
   }
 
-  #add({ partition, from, to, rows }: Delta): boolean {
+  #add({ partition, from, to, fromSeconds, rows }: Delta): boolean {
     const recent = this.#recent!;
     const position = recent.positionOf(partition);
     if (to <= position) return true;
     if (from !== position || rows === undefined) return false;
+    // A clock that was set back may have made memory reach further back than what was read.
+    recent.forgetBefore(fromSeconds);
     this.#reader.read(rows);
     while (this.#reader.next()) recent.add(this.#reader.row);
     recent.positions.set(partition, to);

@@ -12,6 +12,7 @@ import { dimensionText, type HotShape } from './shape.ts';
 import { type HotValue, narrowed, type Whole } from './values.ts';
 
 const U32 = 2 ** 32;
+const NOTHING = Buffer.alloc(0);
 /** Rows that are added in one go, a few milliseconds. */
 const SNAPSHOT_ROWS_AT_ONCE = 8_192;
 
@@ -27,7 +28,7 @@ export interface HotRow {
 export class RowReader {
   readonly #shape: HotShape;
   readonly row: HotRow;
-  #bytes: Buffer = Buffer.alloc(0);
+  #bytes: Buffer = NOTHING;
   #at = 0;
 
   constructor(shape: HotShape) {
@@ -47,7 +48,10 @@ export class RowReader {
 
   /** False at the end; else `row` is the next one. */
   next(): boolean {
-    if (this.#at >= this.#bytes.length) return false;
+    if (this.#at >= this.#bytes.length) {
+      this.#bytes = NOTHING;
+      return false;
+    }
     const { row } = this;
     row.tier = this.#bytes.readUInt32LE(this.#at);
     this.#at += 4;

@@ -34,6 +34,9 @@ export function planRollup(
   };
 }
 
+const hotOf = ({ hotMs }: RollupDefinition): string =>
+  hotMs === undefined ? 'while it is asked' : hotMs === 0 ? 'never' : formatDuration(hotMs);
+
 function differences(previous: RollupDefinition, next: RollupDefinition): string[] {
   const effects: string[] = [];
   const note = (what: string, before: string, after: string) => {
@@ -42,6 +45,7 @@ function differences(previous: RollupDefinition, next: RollupDefinition): string
   note('from', previous.from, next.from);
   note('by', `(${previous.by.join(', ')})`, `(${next.by.join(', ')})`);
   note('every', formatDuration(previous.everySeconds * 1_000), formatDuration(next.everySeconds * 1_000));
+  note('hot', hotOf(previous), hotOf(next));
   const before = new Map(previous.measures.map(({ name, measure }) => [name, formatMeasure(measure)]));
   const after = new Map(next.measures.map(({ name, measure }) => [name, formatMeasure(measure)]));
   for (const [name, measure] of after) {

@@ -118,6 +118,7 @@ export const rollupOf = (definition: StreamDefinition): fc.Arbitrary<RollupDefin
       name,
       by: fc.subarray(dimensions, { maxLength: Math.min(16, dimensions.length) }),
       every: fc.constantFrom('1s', '10s', '1m', '60s', '300s', '10m', '15m', '1h', '1d', '24h'),
+      hot: fc.option(fc.oneof(fc.constant(false as const), duration(0, 2_592_000)), { nil: undefined }),
       measures: fc.dictionary(
         fieldName.filter((one) => fieldOf(definition, one) === undefined),
         fc.constantFrom(...calls),
@@ -127,7 +128,10 @@ export const rollupOf = (definition: StreamDefinition): fc.Arbitrary<RollupDefin
     .map((one) =>
       parseRollup(
         one.name,
-        { from: definition.name, by: one.by, every: one.every, measures: one.measures },
+        {
+          ...{ from: definition.name, by: one.by, every: one.every, measures: one.measures },
+          ...(one.hot === undefined ? {} : { hot: one.hot }),
+        },
         () => definition,
       ),
     );

@@ -72,6 +72,14 @@ describe('parseRollup', () => {
     `);
   });
 
+  it('reads how far back buckets are kept in memory', () => {
+    expect(parse({})).not.toHaveProperty('hotMs');
+    expect([parse({ hot: '2h' }).hotMs, parse({ hot: false }).hotMs, parse({ hot: '0s' }).hotMs]).toEqual([
+      7_200_000, 0, 0,
+    ]);
+    for (const hot of ['31d', '2 hours', true, 7]) expect(mistakes({ hot })).toHaveLength(1);
+  });
+
   it('names the stream that is not there, and still checks the rest', () => {
     expect(mistakes({ from: 'shops', every: 'x' })).toEqual([
       'from: there is no stream "shops"; define it first',
