@@ -170,6 +170,17 @@ describe('what they are told', () => {
     ).toEqual([{ COLUMN_NAME: 'seconds' }]);
   });
 
+  it('is that streams and rollups are tables of their own', async () => {
+    expect(
+      await world.rows(
+        "SELECT name, engine, empty(data_paths) AS is_elsewhere FROM system.tables WHERE database = 'default' ORDER BY name",
+      ),
+    ).toEqual([
+      { name: 'by_page', engine: 'AggregatingMergeTree', is_elsewhere: 0 },
+      { name: 'visits', engine: 'MergeTree', is_elsewhere: 0 },
+    ]);
+  });
+
   it('holds only functions that may be used', async () => {
     const names = (await world.rows('SELECT name FROM system.functions')).map(({ name }) => name);
     expect(names).toContain('toStartOfInterval');

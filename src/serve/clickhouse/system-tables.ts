@@ -33,6 +33,8 @@ export const SYSTEM_TABLES: Readonly<Record<string, VirtualTable>> = {
         ...{ database: one.database, name: one.name, table: one.name },
         ...{ engine: one.engine, engine_full: one.engine },
         create_table_query: createStatement(one),
+        // Drivers take a table without a place for one that lies elsewhere. It is no path of the machine.
+        data_paths: one.engine === 'View' ? [] : [`${one.database}/${one.name}/`],
         has_own_data: one.engine === 'View' ? 0 : 1,
       })),
   ),
