@@ -170,8 +170,10 @@ describe('names of others', () => {
       expect([status, code], theirs).toEqual([404, '81']);
       expect([status, code, String(text).replaceAll('other', 'nobody')]).toEqual(await of(nowhere));
     }
-    const [status, code] = await of('SELECT * FROM default.nothing');
-    expect([status, code]).toEqual([404, '60']);
+    for (const table of ['default.nothing', 'system.constructor', 'information_schema.__proto__']) {
+      const [status, code] = await of(`SELECT * FROM ${table}`);
+      expect([status, code], table).toEqual([404, '60']);
+    }
     expect(await world.rows("SELECT * FROM system.tables WHERE database LIKE 't%'")).toEqual([]);
     expect(await world.rows("SELECT * FROM system.columns WHERE name = 'secret'")).toEqual([]);
   });

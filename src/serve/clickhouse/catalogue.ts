@@ -81,8 +81,10 @@ export class Catalogue {
   }
 
   #virtual(database: string, table: string): VirtualTable | undefined {
-    if (database !== 'system') return INFORMATION_TABLES[table.toLowerCase()];
-    return Object.hasOwn(SYSTEM_TABLES, table) ? SYSTEM_TABLES[table] : undefined;
+    const isSystem = database === 'system';
+    const tables = isSystem ? SYSTEM_TABLES : INFORMATION_TABLES;
+    const name = isSystem ? table : table.toLowerCase();
+    return Object.hasOwn(tables, name) ? tables[name] : undefined;
   }
 
   listing(): Promise<Listing> {
