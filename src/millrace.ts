@@ -146,6 +146,7 @@ async function startOwned(
   const isGone = (tenant: TenantId): boolean => tenants.state(tenant) === 'deleting';
   const hot = createHotTier({
     ...{ engine, clock, bytesMax: settings.MILLRACE_HOT_MEMORY },
+    stands: (tenant, rollup, version) => catalog.rollup(tenant, rollup)?.version === version,
     onCold: ({ error, ...of }) =>
       logger.warn(
         { ...of, ...(error === undefined ? {} : { err: error }) },

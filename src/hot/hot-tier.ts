@@ -13,6 +13,8 @@ export interface HotOptions {
   readonly clock: Clock;
   /** Bytes over all rollups of all tenants; 0: nothing is kept. */
   readonly bytesMax: number;
+  /** Absent: whatever is asked for or fed stands. */
+  readonly stands?: (tenant: TenantId, rollup: string, version: number) => boolean;
   /** A rollup is given up for a while. */
   readonly onCold?: (of: { tenant: TenantId; rollup: string; why: string; error?: unknown }) => void;
 }
@@ -174,6 +176,7 @@ class Tier implements HotTier {
     if (standing?.rollup.version === version) return standing;
     // A question that was planned before the change must not bring the old version back.
     if (standing && standing.rollup.version > version) return undefined;
+    if (standing) this.#remove(standing);
     const hotMs = definition.hotMs ?? HOT_MS_DEFAULT;
     if (!make || hotMs === 0 || this.#options.bytesMax === 0 || this.#stop.signal.aborted) return undefined;
     const kept = new KeptRollup(shapeOf(of.stream, definition));
@@ -186,7 +189,6 @@ class Tier implements HotTier {
       ...{ askedAtMs: this.#options.clock.now(), retryAtMs: 0, failures: 0, again: 0, isQueued: false },
     };
     const ofTenant = this.#entries.get(of.tenant) ?? new Map<string, Entry>();
-    if (standing) standing.kept.chill();
     ofTenant.set(definition.name, entry);
     this.#entries.set(of.tenant, ofTenant);
     this.#looking ??= this.#lookRound();
@@ -341,7 +343,10 @@ class Tier implements HotTier {
 
   #lookAt(entry: Entry): void {
     const { kept } = entry;
-    if (!entry.always && this.#options.clock.now() - entry.askedAtMs > IDLE_MS) this.#remove(entry);
+    const { definition, version } = entry.rollup;
+    const isGone = this.#options.stands?.(entry.tenant, definition.name, version) === false;
+    const isIdle = !entry.always && this.#options.clock.now() - entry.askedAtMs > IDLE_MS;
+    if (isGone || isIdle) this.#remove(entry);
     else if (kept.standing === 'hot') {
       entry.again = 0;
       kept.recent!.forgetBefore(this.#fromSecondsOf(entry));
