@@ -7,6 +7,7 @@ import { parseBytes } from './base/bytes.ts';
 import { parseDuration } from './base/duration.ts';
 import { MillraceError } from './base/errors.ts';
 import { cacheMistake } from './cache/index.ts';
+import { catalogMistake } from './catalog/port.ts';
 import { parseTenantLimits } from './tenants/index.ts';
 
 const bytes = z.coerce.number().int().positive();
@@ -82,11 +83,10 @@ export const SETTING_DEFAULTS: Readonly<Record<SettingName, string | number | un
 /** The environment as it stands; the command line is handed this and reads settings and addresses from it. */
 export const readEnvironment = (): Readonly<Record<string, string | undefined>> => ({ ...process.env });
 
-const PORTS: Record<'MILLRACE_LOG' | 'MILLRACE_STORE' | 'MILLRACE_LAKE' | 'MILLRACE_CATALOG', string> = {
+const PORTS: Record<'MILLRACE_LOG' | 'MILLRACE_STORE' | 'MILLRACE_LAKE', string> = {
   MILLRACE_LOG: 'file',
   MILLRACE_STORE: 'chdb',
   MILLRACE_LAKE: 'file',
-  MILLRACE_CATALOG: 'sqlite',
 };
 
 /**
@@ -114,7 +114,7 @@ export function readSettings(...sources: Readonly<Record<string, string | undefi
         path: name,
         message:
           scheme === undefined
-            ? `"${url}" is not a URL; use ${embedded}:`
+            ? `is not a URL; use ${embedded}:`
             : `the scheme "${scheme}:" is not known here; this version has only ${embedded}:`,
       });
     }
@@ -127,6 +127,8 @@ export function readSettings(...sources: Readonly<Record<string, string | undefi
         : ['MILLRACE_TLS_KEY', 'MILLRACE_TLS_CERT'];
     issues.push({ path, message: `must be set together with ${other}` });
   }
+  const catalog = catalogMistake(merged.MILLRACE_CATALOG ?? 'sqlite:');
+  if (catalog !== undefined) issues.push({ path: 'MILLRACE_CATALOG', message: catalog });
   const cache = cacheMistake(merged.MILLRACE_CACHE ?? 'memory:');
   if (cache !== undefined) issues.push({ path: 'MILLRACE_CACHE', message: cache });
   if (parsed.success && parsed.data.MILLRACE_ROLES !== 'all') {

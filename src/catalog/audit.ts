@@ -1,7 +1,7 @@
 /** The audit log as rows. */
 import type { Clock } from '../base/clock.ts';
 import type { CatalogDatabase } from './database.ts';
-import type { AuditRow } from './tables.ts';
+import { type AuditRow, withoutNul } from './tables.ts';
 import { AUDIT_KEPT_MS, type AuditEntry, type AuditRecords } from './tenancy.ts';
 
 const PAGE_DEFAULT = 100;
@@ -19,7 +19,7 @@ export function auditRecords(database: CatalogDatabase, clock: Clock): AuditReco
             tenant: entry.tenant,
             actor: entry.actor,
             action: entry.action,
-            subject: entry.subject,
+            subject: withoutNul(entry.subject),
             detail: JSON.stringify(entry.detail),
             request_id: entry.requestId,
             outcome: entry.outcome,

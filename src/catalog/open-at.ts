@@ -3,6 +3,7 @@ import type { Clock } from '../base/clock.ts';
 import type { FileSystem } from '../base/files.ts';
 import type { Ids } from '../base/ids.ts';
 import type { Ownership } from '../base/ownership.ts';
+import { isPostgres } from './catalog-setting.ts';
 import {
   INSTALLATION_SETTING,
   type Installation,
@@ -33,7 +34,7 @@ export interface CatalogOptions {
 export async function openCatalogAt(options: CatalogOptions): Promise<Catalog> {
   const { setting, directory, files, clock, ids, owner } = options;
   const facts = await readInstallation(files, directory);
-  if (!/^postgres(ql)?:/i.test(setting)) {
+  if (!isPostgres(setting)) {
     if (!facts.own) return openCatalog(`${directory}/catalog.sqlite`, clock, owner);
     throw mismatch(
       directory,

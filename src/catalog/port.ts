@@ -11,6 +11,8 @@ import type { LedgerRecords } from './ledger.ts';
 import type { RunRecords } from './runs.ts';
 import type { AuditRecords, KeyRecords, TenantRecords } from './tenancy.ts';
 
+export { catalogMistake, isPostgres } from './catalog-setting.ts';
+
 export type Definition = StreamDefinition | RollupDefinition;
 
 export interface Versioned<D extends Definition = Definition> {

@@ -1,7 +1,7 @@
 /** Runs as the catalog keeps them: one row each, so that a crash forgets neither the work nor how far it came. */
 import type { TenantId } from '../base/brand.ts';
 import { type CatalogDatabase, ofTenant } from './database.ts';
-import type { RunRow } from './tables.ts';
+import { type RunRow, withoutNul } from './tables.ts';
 
 export const RUN_KINDS = [
   'build-rollup',
@@ -179,7 +179,7 @@ const rowOf = (run: Run): RunRow => ({
   checkpoint: json(run.checkpoint),
   progress: json(run.progress),
   result: json(run.result),
-  error: run.error,
+  error: run.error && withoutNul(run.error),
   started_at_ms: run.startedAtMs,
   updated_at_ms: run.updatedAtMs,
   ended_at_ms: run.endedAtMs ?? null,

@@ -110,6 +110,9 @@ export interface Tables {
   audit: AuditRow;
 }
 
+/** PostgreSQL's texts hold no NUL; what others have written may hold one. (JSON has it escaped.) */
+export const withoutNul = (text: string): string => text.replaceAll('\0', '\uFFFD');
+
 export const TABLE_NAMES: readonly (keyof Tables)[] = [
   'definitions',
   'settings',

@@ -4,6 +4,7 @@ import { mkdir, rm, statfs, writeFile } from 'node:fs/promises';
 import { createServer } from 'node:net';
 import { dirname, resolve } from 'node:path';
 import { promisify } from 'node:util';
+import { isPostgres } from '../catalog/port.ts';
 import { MillraceRequestError } from '../client/index.ts';
 import type { Settings } from '../config.ts';
 import type { Connection } from './connect.ts';
@@ -33,6 +34,7 @@ export async function localChecks(
     nodeCheck(process.versions.node),
     await writableCheck(data),
     await diskCheck(data),
+    ...(await catalogChecks(settings.MILLRACE_CATALOG)),
     await portCheck(settings.MILLRACE_HOST, settings.MILLRACE_PORT, serverRuns),
     await transportCheck(settings, io.clock.now()),
     await openFilesCheck(),
@@ -91,6 +93,21 @@ async function writableCheck(data: string): Promise<Check> {
       found: error instanceof Error ? error.message : String(error),
       advice: 'Give this user the directory, or choose another one with --data or MILLRACE_DATA.',
     };
+  }
+}
+
+async function catalogChecks(setting: string): Promise<readonly Check[]> {
+  const name = 'catalog';
+  if (!isPostgres(setting)) return [];
+  // The driver is loaded only where it is used.
+  const { tellServer } = await import('../catalog/index.ts');
+  try {
+    return [{ name, state: 'ok', found: await tellServer(setting) }];
+  } catch (error) {
+    const { message, code } = error as { message?: string; code?: string };
+    const advice =
+      'Start the server, and see that MILLRACE_CATALOG names its host, database, user and password; the server does not start without it.';
+    return [{ name, state: 'failed', found: message || code || 'no connection', advice }];
   }
 }
 

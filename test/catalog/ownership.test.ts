@@ -3,10 +3,8 @@ import { mkdtemp, readFile, rename, rm, writeFile } from 'node:fs/promises';
 import { hostname, tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
-import { DEFAULT_TENANT } from '../../src/base/brand.ts';
 import { ManualClock } from '../../src/base/clock.ts';
-import { type OwnedDirectory, openCatalog, takeOwnership, watchOwnership } from '../../src/catalog/index.ts';
-import { parseStream } from '../../src/define/index.ts';
+import { type OwnedDirectory, takeOwnership, watchOwnership } from '../../src/catalog/index.ts';
 
 let directory: string;
 let clock: ManualClock;
@@ -120,26 +118,5 @@ describe('who owns a data directory', () => {
     await told;
     expect(first.lost.reason).toMatchObject({ code: 'fenced' });
     unwatch();
-  });
-});
-
-describe('the catalog of an owner that was taken over from', () => {
-  const stream = (version: string) => parseStream('s', { fields: { [`f${version}`]: 'string' } });
-
-  it('refuses every write, so that the new owner reads what it wrote, and can still be read', async () => {
-    const path = join(directory, 'catalog.sqlite');
-    const first = await openCatalog(path, clock, { epoch: 1 });
-    await first.put(DEFAULT_TENANT, stream('1'));
-    await first.setSetting('name', 'of the first');
-    const second = await openCatalog(path, clock, { epoch: 2 });
-    await expect(first.put(DEFAULT_TENANT, stream('2'))).rejects.toMatchObject({ code: 'fenced' });
-    await expect(first.remove(DEFAULT_TENANT, 'stream', 's')).rejects.toMatchObject({ code: 'fenced' });
-    await expect(first.setSetting('name', 'again')).rejects.toMatchObject({ code: 'fenced' });
-    expect(first.stream(DEFAULT_TENANT, 's')?.version).toBe(1);
-    expect(second.setting('name')).toBe('of the first');
-    expect((await second.put(DEFAULT_TENANT, stream('3'))).version).toBe(2);
-    await second.setSetting('name', 'of the second');
-    await first.close();
-    await second.close();
   });
 });

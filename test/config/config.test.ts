@@ -35,12 +35,30 @@ describe('the configuration', () => {
     ['MILLRACE_LOG', 'kafka://host', 'file:'],
     ['MILLRACE_STORE', 'clickhouse://user:pw@host', 'chdb:'],
     ['MILLRACE_LAKE', 's3://bucket', 'file:'],
-    ['MILLRACE_CATALOG', 'postgres://host/db', 'sqlite:'],
   ])('says that it does not know the scheme of %s=%s, and which it has', (name, url, embedded) => {
     const scheme = url.slice(0, url.indexOf(':') + 1);
     expect(issuesOf({ [name]: url })).toEqual([
       `${name}: the scheme "${scheme}" is not known here; this version has only ${embedded}`,
     ]);
+  });
+
+  it('takes a file or PostgreSQL as the catalog, and tells of a mistake without the password', () => {
+    expect(readSettings().MILLRACE_CATALOG).toBe('sqlite:');
+    for (const url of [
+      'postgres://me:secret@host/db',
+      'postgresql://host:5433/db?schema=one&sslmode=require',
+    ])
+      expect(readSettings({ MILLRACE_CATALOG: url }).MILLRACE_CATALOG).toBe(url);
+    for (const wrong of [
+      'mysql://me:secret@host/db',
+      'postgres//me:secret@host',
+      'postgres://me:secret@[host',
+      'postgres://me:secret@host/db?schema=No-Such',
+    ]) {
+      const [issue] = issuesOf({ MILLRACE_CATALOG: wrong });
+      expect(issue).toMatch(/^MILLRACE_CATALOG: /);
+      expect(issue).not.toContain('secret');
+    }
   });
 
   it('takes memory or a Redis as the cache, and tells of a mistake without the password', () => {

@@ -74,7 +74,7 @@ describe('what is decided without looking', () => {
     expect(duration(90_000)).toBe('90 seconds');
   });
 
-  it('a stream is due once in a while, counted from its last run or its definition, and never while one goes on', () => {
+  it('a stream is due once in a while, counted from its last run or its definition, and never while one goes on', async () => {
     const started: string[] = [];
     const streams = [
       { definition: { name: 'old' }, updatedAtMs: 0 },
@@ -88,7 +88,7 @@ describe('what is decided without looking', () => {
       going: { startedAtMs: 10, endedAtMs: undefined },
       again: { startedAtMs: 10, endedAtMs: 20 },
     };
-    startWhatIsDue({
+    await startWhatIsDue({
       ...{ tenants: fixedTenants(TENANT), everyMs: 60_000, logger: { error: () => {} } },
       catalog: { streams: () => streams as never },
       runs: {
