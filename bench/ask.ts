@@ -42,10 +42,12 @@ async function drive(): Promise<AskReport> {
   let isMeasuring = false;
   let isOver = false;
   let failed = 0;
+  let asked = 0;
   let underWay = 0;
   const ask = (connection: HttpConnection): void => {
     const startMs = performance.now();
     underWay += 1;
+    asked += 1;
     connection.send(
       Buffer.from(`GET ${before}${random.below(Number(values.keys))}${behind}${head}`),
       ({ status }) => {
@@ -70,6 +72,7 @@ async function drive(): Promise<AskReport> {
   while (underWay > 0 && performance.now() < giveUp) await sleep(5);
   for (const connection of connections) connection.close();
   return {
+    asked,
     answered: latency.count,
     failed: failed + underWay,
     perSecond: (latency.count / elapsedMs) * 1_000,

@@ -186,6 +186,7 @@ async function measure(
     batched: now.batched - before.batched,
     computed: now.computed - before.computed,
     server_cpu_cores: round(used / (warmupSeconds + seconds), 2),
+    server_cpu_us_per_question: round((used / report.asked) * 1e6, 1),
     server_rss_mb: round(server.usage().rssBytes / 1e6),
     generator_cpu_cores: round(report.cpuCores, 2),
     notes: one.note,
