@@ -89,6 +89,7 @@ export async function startParts() {
     parts: () => [
       ...[runsPart(runs), ledger.part, ingestPart({ ingest, files, directory }), registry.part],
       ...[logPart({ log, files, directory: `${directory}/log` }), storePart({ engine, clock }), keys],
+      results.part,
     ],
     rows: (tenant) => catalogHoldings(catalog, tenant),
     newAlias: () => `deleted-${Buffer.from(ids.uuidV7(clock.now())).toString('hex')}`,
