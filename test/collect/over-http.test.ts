@@ -18,7 +18,7 @@ async function open(limits: Parameters<typeof setUp>[1] = {}) {
   const ends: string[] = [];
   server = http.createServer((request, response) => {
     const length = request.headers['content-length'];
-    parts
+    void parts
       .sendStream(request, {
         contentType: request.headers['content-type'],
         contentLength: length === undefined ? undefined : Number(length),

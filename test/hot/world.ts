@@ -144,7 +144,7 @@ export class World {
       (_, partition) => this.ingest.state({ tenant: TENANT, stream: stream.name, partition }).applied,
     );
     await tables.markRollup(TENANT, stream, rollup, version, offsets);
-    this.catalog.put(TENANT, rollup);
+    await this.catalog.put(TENANT, rollup);
     await tables.dropRollup(TENANT, rollup.name, version - 1);
   }
 
