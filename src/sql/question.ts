@@ -38,7 +38,11 @@ export async function guardQuestion(parts: QuestionParts, query: string, params:
   };
   const refusal = (reason: string): Error => refusalOf('question', 'query', reason);
 
-  const canonical = (await ask('SELECT formatQuerySingleLine({query:String})', { query })).replace(/\n$/, '');
+  const canonical = (
+    await ask('SELECT formatQuerySingleLine({millrace_question:String})', {
+      millrace_question: query,
+    })
+  ).replace(/\n$/, '');
   const mistake = checkText(canonical);
   if (mistake !== undefined) throw refusal(mistake);
   const wrapped = `SELECT * FROM (${canonical})`;

@@ -14,9 +14,10 @@ import type { Leave } from '../base/fair-queue.ts';
 import { type FileSystem, nodeFiles } from '../base/files.ts';
 import { DurableNames } from './durable-names.ts';
 import { createGuest, guestSettings, KILLS_MAX } from './guest.ts';
-import type { Engine, Guest, GuestLimits, Guests, QueryLimits, Statement, StatementParam } from './port.ts';
+import type { Engine, Guest, GuestLimits, Guests, QueryLimits, Statement } from './port.ts';
 import { NICE_OF_SCANS, READING_CLASSES, type ReadingClass, ReadingPlaces } from './reading-places.ts';
 import { FULL_ROLE, openWithRoles, roleOf } from './roles.ts';
+import { forgetLongParameters, parameterSettings, setAll } from './session-parameters.ts';
 import { SessionPool } from './session-pool.ts';
 
 export interface ChdbOptions {
@@ -159,6 +160,7 @@ class ChdbEngine implements Engine, Guests {
   async execute(statement: Statement): Promise<void> {
     await this.#names.around(statement.text, () =>
       this.#writers.use(async (session) => {
+        prepare(session, parameterSettings(statement));
         await run(session, statement, 'Null');
       }),
     );
@@ -173,7 +175,7 @@ class ChdbEngine implements Engine, Guests {
     const leave = await this.#enter(limits);
     try {
       return await this.#readers.use(async (session) => {
-        const stopWatching = this.#limit(session, limits);
+        const stopWatching = this.#limit(session, limits, statement);
         try {
           return await run(session, statement, format);
         } finally {
@@ -189,14 +191,15 @@ class ChdbEngine implements Engine, Guests {
     await this.#names.settle();
     const leave = await this.#enter(limits);
     const session = await this.#readers.take();
-    const stopWatching = this.#limit(session, limits);
+    const stopWatching = this.#limit(session, limits, statement);
     try {
-      const chunks = session.queryStreamBind(statement.text, bindings(statement), { format });
+      const chunks = session.queryStream(statement.text, { format });
       for await (const chunk of chunks) yield chunk.raw();
     } catch (cause) {
       throw explain(cause);
     } finally {
       stopWatching();
+      setAll(session, forgetLongParameters(statement));
       this.#readers.give(session);
       leave();
     }
@@ -244,7 +247,6 @@ class ChdbEngine implements Engine, Guests {
     const guest = createGuest({
       session,
       kill: () => this.#kill(label),
-      bindings,
       explain,
       onClosed: () => this.#guests.delete(guest),
     });
@@ -284,8 +286,11 @@ class ChdbEngine implements Engine, Guests {
     await drainPending();
   }
 
-  /** Sets the session's limits and ends its statement when the caller goes away; returns the way to stop watching. */
-  #limit(session: Session, limits: QueryLimits): () => void {
+  /**
+   * Sets the session's limits and the statement's parameters, and ends the statement when the caller goes away; returns the
+   * way to stop watching.
+   */
+  #limit(session: Session, limits: QueryLimits, statement: Statement): () => void {
     this.#nextQuery += 1;
     const label = `${LABEL}${this.#nextQuery}`;
     const own = limits.tenant === undefined ? {} : (this.#tenants?.limits(limits.tenant) ?? {});
@@ -297,8 +302,9 @@ class ChdbEngine implements Engine, Guests {
       // Without the right to it (CAP_SYS_NICE) the engine leaves it.
       `os_threads_nice_value_query=${NICE[limits.reading ?? 'work']}`,
       `log_comment='${label}'`,
+      ...parameterSettings(statement),
     ];
-    session.query(`SET ${settings.join(', ')}`);
+    prepare(session, settings);
     const kill = () => void this.#kill(label);
     limits.signal?.addEventListener('abort', kill, { once: true });
     return () => limits.signal?.removeEventListener('abort', kill);
@@ -313,15 +319,22 @@ class ChdbEngine implements Engine, Guests {
   }
 }
 
-async function run(session: Session, statement: Statement, format: string): Promise<Uint8Array> {
+function prepare(session: Session, settings: readonly string[]): void {
   try {
-    const answer =
-      statement.params === undefined
-        ? await session.queryAsync(statement.text, { format })
-        : await session.queryBindAsync(statement.text, bindings(statement), { format });
-    return answer.bytes();
+    setAll(session, settings);
   } catch (cause) {
     throw explain(cause);
+  }
+}
+
+/** The statement's parameters are set on the session. */
+async function run(session: Session, statement: Statement, format: string): Promise<Uint8Array> {
+  try {
+    return (await session.queryAsync(statement.text, { format })).bytes();
+  } catch (cause) {
+    throw explain(cause);
+  } finally {
+    setAll(session, forgetLongParameters(statement));
   }
 }
 
@@ -332,10 +345,6 @@ function placesOf({ readers = READERS, places }: ChdbOptions): Readonly<Record<R
 
 const least = (first: number, ...others: readonly (number | undefined)[]): number =>
   Math.min(first, ...others.filter((one) => one !== undefined));
-
-function bindings(statement: Statement): Record<string, StatementParam> {
-  return { ...statement.params };
-}
 
 const wordsOf = (cause: unknown): string => (cause instanceof Error ? cause.message : String(cause));
 

@@ -11,13 +11,12 @@ import { MillraceError } from '../base/errors.ts';
 import { checkGuestStatement } from './guest-statement.ts';
 import type { Guest, GuestLimits, Statement } from './port.ts';
 import { NICE_OF_SCANS } from './reading-places.ts';
-import { quoteText } from './sql.ts';
+import { parameterSettings, quoteSetting, setAll, settingOf } from './session-parameters.ts';
 
 export interface GuestParts {
   readonly session: Session;
   /** Ends the statement that runs under the guest's label, if one does. */
   readonly kill: () => Promise<void>;
-  readonly bindings: (statement: Statement) => object;
   readonly explain: (cause: unknown) => Error;
   readonly onClosed: () => void;
 }
@@ -62,26 +61,16 @@ export function guestSettings(limits: GuestLimits, label: string): string {
     'output_format_parquet_write_page_index=0',
     'output_format_parquet_write_bloom_filter=0',
     ...Object.entries(limits.settings ?? {}).map(([name, value]) => `${name}=${literal(value)}`),
-    ...Object.entries(limits.params ?? {}).map(
-      ([name, value]) => `param_${parameterName(name)}=${literal(value)}`,
-    ),
+    ...Object.entries(limits.params ?? {}).map(([name, value]) => `${settingOf(name)}=${literal(value)}`),
     `log_comment='${label}'`,
     'readonly=1',
   ].join(', ');
 }
 
 const literal = (value: string | number): string =>
-  typeof value === 'number' ? String(value) : quoteText(value).replaceAll('\0', '\\0');
+  typeof value === 'number' ? String(value) : quoteSetting(value);
 
-function parameterName(name: string): string {
-  if (/^[A-Za-z_]\w{0,100}$/.test(name)) return name;
-  throw new MillraceError(
-    'bad-question',
-    `The parameter ${JSON.stringify(name.slice(0, 100))} has no proper name.`,
-  );
-}
-
-export function createGuest({ session, kill, bindings, explain, onClosed }: GuestParts): Guest {
+export function createGuest({ session, kill, explain, onClosed }: GuestParts): Guest {
   let running: Promise<unknown> | undefined;
   let left = false;
   let closed: Promise<void> | undefined;
@@ -123,20 +112,16 @@ export function createGuest({ session, kill, bindings, explain, onClosed }: Gues
     query: (statement, format) =>
       track(async () => {
         check(statement);
-        const result = await (hasParams(statement)
-          ? session.queryBindAsync(statement.text, bindings(statement), { format })
-          : session.queryAsync(statement.text, { format }));
-        return result.bytes();
+        setAll(session, parameterSettings(statement));
+        return (await session.queryAsync(statement.text, { format })).bytes();
       }),
     async *stream(statement, format, onRows) {
       check(statement);
       if (left) throw explain(new Error('Code: 394. DB::Exception: Query was cancelled'));
       let chunks: AsyncIterator<Chunk>;
       try {
-        const stream = hasParams(statement)
-          ? session.queryStreamBind(statement.text, bindings(statement), { format })
-          : session.queryStream(statement.text, { format });
-        chunks = stream[Symbol.asyncIterator]();
+        setAll(session, parameterSettings(statement));
+        chunks = session.queryStream(statement.text, { format })[Symbol.asyncIterator]();
       } catch (cause) {
         throw explain(cause);
       }
@@ -173,9 +158,6 @@ export function createGuest({ session, kill, bindings, explain, onClosed }: Gues
     },
   };
 }
-
-/** To bind nothing would hide the values that were set on the session. */
-const hasParams = ({ params }: Statement): boolean => params !== undefined && Object.keys(params).length > 0;
 
 /** Takes what a killed statement still has, until its end or its error. */
 async function endOf(chunks: AsyncIterator<unknown>): Promise<void> {

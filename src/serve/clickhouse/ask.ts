@@ -136,7 +136,10 @@ async function* answer(asking: Asking): AsyncGenerator<Uint8Array, void, void> {
 
 async function canonicalOf(guest: Guest, query: string): Promise<string> {
   const bytes = await guest.query(
-    { text: 'SELECT formatQuerySingleLine({query:String})', params: { query } },
+    {
+      text: 'SELECT formatQuerySingleLine({millrace_question:String})',
+      params: { millrace_question: query },
+    },
     'TSVRaw',
   );
   const canonical = Buffer.from(bytes).toString('utf8').replace(/\n$/, '');
