@@ -95,7 +95,7 @@ export class CatalogDatabase {
     let id: string;
     try {
       await this.#refuseUnlessOwner(transaction);
-      id = await this.engine.transactionId(transaction);
+      id = await this.engine.enterOutcome(transaction);
       result = await work(transaction);
     } catch (error) {
       await takeBack();
@@ -108,6 +108,7 @@ export class CatalogDatabase {
       await takeBack();
       if (!this.engine.mayBeCommitted(error) || !(await this.#wasCommitted(id, error))) throw error;
     }
+    this.engine.forgetOutcome(id);
     return result;
   }
 

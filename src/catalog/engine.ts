@@ -12,9 +12,11 @@ export interface CatalogEngine {
   isConflict(error: unknown): boolean;
   /** Of an error of the commit itself: whether it may have been carried out all the same. */
   mayBeCommitted(error: unknown): boolean;
-  /** By the id that `transactionId` gave. */
+  /** Lets the transaction be found out about afterwards, by the id that it gives. */
+  enterOutcome(transaction: Kysely<Tables>): Promise<string>;
   outcome(id: string): Promise<'committed' | 'aborted' | 'in progress'>;
-  transactionId(transaction: Kysely<Tables>): Promise<string>;
+  /** Nobody will ask. */
+  forgetOutcome(id: string): void;
   /** Holds the row of the owner's epoch until the end of the transaction. */
   ownerEpoch(transaction: Kysely<Tables>, setting: string): Promise<string | undefined>;
   /** Makes the files hold nothing any more of what was deleted. */

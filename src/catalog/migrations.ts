@@ -3,6 +3,7 @@ import type { Database } from 'libsql';
 import { MillraceError } from '../base/errors.ts';
 import { BUILDS_TABLE } from './builds.ts';
 import { LEDGER_TABLES } from './ledger.ts';
+import { FORGET_OLD_OUTCOMES, OUTCOMES_TABLE } from './postgres-outcomes.ts';
 import { RUNS_TABLE } from './runs.ts';
 import type { Tables } from './tables.ts';
 
@@ -108,6 +109,8 @@ export async function migratePostgres(db: Kysely<Tables>, schema: string): Promi
     for (const step of STEPS.slice(standing)) {
       for (const statement of postgresStep(step)) await sql.raw(statement).execute(transaction);
     }
+    for (const statement of [OUTCOMES_TABLE, FORGET_OLD_OUTCOMES])
+      await sql.raw(statement).execute(transaction);
     await sql`UPDATE layout SET version = ${STEPS.length}`.execute(transaction);
   });
 }

@@ -6,6 +6,7 @@ import type { CatalogEngine } from './engine.ts';
 import { INSTALLATION_SETTING } from './installation.ts';
 import { migratePostgres } from './migrations.ts';
 import { forgetDeletedRows } from './postgres-forget.ts';
+import { outcomesOn } from './postgres-outcomes.ts';
 import { CarefulPool } from './postgres-pool.ts';
 import { type PostgresTarget, parsePostgresUrl } from './postgres-url.ts';
 import type { Tables } from './tables.ts';
@@ -34,17 +35,7 @@ export async function openPostgres(
     isConflict: (error) => CONFLICTS.has(stateOf(error) ?? ''),
     // Only what the server itself refused is certain.
     mayBeCommitted: (error) => (error as { severity?: unknown } | null)?.severity !== 'ERROR',
-    outcome: async (id) => {
-      const { rows } = await sql<{
-        status: string | null;
-      }>`SELECT txid_status(${id}::bigint) AS status`.execute(db);
-      const status = rows[0]?.status;
-      return status === 'committed' || status === 'in progress' ? status : 'aborted';
-    },
-    transactionId: async (transaction) => {
-      const { rows } = await sql<{ id: string }>`SELECT txid_current()::text AS id`.execute(transaction);
-      return rows[0]!.id;
-    },
+    ...outcomesOn(db),
     ownerEpoch: async (transaction, setting) => {
       const row = await transaction
         .selectFrom('settings')

@@ -46,8 +46,9 @@ export function openSqlite(path: string): CatalogEngine {
     translate: (error) => (isDiskFault(error) ? unavailable(error) : error),
     isConflict: () => false,
     mayBeCommitted: () => false,
+    enterOutcome: async () => '',
     outcome: async () => 'aborted',
-    transactionId: async () => '',
+    forgetOutcome: () => undefined,
     ownerEpoch: async (transaction, setting) => {
       const row = await transaction
         .selectFrom('settings')

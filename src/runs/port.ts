@@ -36,7 +36,7 @@ export type Execute = (run: Run, context: RunContext) => Promise<unknown>;
 export interface RunOptions {
   /** Takes back what a run that failed for good, or was cancelled, has left. May be called again. */
   readonly giveUp?: (run: Run) => Promise<void>;
-  /** It cannot be cancelled, not even while it waits for its turn. */
+  /** It cannot be cancelled, not even while it waits for its turn, and is tried until it ends, however often it fails for now. */
   readonly mustEnd?: true;
 }
 

@@ -29,7 +29,7 @@ const RUNS_AT_ONCE = 2;
 const WAITING_MAX = 64;
 const RETRY_MS_MIN = 200;
 const RETRY_MS_MAX = 30_000;
-/** Tries of one step, without a checkpoint between them, before a run fails for good: about three minutes. */
+/** Tries of one step, without a checkpoint between them, before a run fails for good (but one that must end): about three minutes. */
 const TRIES_MAX = 12;
 
 interface Live {
@@ -156,7 +156,7 @@ export function createRuns(options: RunsOptions): Runs {
   });
 
   const seeToItsEnd = async (one: Live): Promise<void> => {
-    const { execute, giveUp } = kinds.get(one.run.kind)!;
+    const { execute, giveUp, mustEnd } = kinds.get(one.run.kind)!;
     let tries = 0;
     const context = contextOf(one, () => {
       tries = 0;
@@ -179,7 +179,7 @@ export function createRuns(options: RunsOptions): Runs {
         }
         // The catalog comes back some time, and nothing else can be known before.
         if (!isCatalogAway(error)) tries += 1;
-        if (!mayPass(error) || tries >= TRIES_MAX) {
+        if (!mayPass(error) || (tries >= TRIES_MAX && !mustEnd)) {
           return await giveUpAndEnd(one, giveUp, { state: 'failed', error: failureWords(error, tries) });
         }
         const { id, kind, stream } = one.run;
@@ -231,8 +231,8 @@ export function createRuns(options: RunsOptions): Runs {
       }
       await record(one, { state: 'cancelling' });
       one.abort.abort();
-      // One that waits for its turn need not wait for it to end.
-      if (!one.begun && one.entered)
+      // One that waits for its turn need not wait for it to end; what the process stops with, the next one ends.
+      if (!one.begun && one.entered && !stopped)
         drive(one, giveUpAndEnd(one, kinds.get(run.kind)?.giveUp, { state: 'cancelled' }));
       return one.run;
     });

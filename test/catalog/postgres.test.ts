@@ -5,6 +5,7 @@ import { connect, createServer } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { inspect } from 'node:util';
+import pg from 'pg';
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it } from 'vitest';
 import { DEFAULT_TENANT } from '../../src/base/brand.ts';
 import { systemClock } from '../../src/base/clock.ts';
@@ -97,7 +98,11 @@ describe.skipIf(!hasPostgres)('a catalog in PostgreSQL', () => {
 
   /** A road to the server on which the next commit is lost: before it arrives, or behind it with the answer. */
   const openOverBadRoad = async () => {
-    let lose: 'before' | 'answer' | undefined;
+    let lose: 'before' | 'answer' | 'crash' | undefined;
+    let tellArrival = (): void => undefined;
+    const arrival = new Promise<void>((arrived) => {
+      tellArrival = arrived;
+    });
     const port = Number(new URL(url()).port);
     const road = createServer((client) => {
       const behind = connect(port, '127.0.0.1');
@@ -110,6 +115,7 @@ describe.skipIf(!hasPostgres)('a catalog in PostgreSQL', () => {
         const how = lose;
         lose = undefined;
         if (how === 'before') return void client.destroy();
+        if (how === 'crash') return tellArrival();
         client.pause();
         behind.removeAllListeners('data');
         behind.write(bytes);
@@ -124,9 +130,11 @@ describe.skipIf(!hasPostgres)('a catalog in PostgreSQL', () => {
     });
     return {
       opened,
-      loseNext: (what: 'before' | 'answer') => {
+      loseNext: (what: 'before' | 'answer' | 'crash') => {
         lose = what;
       },
+      /** The commit is on the road, and the server dies. */
+      arrival,
       close: async () => {
         await opened.close();
         road.close();
@@ -154,6 +162,52 @@ describe.skipIf(!hasPostgres)('a catalog in PostgreSQL', () => {
     expect(opened.stream(DEFAULT_TENANT, 's')?.version).toBe(1);
     expect((await opened.put(DEFAULT_TENANT, stream('b'), { ifVersion: 1 })).version).toBe(2);
     await close();
+  });
+
+  it('whose server died with a change is not taken in by another that got its number', async () => {
+    const { opened, loseNext, arrival, close } = await openOverBadRoad();
+    await opened.put(DEFAULT_TENANT, stream('a'));
+    loseNext('crash');
+    const lost = opened.put(DEFAULT_TENANT, stream('b'), { ifVersion: 1 }).catch((error: unknown) => error);
+    await arrival;
+    await server.stop('immediate');
+    await server.start();
+    // Numbers of transactions that were nowhere on the disk are given again.
+    for (let n = 0; n < 8; n += 1) await server.query(`CREATE TABLE s${schemas}.other_${n} (n INT)`);
+    expect(await lost).toMatchObject({ code: 'catalog-unavailable' });
+    expect(opened.stream(DEFAULT_TENANT, 's')?.version).toBe(1);
+    expect((await opened.put(DEFAULT_TENANT, stream('c'), { ifVersion: 1 })).version).toBe(2);
+    await close();
+  });
+
+  it('whose tables are held for long is waited for, by more than there are connections', async () => {
+    catalog = await openPostgresCatalog(url(), systemClock);
+    const other = new pg.Client(url());
+    await other.connect();
+    await other.query(`BEGIN; LOCK TABLE s${schemas}.tenants IN EXCLUSIVE MODE`);
+    const puts = Array.from({ length: 12 }, (_, n) =>
+      catalog!.tenants.put(`t${n}` as never, { state: 'active', document: {} }),
+    );
+    // Longer than a connection may take to be made.
+    const free = systemClock.sleep(5_500).then(() => other.query('COMMIT'));
+    expect((await Promise.all(puts)).map(({ version }) => version)).toEqual(puts.map(() => 1));
+    await free;
+    await other.end();
+  });
+
+  it('whose tables a backup reads is not purged yet, and is written on', async () => {
+    catalog = await openPostgresCatalog(url(), systemClock);
+    await catalog.tenants.put('acme' as never, { state: 'active', document: {} });
+    const backup = new pg.Client(url());
+    await backup.connect();
+    await backup.query(`BEGIN; LOCK TABLE s${schemas}.definitions IN ACCESS SHARE MODE`);
+    await expect(catalog.tenants.purge('acme' as never, 'deleted-1')).rejects.toMatchObject({
+      code: 'conflict',
+    });
+    expect((await catalog.put(DEFAULT_TENANT, stream('a'))).version).toBe(1);
+    await backup.query('COMMIT');
+    await catalog.tenants.purge('deleted-1' as never, 'deleted-1');
+    await backup.end();
   });
 
   it('belongs to one data directory, for good', async () => {

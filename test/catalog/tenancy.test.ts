@@ -135,6 +135,17 @@ onBothEngines('the catalog', (at) => {
       );
     });
 
+    it('takes whatever text there is, and finds nothing under a name that nobody can have', async () => {
+      const strange = 'a\0b\ud800';
+      await at.catalog.audit.add(entry(1, { subject: strange, requestId: strange, actor: strange }));
+      const [kept] = await at.catalog.audit.list();
+      expect(kept?.subject).toBe('a\ufffdb\ufffd');
+      expect(await at.catalog.audit.list({ action: strange, before: '\0' })).toEqual([]);
+      expect(await at.catalog.runs.get(DEFAULT_TENANT, '\0')).toBeUndefined();
+      expect(await at.catalog.runs.list(DEFAULT_TENANT, { stream: '\0' })).toEqual([]);
+      expect(await at.catalog.history(DEFAULT_TENANT, 'stream', '\0')).toEqual([]);
+    });
+
     it('forgets what is older than two years', async () => {
       await at.catalog.audit.add(entry(1_000));
       at.clock.advance(AUDIT_KEPT_MS);

@@ -62,6 +62,55 @@ const settle = async () => {
 };
 
 describe('a run', () => {
+  it('that must end is tried until it does, however often it fails for now', async () => {
+    const runs = createRuns({ catalog, clock: hasty, ids, logger });
+    begun.push(runs);
+    let tries = 0;
+    const execute: Execute = async () => {
+      tries += 1;
+      if (tries < 50) throw new MillraceError('store-unavailable', 'not yet');
+      return { tries };
+    };
+    runs.register('delete-tenant', execute, { mustEnd: true });
+    const { id } = await runs.start({ ...request, kind: 'delete-tenant' });
+    await expect.poll(() => runs.get(TENANT, id)).toMatchObject({ state: 'done', result: { tries: 50 } });
+  });
+
+  it('that is cancelled while the process stops is left to the next, with all that it has begun', async () => {
+    let hasSaved = (): void => undefined;
+    let saved: Promise<void> | undefined;
+    const slow: Pick<Catalog, 'runs'> = {
+      runs: {
+        ...catalog.runs,
+        save: async (run) => {
+          if (run.state === 'cancelling') await saved;
+          return catalog.runs.save(run);
+        },
+      },
+    };
+    const runs = createRuns({ catalog: slow, clock: patient, ids, logger });
+    let givenUp = 0;
+    runs.register('replay', gated().execute, {
+      giveUp: async () => {
+        givenUp += 1;
+      },
+    });
+    await runs.start(request);
+    // One at a time on a stream: it waits.
+    const waiting = await runs.start(request);
+    saved = new Promise((resolve) => {
+      hasSaved = resolve;
+    });
+    const cancelled = runs.cancel(TENANT, waiting.id);
+    await settle();
+    await runs.stop();
+    hasSaved();
+    expect((await cancelled).state).toBe('cancelling');
+    await settle();
+    expect(givenUp).toBe(0);
+    expect((await catalog.runs.get(TENANT, waiting.id))?.state).toBe('cancelling');
+  });
+
   it('is entered before it begins, and its result is kept', async () => {
     const runs = runsThat(async (run) => ({ saw: run.request }), undefined, patient);
     const run = await runs.start({ ...request, subject: 'x' });
