@@ -34,6 +34,9 @@ const AGAIN_MAX = 3;
 
 interface Entry extends HotRollup {
   readonly tenant: TenantId;
+  /** The newest definitions that a batch came with. */
+  stream: HotRollup['stream'];
+  rollup: HotRollup['rollup'];
   readonly kept: KeptRollup;
   readonly hotMs: number;
   /** Kept whether it is asked for or not. */
@@ -93,7 +96,10 @@ class Tier implements HotTier {
   follow(...[range, stream, rollups, select]: Parameters<HotTier['follow']>): FollowedBatch | undefined {
     if (this.#options.bytesMax === 0) return undefined;
     const { tenant } = range.key;
-    for (const rollup of rollups) this.keep({ tenant, stream, rollup });
+    for (const rollup of rollups) {
+      this.#adapt({ tenant, stream, rollup });
+      this.keep({ tenant, stream, rollup });
+    }
     this.#dropGone(tenant, stream.name, rollups);
     const followed = this.#entriesOf(tenant)
       .filter((entry) => entry.stream.name === stream.name && entry.kept.standing !== 'cold')
@@ -212,6 +218,23 @@ class Tier implements HotTier {
 
   #isStanding(entry: Entry): boolean {
     return this.#entries.get(entry.tenant)?.get(entry.rollup.definition.name) === entry;
+  }
+
+  /** A stream may change without a new version of its rollup: a field that may be missing now is read in another way. */
+  #adapt(of: HotRollup): void {
+    const entry = this.#entries.get(of.tenant)?.get(of.rollup.definition.name);
+    if (!entry || entry.rollup.version !== of.rollup.version) return;
+    if (entry.stream === of.stream && entry.rollup === of.rollup) return;
+    const shape = shapeOf(of.stream, of.rollup.definition);
+    if (JSON.stringify(shape) === JSON.stringify(entry.kept.shape)) {
+      entry.stream = of.stream;
+      entry.rollup = of.rollup;
+      return;
+    }
+    const wasWanted = entry.kept.standing !== 'cold';
+    this.#remove(entry);
+    const anew = this.#entryOf(of, true);
+    if (anew && wasWanted) this.#want(anew);
   }
 
   /** What was removed, or moved to another stream. */

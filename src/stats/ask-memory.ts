@@ -75,18 +75,27 @@ function functionJson(
     case 'sum':
     case 'min':
     case 'max':
+      // Zeros have no sign, as in statement.ts.
+      if (one.field.type.kind === 'float64' && typeof first === 'number') return finiteJson(first + 0);
       return valueJson(one.field.type, first);
     case 'avg': {
       if (second === 0) return 'null';
       // A sum that no double holds is turned into one by the engine's own rounding.
       if (typeof first !== 'number' || typeof second !== 'number') return undefined;
       const { type } = one.field;
-      return floatJson((type.kind === 'decimal' ? first / 10 ** type.scale : first) / second);
+      return finiteJson((type.kind === 'decimal' ? first / powerOfTen(type.scale) : first) / second);
     }
     default:
       return undefined;
   }
 }
+
+/** What is infinite is shown as null and yet ordered as the greatest, by the engine alone. */
+const finiteJson = (value: number): string | undefined =>
+  Number.isFinite(value) ? floatJson(value) : undefined;
+
+/** The nearest double, which `10 ** n` is not from 26 on. */
+const powerOfTen = (exponent: number): number => Number(`1e${exponent}`);
 
 /** As the statement would order and cut them. */
 function ordered(

@@ -84,8 +84,10 @@ export const answerCodec: Codec<CachedAnswer> = {
     const text = Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength).toString('utf8');
     const end = text.indexOf('\n');
     try {
+      if (end < 0) return undefined;
       const { answer, ...kept } = JSON.parse(text.slice(0, end)) as CachedAnswer;
       if (typeof kept.process !== 'string' || typeof kept.askedAtMs !== 'number') return undefined;
+      if (typeof answer.meta.lag_ms !== 'number' || !Array.isArray(answer.columns)) return undefined;
       // JSON knows no infinity.
       const sameUntilMs = kept.sameUntilMs ?? Number.POSITIVE_INFINITY;
       return {

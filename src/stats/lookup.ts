@@ -36,7 +36,8 @@ export function lookupOf(prepared: PreparedQuestion): Lookup | undefined {
   const others = question.where.filter((one) => one !== found);
   const shape = JSON.stringify([
     [tenant, stream.name, plan.rollup.name, plan.rollup.version, columnOf(found.field)],
-    question.functions.map(({ name }) => name),
+    // A name may mean another column when the field was renamed meanwhile.
+    question.functions.map(({ name }, at) => [name, plan.statesOf[at]]),
     [question.every, question.zone, starts.length, starts[0], starts.at(-1)],
     plan.pieces.map(({ tierSeconds, fromMs, toMs }) => [tierSeconds, fromMs, toMs]),
     others.map(({ field, op, values }) => [columnOf(field), op, values]),

@@ -9,6 +9,7 @@
  * What a statement reads is read after each of its questions was asked.
  */
 import { LRUCache } from 'lru-cache';
+import type { TenantId } from '../base/brand.ts';
 import { MillraceError } from '../base/errors.ts';
 import type { Engine } from '../store/index.ts';
 import type { EngineRow } from './answer.ts';
@@ -39,7 +40,10 @@ interface Group {
 
 const VALUES_MAX = 1_000;
 const ROWS_MAX = 100_000;
-/** Of all tenants; more are told to come later. */
+/**
+ * Of all tenants; more are told to come later. A tenant may have as many waiting as there are places left, so one alone
+ * gets half of them, and the next one still finds some.
+ */
 const WAITING_MAX = 20_000;
 const EMPTY_ROWS_KEPT = 500;
 
@@ -47,12 +51,15 @@ export class Lookups {
   readonly #engine: Pick<Engine, 'query'>;
   readonly #groups = new Map<string, Group>();
   readonly #empty = new LRUCache<string, readonly EngineRow[]>({ max: EMPTY_ROWS_KEPT });
+  readonly #waitingMax: number;
+  readonly #waitingOf = new Map<TenantId, number>();
   #waiting = 0;
   #batched = 0;
   #statements = 0;
 
-  constructor(engine: Pick<Engine, 'query'>) {
+  constructor(engine: Pick<Engine, 'query'>, { waitingMax = WAITING_MAX } = {}) {
     this.#engine = engine;
+    this.#waitingMax = waitingMax;
   }
 
   get state(): LookupsState {
@@ -74,12 +81,13 @@ export class Lookups {
   }
 
   #wait(group: Group, lookup: Lookup, signal: AbortSignal | undefined): Promise<readonly EngineRow[]> {
-    if (this.#waiting >= WAITING_MAX) {
+    const { tenant } = lookup.prepared;
+    if ((this.#waitingOf.get(tenant) ?? 0) >= this.#waitingMax - this.#waiting) {
       throw new MillraceError('too-busy', 'too many questions are waiting; ask again later', {
         retryAfterSeconds: 1,
       });
     }
-    this.#waiting += 1;
+    this.#count(tenant, 1);
     return new Promise<readonly EngineRow[]>((resolve, reject) => {
       const waiter: Waiter = { lookup, left: false, onLeave: undefined, resolve, reject };
       const leave = () => {
@@ -102,6 +110,13 @@ export class Lookups {
     });
   }
 
+  #count(tenant: TenantId, change: number): void {
+    this.#waiting += change;
+    const own = (this.#waitingOf.get(tenant) ?? 0) + change;
+    if (own > 0) this.#waitingOf.set(tenant, own);
+    else this.#waitingOf.delete(tenant);
+  }
+
   /** One statement after the other until nobody waits. */
   async #goOn(group: Group, shape: string): Promise<void> {
     for (;;) {
@@ -116,7 +131,7 @@ export class Lookups {
       );
       const some = waiters.slice(0, Math.max(1, most));
       group.waiting = waiters.slice(some.length);
-      this.#waiting -= some.length;
+      this.#count(some[0]!.lookup.prepared.tenant, -some.length);
       await this.#answer(some.filter(({ left }) => !left));
     }
   }

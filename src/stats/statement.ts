@@ -169,6 +169,10 @@ function functionSql(one: StatFunction, index: number, { question, plan }: Stats
       const sorted = `arraySort(x -> (-toInt64(x.2), x.1), arrayMap(x -> (x.1, x.2, x.3), ${first}))`;
       return `CAST(arraySlice(${sorted}, 1, ${one.k}), 'Array(Tuple(value String, count UInt64, error UInt64))')`;
     }
+    case 'min':
+    case 'max':
+      // Which of two zeros is less is decided by who comes first: without its sign it is the same from every table.
+      return one.field.type.kind === 'float64' ? `${first} + 0` : first;
     default:
       return first;
   }
