@@ -3,7 +3,7 @@ import { randomBytes } from 'node:crypto';
 import { isAbsolute, resolve } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import pino, { type Logger } from 'pino';
-import { DEFAULT_TENANT, type TenantId } from './base/brand.ts';
+import type { TenantId } from './base/brand.ts';
 import { type Clock, systemClock } from './base/clock.ts';
 import { parseDuration } from './base/duration.ts';
 import { type FileSystem, nodeFiles } from './base/files.ts';
@@ -25,6 +25,7 @@ import { createIngest, DedupMemory, engineStore, ingestPart, type RunningIngest 
 import { startRetention } from './ingest/retention.ts';
 import { createLedger } from './ledger/index.ts';
 import { logPart, openFileLog } from './log/index.ts';
+import { applyProject } from './project.ts';
 import { createQuarantineReplay } from './quarantine/index.ts';
 import { createReconciler, startReconcileSchedule } from './reconcile/index.ts';
 import { createRegistry, type ProjectDocuments } from './registry/index.ts';
@@ -277,14 +278,7 @@ async function startOwned(
 
   await runs.resume(isGone);
   await deletion.recover();
-  for (const [name, document] of Object.entries(options.documents.streams)) {
-    const { run } = await registry.put(DEFAULT_TENANT, 'stream', name, document, { author: 'project' });
-    // The project's rollups may need the stream as it will be.
-    if (run) await runs.wait(DEFAULT_TENANT, run.id, STREAM_CHANGE_MS_MAX);
-  }
-  for (const [name, document] of Object.entries(options.documents.rollups)) {
-    await registry.put(DEFAULT_TENANT, 'rollup', name, document, { author: 'project' });
-  }
+  await applyProject({ catalog, registry, runs, audit }, options.documents, STREAM_CHANGE_MS_MAX);
   const url = await server.listen();
   const unwatch = watchOwnership(owner, clock);
   owner.lost.addEventListener('abort', () => logger.fatal({ err: owner.lost.reason }, 'fenced'));

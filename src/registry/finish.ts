@@ -35,6 +35,7 @@ export interface RegistryParts {
 export async function finish(parts: RegistryParts, change: UnderWay, author?: string): Promise<void> {
   const { catalog, schema, ingest } = parts;
   const { tenant, name } = change;
+  const by = author === undefined ? {} : { author };
   switch (change.work) {
     case 'create-stream': {
       const standing = catalog.stream(tenant, name);
@@ -46,14 +47,14 @@ export async function finish(parts: RegistryParts, change: UnderWay, author?: st
       return ingest.exclusively(tenant, next.name, async () => {
         const previous = catalog.stream(tenant, name)!.definition;
         await schema.widenStream(tenant, previous, next);
-        await catalog.put(tenant, next, author === undefined ? {} : { author });
+        await catalog.put(tenant, next, by);
       });
     }
     case 'remove-stream': {
       const stream = parseStream(name, change.document);
       // Ingest forgets first: a position that outlived its log would hide the events of the next stream of this name.
       await ingest.end(tenant, stream.name);
-      await catalog.remove(tenant, 'stream', name);
+      await catalog.remove(tenant, 'stream', name, by);
       await schema.dropStream(tenant, stream);
       return forgetLog(parts, tenant, stream.name);
     }
@@ -66,7 +67,7 @@ export async function finish(parts: RegistryParts, change: UnderWay, author?: st
     case 'remove-rollup': {
       const from = catalog.rollup(tenant, name)?.definition.from;
       if (from !== undefined) {
-        await ingest.exclusively(tenant, from, () => catalog.remove(tenant, 'rollup', name));
+        await ingest.exclusively(tenant, from, () => catalog.remove(tenant, 'rollup', name, by));
       }
       return schema.dropRollup(tenant, name, change.version);
     }

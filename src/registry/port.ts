@@ -115,7 +115,7 @@ export interface Registry {
     tenant: TenantId,
     kind: Definition['kind'],
     name: string,
-    options?: { readonly ifVersion?: number },
+    options?: { readonly ifVersion?: number; readonly author?: string },
   ): Promise<void>;
   /** Builds a rollup once more from the stored events, under the same definition, and swaps. Fails with `unknown-rollup`. */
   rebuildRollup(tenant: TenantId, name: string): Promise<Run>;

@@ -237,7 +237,7 @@ export function createRegistry(parts: RegistryParts): RunningRegistry {
     throw new MillraceError('conflict', `the rollup "${name}" was removed while it was being built`);
   };
 
-  const remove: Registry['remove'] = async (tenant, kind, name, { ifVersion } = {}) => {
+  const remove: Registry['remove'] = async (tenant, kind, name, { ifVersion, author } = {}) => {
     const current = kind === 'stream' ? catalog.stream(tenant, name) : catalog.rollup(tenant, name);
     const open = await (kind === 'stream' ? builds.openOn(tenant, name) : builds.openOf(tenant, name));
     const version = current?.version ?? (kind === 'rollup' ? open.at(-1)?.version : undefined);
@@ -255,7 +255,7 @@ export function createRegistry(parts: RegistryParts): RunningRegistry {
       kind === 'stream'
         ? { work: 'remove-stream', tenant, name, document: standing.document }
         : { work: 'remove-rollup', tenant, name, version: standing.version };
-    await journal.keep(change, () => finish(parts, change));
+    await journal.keep(change, () => finish(parts, change, author));
   };
 
   const refuseWhileRead = (tenant: TenantId, stream: string): void => {

@@ -23,7 +23,7 @@ export interface ActOf {
   readonly changes?: (body: Readonly<Record<string, unknown>>) => boolean;
   /** `before`: its route enters it before it is done, because nothing of the tenant may be written afterwards. */
   readonly isEntered?: 'before';
-  /** `subject`: it is that tenant that is acted on, not the asker's. */
+  /** `subject`: what is done is done to that tenant, not to the asker's. */
   readonly of?: 'subject';
 }
 

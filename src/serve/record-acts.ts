@@ -43,7 +43,7 @@ export function createRecordAct({
     const subject = subjectOf(act, request);
     try {
       await audit.record({
-        tenant: act.of === 'subject' ? subject : principal.tenant,
+        tenant: act.of !== 'subject' ? principal.tenant : isDone ? subject : refusedOf(principal),
         ...{ actor, action: act.action, subject, requestId: request.id },
         outcome: isDone ? 'done' : 'refused',
         detail: { ...toldOf(act, body), ...(isDone ? versionOf(reply) : { status }) },
@@ -54,6 +54,12 @@ export function createRecordAct({
     }
   };
 }
+
+/**
+ * Where it is told that an act on a tenant was refused: in the audit log of who tried, of the operator in that of the
+ * installation. The tenant need not exist, and one that does is told neither who else is here nor what they tried.
+ */
+const refusedOf = ({ tenant, isOperator }: Principal): string | null => (isOperator ? null : tenant);
 
 /** Undefined: none was read, for the request was refused before. */
 function bodyOf({ body }: FastifyRequest): Readonly<Record<string, unknown>> | undefined {

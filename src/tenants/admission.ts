@@ -9,6 +9,7 @@ import type { TenantId } from '../base/brand.ts';
 import type { Clock } from '../base/clock.ts';
 import { MillraceError } from '../base/errors.ts';
 import type { KeyLimits, Principal, TenantDirectory } from './port.ts';
+import { isFiltered } from './scopes.ts';
 import { TokenBucket } from './token-bucket.ts';
 
 /** What may come at once, in seconds of the rate. */
@@ -31,7 +32,7 @@ export interface Admission {
   admit(principal: Admittee, bytes?: number): Admitted | undefined;
   /**
    * `RateLimit-Policy` and `RateLimit` (draft-ietf-httpapi-ratelimit-headers) as they stand; undefined when there is no
-   * rate.
+   * rate. A key with row filters is shown its own alone.
    *
    * @example
    * // RateLimit-Policy: "tenant-events";q=4000;w=4;qu="events"
@@ -40,7 +41,7 @@ export interface Admission {
   headers(principal: Admittee): Readonly<Record<string, string>> | undefined;
 }
 
-export type Admittee = Pick<Principal, 'tenant' | 'key' | 'limits'>;
+export type Admittee = Pick<Principal, 'tenant' | 'key' | 'limits' | 'rowFilters'>;
 
 interface Rated {
   readonly name: string;
@@ -167,7 +168,9 @@ export function createAdmission(
 
     headers: (principal) => {
       const nowMs = clock.monotonicMs();
-      const limits = rated(principal, nowMs);
+      // What is left of the tenant's rate tells what others have sent.
+      const isShown = ({ name }: Rated) => name.startsWith('key-') || !isFiltered(principal);
+      const limits = rated(principal, nowMs).filter(isShown);
       if (limits.length === 0) return undefined;
       return {
         'ratelimit-policy': limits

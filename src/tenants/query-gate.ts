@@ -4,11 +4,12 @@ import { MillraceError } from '../base/errors.ts';
 import type { Leave } from '../base/fair-queue.ts';
 import type { Admittee } from './admission.ts';
 import type { TenantDirectory } from './port.ts';
+import { isFiltered } from './scopes.ts';
 
 export interface QueryGate {
   /** Fails with `rate-limited` when as many are under way as may be. Waiting for a place in front of the engine counts. */
   enter(principal: Admittee): Leave;
-  /** Undefined when neither tenant nor key is limited. */
+  /** Undefined when neither tenant nor key is limited. A key with row filters is shown its own limit alone. */
   headers(principal: Admittee): Readonly<Record<string, string>> | undefined;
 }
 
@@ -58,7 +59,10 @@ export function createQueryGate(tenants: Pick<TenantDirectory, 'limits'>): Query
       const { ofTenant, ofKey } = limitsOf(principal);
       const counts = underWay.get(principal.tenant);
       const limits = [
-        ...(ofTenant === undefined ? [] : [['tenant-queries', ofTenant, counts?.all ?? 0] as const]),
+        // How many questions others have under way is nothing for a key that sees only some rows.
+        ...(ofTenant === undefined || isFiltered(principal)
+          ? []
+          : [['tenant-queries', ofTenant, counts?.all ?? 0] as const]),
         ...(ofKey === undefined
           ? []
           : [['key-queries', ofKey, counts?.byKey.get(principal.key) ?? 0] as const]),

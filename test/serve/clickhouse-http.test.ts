@@ -222,3 +222,19 @@ describe('Native for clients that name a version of the protocol', () => {
     }
   });
 });
+
+describe('what a client names itself', () => {
+  it('comes into no header unless it is what it should be, and fails alone', async () => {
+    for (const zone of ['UTC\r\nx-evil: 1', 'Europe/Köln-日本', 'a b', 'UTC\0']) {
+      for (const path of ['', '/clickhouse/']) {
+        const reply = await fetch(
+          `${path === '' ? world.url : world.server.url + path}?query=SELECT+1&session_timezone=${encodeURIComponent(zone)}`,
+          { headers: { 'x-clickhouse-key': KEY } },
+        );
+        expect([zone, reply.status]).toEqual([zone, 400]);
+        expect([...reply.headers].join()).not.toMatch(/evil/);
+      }
+    }
+    expect((await get('/?query=SELECT+1', { headers: { 'x-clickhouse-key': KEY } })).status).toBe(200);
+  });
+});

@@ -3,6 +3,8 @@
  * and on what is nowhere: the two answers must be the same but for the name that was asked for, and hold nothing of acme.
  */
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { readSettings } from '../../src/config.ts';
+import { PERMISSIONS } from '../../src/serve/permissions.ts';
 import { type Call, type Parts, type Reply, startParts } from './support.ts';
 import { ACME, OTHER, startTenants, type Tenants } from './tenancy-support.ts';
 
@@ -80,6 +82,11 @@ const TRIES: Readonly<Record<string, Try>> = {
   putKey: ({ key }) => ['PUT', `/v1/keys/${key}`, { scopes: ['stats:read'] }],
 };
 
+/** Of the table of permissions, not of the document: it has no schema of ours. It is tried below, at both addresses. */
+const OF_CLICKHOUSE = 'askClickhouse';
+/** A page of the other tenant, and one of acme's. */
+const PAGE = 'https://other.example';
+const THEIR_PAGE = `https://${MARKER}.example`;
 /** Need no key, or (metrics) are open on this machine alone. */
 const OPEN = ['health', 'ready', 'explainProblem', 'metrics'];
 const NAMED_BY_THEMSELVES = ['listKeys', 'listAudit'];
@@ -118,11 +125,20 @@ let admin: Call;
 let operations: readonly string[];
 let theirs: Names;
 const keys = new Map<string, Call>();
+/** The texts of the same keys, for what is not asked with a header `Authorization`. */
+const texts = new Map<string, string>();
 
 beforeAll(async () => {
   parts = await startParts();
-  server = await startTenants(parts);
-  admin = server.as(await server.makeKey(ACME, `${MARKER}_key`, { scopes: ['admin'], description: MARKER }));
+  const settings = readSettings({ MILLRACE_PORT: '0', MILLRACE_CLICKHOUSE_PORT: '0' });
+  server = await startTenants(parts, { settings });
+  admin = server.as(
+    await server.makeKey(ACME, `${MARKER}_key`, {
+      scopes: ['admin'],
+      description: MARKER,
+      origins: [THEIR_PAGE],
+    }),
+  );
   const stream = `${MARKER}_stream`;
   const rollup = `${MARKER}_rollup`;
   await admin('PUT', `/v1/streams/${stream}`, {
@@ -144,10 +160,10 @@ beforeAll(async () => {
   const ofStream = [`events:write:${stream}`, `stats:read:${stream}`, 'events:write:own', 'stats:read:own'];
   for (const [index, scope] of [...scopes, ...ofStream].entries()) {
     const both = [...new Set([scope, scope.replace(stream, NOWHERE.stream)])];
-    keys.set(scope, server.as(await server.makeKey(OTHER, `k${index}`, { scopes: both })));
+    add(scope, await server.makeKey(OTHER, `k${index}`, { scopes: both, origins: [PAGE] }));
   }
   const filtered = { scopes: ['stats:read', 'sql:read', 'events:write'], rowFilters: { own: ['n:eq:1'] } };
-  keys.set('filtered', server.as(await server.makeKey(OTHER, 'filtered', filtered)));
+  add('filtered', await server.makeKey(OTHER, 'filtered', filtered));
   const document = (await server.call('GET', '/openapi.json')).json;
   operations = Object.values(document.paths).flatMap((methods) =>
     Object.values(methods as Record<string, { operationId: string }>).map(({ operationId }) => operationId),
@@ -157,6 +173,11 @@ afterAll(async () => {
   await server.close();
   await parts.close();
 });
+
+const add = (scope: string, text: string): void => {
+  keys.set(scope, server.as(text));
+  texts.set(scope, text);
+};
 
 const ask = async (call: Call, operation: string, names: Names, more = {}): Promise<Reply> => {
   const [method, path, body, headers] = TRIES[operation]!(names);
@@ -194,6 +215,8 @@ describe('another tenant', () => {
   it('is tried with every operation that there is', () => {
     expect(operations.filter((operation) => !(operation in TRIES) && !OPEN.includes(operation))).toEqual([]);
     expect(Object.keys(TRIES).filter((operation) => !operations.includes(operation))).toEqual([]);
+    const guarded = Object.keys(PERMISSIONS).filter((operation) => !(operation in TRIES));
+    expect(guarded).toEqual([OF_CLICKHOUSE]);
     // Whoever asks about what is there gets it: what follows is not tried on nothing.
     expect(Object.values(theirs).every((name) => name !== undefined)).toBe(true);
   });
@@ -241,6 +264,101 @@ describe('another tenant', () => {
     expect(await holdings()).toEqual(before);
   });
 
+  it('is not noticed by clients of ClickHouse, at either address, with any key of others', async () => {
+    const doors = [`${server.url}/clickhouse/`, `${server.clickhouseUrl}/`];
+    const tell = async (door: string, user: string, key: string, search: object, origin?: string) => {
+      const address = new URL(door);
+      for (const [name, value] of Object.entries(search)) address.searchParams.set(name, value);
+      const reply = await fetch(address, {
+        headers: { 'x-clickhouse-user': user, 'x-clickhouse-key': key, ...(origin && { origin }) },
+      });
+      const text = await reply.text();
+      return { status: reply.status, headers: reply.headers, text, json: undefined };
+    };
+    const told = (reply: Reply) => {
+      const { status, headers, text } = shape(reply) as { status: number; headers: string[][]; text: string };
+      const changing = new Set([
+        'x-clickhouse-query-id',
+        'x-clickhouse-exception-tag',
+        'x-clickhouse-summary',
+      ]);
+      return { status, text, headers: headers.filter(([name]) => !changing.has(name!)) };
+    };
+    const QUESTIONS: ((names: Names) => Record<string, string>)[] = [
+      ({ stream }) => ({ query: `SELECT * FROM ${stream}` }),
+      ({ rollup }) => ({ query: `SELECT * FROM ${rollup}` }),
+      ({ tenant, stream }) => ({ query: `SELECT * FROM ${tenant}.${stream}` }),
+      ({ tenant, stream }) => ({ query: `SELECT * FROM t_${tenant}.events_${stream}` }),
+      ({ stream }) => ({ query: `DESCRIBE TABLE ${stream}` }),
+      ({ stream }) => ({ query: `EXISTS TABLE ${stream}` }),
+      ({ tenant }) => ({ query: `EXISTS DATABASE ${tenant}` }),
+      ({ tenant }) => ({ query: `SHOW TABLES FROM ${tenant}` }),
+      ({ stream }) => ({ query: `SHOW CREATE TABLE ${stream}` }),
+      ({ tenant }) => ({ query: 'SELECT 1', database: tenant }),
+      ({ tenant }) => ({ query: `USE ${tenant}` }),
+      ({ stream }) => ({ query: `SELECT count() FROM system.tables WHERE name = '${stream}'` }),
+      () => ({ query: 'SELECT * FROM system.tables FORMAT JSONEachRow' }),
+      () => ({ query: 'SELECT * FROM system.columns FORMAT JSONEachRow' }),
+      () => ({ query: 'SHOW DATABASES' }),
+    ];
+    const own = server.clickhouseUrl!;
+    const secret = (await admin('POST', `/v1/keys/${theirs.key}/rotate`, { overlap: '1h' })).json.secret;
+    expect((await tell(own, ACME, secret, QUESTIONS[0]!(theirs))).text).toContain(MARKER);
+    // What is theirs is asked for by name in every way that finds it with their own key.
+    expect((await tell(own, ACME, secret, QUESTIONS[2]!(theirs))).text).toContain(MARKER);
+    for (const [scope, key] of texts) {
+      for (const door of doors) {
+        for (const question of QUESTIONS) {
+          const where = `${scope} ${door} ${JSON.stringify(question(theirs))}`;
+          const [there, nowhere] = [
+            await tell(door, 'default', key, question(theirs), PAGE),
+            await tell(door, 'default', key, question(NOWHERE), PAGE),
+          ];
+          expect(told(there), where).toEqual(told(nowhere));
+          expect(there.status, where).toBeLessThan(500);
+          // No page reads answers here, whatever its key may name.
+          const cors = [...there.headers.keys()].filter((name) => name.startsWith('access-control'));
+          expect([where, cors]).toEqual([where, []]);
+        }
+        // A right key under the name of others is a wrong key, whether they are there or not; too many make wait.
+        if (scope !== 'admin' && scope !== 'filtered') continue;
+        const [there, nowhere] = [
+          await tell(door, theirs.tenant, key, { query: 'SELECT 1' }),
+          await tell(door, NOWHERE.tenant, key, { query: 'SELECT 1' }),
+        ];
+        expect([scope, there.status]).toEqual([scope, 403]);
+        expect(told(there)).toEqual(told(nowhere));
+      }
+    }
+    for (const door of doors) {
+      const told = [];
+      for (const origin of [THEIR_PAGE, PAGE, 'https://nobody.example']) {
+        const headers = { origin, 'access-control-request-method': 'POST' };
+        const reply = await fetch(door, { method: 'OPTIONS', headers });
+        told.push([
+          reply.status,
+          [...reply.headers.keys()].filter((name) => /access-control|vary/.test(name)),
+        ]);
+      }
+      expect(told).toEqual(Array(3).fill([204, []]));
+    }
+  });
+
+  it('lets no page but its own read an answer, whatever key the page has', async () => {
+    for (const [scope, call] of keys) {
+      for (const path of [
+        '/v1/streams',
+        `/v1/streams/${theirs.stream}/stats`,
+        `/v1/streams/${theirs.stream}/events`,
+      ]) {
+        const reply = await call('GET', path, undefined, { origin: THEIR_PAGE });
+        expect([scope, path, reply.headers.get('access-control-allow-origin')]).toEqual([scope, path, null]);
+      }
+    }
+    const reply = await admin('GET', '/v1/streams', undefined, { origin: THEIR_PAGE });
+    expect(reply.headers.get('access-control-allow-origin')).toBe(THEIR_PAGE);
+  });
+
   it('cannot be named by a key of others, whether it is there or not', async () => {
     for (const [scope, call] of keys) {
       for (const operation of Object.keys(TRIES)) {
@@ -260,9 +378,18 @@ describe('another tenant', () => {
         // Others have asked for these names and put them into scopes: their own lists say so.
         if (path !== '/v1/audit' && path !== '/v1/keys')
           expect([scope, path, reply.text.includes(MARKER)]).toEqual([scope, path, false]);
-        expect([scope, path, reply.text.includes(`"${ACME}"`)]).toEqual([scope, path, false]);
+        if (path !== '/v1/audit')
+          expect([scope, path, reply.text.includes(`"${ACME}"`)]).toEqual([scope, path, false]);
+        for (const entry of path === '/v1/audit' ? (reply.json.entries ?? []) : [])
+          expect([entry.tenant, entry.actor]).toEqual([OTHER, expect.not.stringContaining(ACME)]);
       }
     }
+  });
+
+  it('is told of nothing that others tried: neither who they are nor that they did', async () => {
+    const { entries } = (await admin('GET', '/v1/audit?limit=500')).json;
+    expect(entries.length).toBeGreaterThan(0);
+    expect(JSON.stringify(entries)).not.toMatch(new RegExp(`\\b${OTHER}\\b|quagga`));
   });
 
   it('a wrong key learns nothing but that it is wrong', async () => {

@@ -1,4 +1,5 @@
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { applyProject } from '../../src/project.ts';
 import * as schemas from '../../src/serve/key-schemas.ts';
 import { keyDocument } from '../../src/tenants/index.ts';
 import { follow, KEY, type Parts, startParts } from './support.ts';
@@ -206,6 +207,56 @@ describe('the audit log', () => {
     expect(new Set(all.map((entry: { tenant: string }) => entry.tenant))).toEqual(new Set(['acme', 'other']));
     expect(await entriesOf(server.call, '?tenant=other')).toHaveLength(1);
     expect(await entriesOf(server.operatorFor('other'))).toHaveLength(1);
+  });
+
+  it('tells no tenant who else tried to act on it, whether it is there or not', async () => {
+    const others = server.as(await server.makeKey(OTHER, 'curious', { scopes: ['admin'] }));
+    for (const name of ['acme', 'never']) {
+      expect((await others('DELETE', `/v1/tenants/${name}`)).status).toBeGreaterThanOrEqual(403);
+      expect((await others('PUT', `/v1/tenants/${name}`, {})).status).toBeGreaterThanOrEqual(403);
+    }
+    const operator = server.operatorFor('acme');
+    expect((await operator('DELETE', '/v1/tenants/nowhere')).status).toBe(404);
+    expect(JSON.stringify(await entriesOf(admin, '?limit=500'))).not.toMatch(/curious|nowhere|never/);
+    expect(await entriesOf(server.call, '?tenant=never')).toEqual([]);
+    const tried = (await entriesOf(others, '?actor=other/curious')).map((entry: Record<string, unknown>) => [
+      entry.action,
+      entry.subject,
+      entry.outcome,
+    ]);
+    expect(tried).toHaveLength(4);
+    expect(tried).toContainEqual(['tenant.delete', 'never', 'refused']);
+    const [refused] = await entriesOf(server.call, '?action=tenant.delete&actor=operator');
+    expect(refused).toMatchObject({ tenant: null, subject: 'nowhere', outcome: 'refused' });
+  });
+
+  it('and the versions of a definition name who removed it', async () => {
+    await admin('PUT', '/v1/streams/gone', { fields: { n: 'int32' } });
+    await admin('PUT', '/v1/rollups/gone_too', { from: 'gone', every: '1h', measures: { n: 'count()' } });
+    await admin('DELETE', '/v1/rollups/gone_too');
+    await admin('DELETE', '/v1/streams/gone');
+    for (const [kind, name] of [
+      ['stream', 'gone'],
+      ['rollup', 'gone_too'],
+    ] as const) {
+      const [last] = await parts.deps.catalog.history(ACME, kind, name);
+      expect(last).toMatchObject({ removed: true, author: 'acme/admin' });
+    }
+  });
+
+  it('has what the project changed at the start, once', async () => {
+    const project = {
+      streams: { of_project: { fields: { n: 'int32' } } },
+      rollups: { of_project_too: { from: 'of_project', every: '1h', measures: { n: 'count()' } } },
+    };
+    for (let start = 0; start < 2; start += 1) await applyProject(parts.deps, project, 10_000);
+    const entries = await entriesOf(server.call, '?actor=project');
+    expect(
+      entries.map(({ tenant, action, subject }: Record<string, unknown>) => [tenant, action, subject]),
+    ).toEqual([
+      ['default', 'rollup.put', 'of_project_too'],
+      ['default', 'stream.put', 'of_project'],
+    ]);
   });
 
   it('comes in pages, by time and action', async () => {

@@ -117,7 +117,6 @@ const ORACLES = [
   'SELECT note FROM orders INTERSECT SELECT note FROM orders',
   'SELECT lagInFrame(note) OVER (ORDER BY at) AS l FROM orders ORDER BY at LIMIT 3',
   "SELECT count() FROM orders WHERE at > toDateTime64('2023-01-01', 3) AND parseDateTimeBestEffortOrNull(note) IS NULL",
-  'SELECT min(_offset) % 2 AS even, count() FROM orders WHERE _partition = 0',
   'SELECT count() FROM per_merchant WHERE toInt64(note) = 1',
   "SELECT sum(CAST(kind, 'Int64')) FROM per_merchant",
   'SELECT sum(intDiv(events, size)) AS n FROM per_merchant',
@@ -182,6 +181,29 @@ describe('a key with row filters', () => {
     expect(await rows(everything, 'SELECT uniqExact(merchant) AS n FROM orders')).toEqual([{ n: 2 }]);
     expect(await rows(everything, 'SELECT sum(events) AS n FROM per_merchant')).toEqual([{ n: 4_000 }]);
     expect((await ask(everything, 'SELECT * FROM secrets')).status).toBe(400);
+  });
+
+  it('is not shown where its rows lie in the log: the places between them count the rows of others', async () => {
+    const columns = (await ask(merchant, 'SELECT * FROM orders LIMIT 1')).json.columns;
+    expect(columns.map(({ name }: { name: string }) => name)).toEqual([
+      ...Object.keys(STREAM.fields),
+      ...['_id', '_time', '_received', '_extra'],
+    ]);
+    for (const query of [
+      'SELECT _offset FROM orders',
+      'SELECT max(_partition) FROM orders',
+      'SELECT orders._offset FROM orders',
+      'SELECT count() FROM orders WHERE _offset < 7',
+      'SELECT 1 FROM orders ORDER BY _offset',
+      'SELECT o.note FROM orders AS o JOIN orders AS p USING (_offset)',
+      'SELECT _part_offset FROM orders',
+    ]) {
+      const reply = await ask(merchant, query);
+      expect([query, reply.status]).toEqual([query, 400]);
+      expect(reply.json.detail).toMatch(/_offset|_partition/);
+      expect((await ask(everything, query)).status).toBe(400);
+      if (!query.includes('_part_')) expect((await ask(everybody, query)).status).toBe(200);
+    }
   });
 
   it('cannot give or read the values of its filter as parameters', async () => {

@@ -1,5 +1,6 @@
 /** Two tenants with streams, keys of every kind, and a marker in everything that belongs to one of them. */
 import type { TenantId } from '../../src/base/brand.ts';
+import type { ServeDeps } from '../../src/serve/index.ts';
 import { operatorOf } from '../../src/tenants/index.ts';
 import { type Call, type Parts, type Reply, startServer } from './support.ts';
 
@@ -7,10 +8,10 @@ export const ACME = 'acme' as TenantId;
 export const OTHER = 'other' as TenantId;
 
 /** A server of three tenants: `default`, `acme` and `other`. */
-export async function startTenants(parts: Parts) {
+export async function startTenants(parts: Parts, changes: Partial<ServeDeps> = {}) {
   const { tenants, keys } = parts.deps;
   for (const tenant of [ACME, OTHER]) await tenants.put(tenant, {});
-  const server = await startServer(parts);
+  const server = await startServer(parts, changes);
   const makeKey = async (tenant: TenantId, name: string, document: object): Promise<string> =>
     (await keys.put(tenant, name, document, operatorOf(tenant))).secret!;
   return {

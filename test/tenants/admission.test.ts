@@ -5,7 +5,9 @@ import { createAdmission, createQueryGate, queryLimitsOf } from '../../src/tenan
 import type { KeyLimits, TenantLimits } from '../../src/tenants/port.ts';
 
 const tenant = 'acme' as TenantId;
-const who = (key = 'k', limits: KeyLimits = {}, of = tenant) => ({ tenant: of, key, limits });
+const who = (key = 'k', limits: KeyLimits = {}, of = tenant) => ({
+  ...{ tenant: of, key, limits, rowFilters: {} },
+});
 
 function world(limits: TenantLimits) {
   const clock = new ManualClock();
@@ -21,6 +23,21 @@ const refusal = (work: () => unknown): unknown => {
   }
   return undefined;
 };
+
+describe('a key with row filters', () => {
+  it('is not told what is left of the limits of its tenant, which others use up too', () => {
+    const { admission, gate } = world({ eventsPerSecond: 100, concurrentQueries: 5 });
+    const filtered = {
+      ...who('shop', { eventsPerSecond: 10, concurrentQueries: 2 }),
+      rowFilters: { a: ['b:eq:1'] },
+    };
+    expect(admission.headers(who())).toMatchObject({ ratelimit: '"tenant-events";r=400;t=0' });
+    expect(admission.headers(filtered)).toMatchObject({ ratelimit: '"key-events";r=40;t=0' });
+    expect(admission.headers({ ...filtered, limits: {} })).toBeUndefined();
+    expect(gate.headers(filtered)).toMatchObject({ ratelimit: '"key-queries";r=2' });
+    expect(gate.headers({ ...filtered, limits: {} })).toBeUndefined();
+  });
+});
 
 describe('the rates of a tenant and of a key', () => {
   it('cost nothing and say nothing where there are none', () => {

@@ -27,6 +27,7 @@ const STAGES = [
   'stats',
   'serve',
   'config.ts',
+  'project.ts',
   'millrace.ts',
   'client',
   'cli',

@@ -26,6 +26,7 @@ import { exceptionBlock, exceptionOf, textOfException } from './exception.ts';
 import { createFacts } from './facts.ts';
 import { Refusal } from './refusal.ts';
 import { type ClickhouseRequest, joinQuery, readAddress, readText } from './request.ts';
+import { zoneName } from './settings.ts';
 import type { ColumnFact } from './virtual-table.ts';
 
 export interface ClickhouseDoorDeps {
@@ -95,7 +96,13 @@ export function createClickhouseDoor(deps: ClickhouseDoorDeps): ClickhouseDoor {
     try {
       if (!answerWithoutQuestion(request, response, url)) await ask(told, url);
     } catch (thrown) {
-      told.refuse(thrown);
+      try {
+        told.refuse(thrown);
+      } catch (error) {
+        // Whoever waits hears of it, and nobody else.
+        logger.error({ err: error, queryId: told.queryId, route: ROUTE }, 'a refusal could not be told');
+        response.destroy();
+      }
     }
     metrics.done(ROUTE, response.statusCode, clock.monotonicMs() - startedMs);
   };
@@ -189,7 +196,8 @@ class Telling {
   begin(read: ClickhouseRequest, timezone: string): void {
     if (read.queryId !== undefined && /^[\w.:-]{1,128}$/.test(read.queryId)) this.queryId = read.queryId;
     this.#encoding = encodingFor(read.compress, this.request.headers['accept-encoding']);
-    this.#timezone = read.settings.get('session_timezone') ?? timezone;
+    // Before the settings were looked at: what is no zone may hold anything, and is refused there.
+    this.#timezone = zoneName(read.settings.get('session_timezone') ?? timezone);
   }
 
   async sendWhole(body: Buffer): Promise<void> {

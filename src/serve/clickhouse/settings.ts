@@ -20,7 +20,10 @@ const text =
   (lengthMax: number): Check =>
   (value) =>
     value.length <= lengthMax && !/[\p{Cc}]/u.test(value) ? value : undefined;
-const zone: Check = (value) => (/^[\w+\-/]{1,64}$/.test(value) ? value : undefined);
+/** The name of a time zone, by its letters: what goes into a header of the answer. */
+export const zoneName = (value: string): string | undefined =>
+  /^[\w+\-/]{1,64}$/.test(value) ? value : undefined;
+const zone: Check = zoneName;
 
 /** How the answer is written, and how values that are missing are counted. */
 const HONOURED: Readonly<Record<string, Check>> = {

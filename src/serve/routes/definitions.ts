@@ -277,7 +277,10 @@ function changeRoutes(
       if (current === undefined)
         throw new MillraceError(unknown, `There is no ${kind} ${JSON.stringify(name)}.`);
       const ifVersion = requiredVersion(conditions, current);
-      await registry.remove(tenant, kind, name, ifVersion === undefined ? {} : { ifVersion });
+      await registry.remove(tenant, kind, name, {
+        author: actorOf(principalOf(request)),
+        ...(ifVersion === undefined ? {} : { ifVersion }),
+      });
       return reply.code(204).send(null);
     },
   );

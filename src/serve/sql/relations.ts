@@ -24,9 +24,12 @@ import {
   rollupTable,
   stateColumns,
 } from '../../store/index.ts';
-import { type Principal, rowFilterOf } from '../../tenants/index.ts';
+import { isFiltered, type Principal, rowFilterOf } from '../../tenants/index.ts';
 
-const EVENT_COLUMNS = ['_id', '_time', '_received', '_partition', '_offset', '_extra'];
+/** Two offsets of one's own rows count everybody else's between them: a key that sees only some rows has no such columns. */
+const PLACE_COLUMNS = ['_partition', '_offset'];
+const EVENT_COLUMNS = ['_id', '_time', '_received', ...PLACE_COLUMNS, '_extra'];
+const PLACELESS_COLUMNS = EVENT_COLUMNS.filter((name) => !PLACE_COLUMNS.includes(name));
 
 /**
  * What stands behind the name of a stream or rollup for this key; undefined when there is none. A stream comes first. A
@@ -46,7 +49,8 @@ export function relationOf(
     if (filter === undefined) return undefined;
     const table = eventsTable(tenant, definition.name);
     const rows = filter.sql === undefined ? table : visibleRows(table, definition.fields, filter.sql);
-    return { sql: eventsSql(rows, definition), tables: [unquoted(table)] };
+    const own = isFiltered(principal) ? PLACELESS_COLUMNS : EVENT_COLUMNS;
+    return { sql: eventsSql(rows, definition, own), tables: [unquoted(table)] };
   }
   const rollup = catalog.rollup(tenant, name);
   const source = rollup === undefined ? undefined : catalog.stream(tenant, rollup.definition.from);
@@ -93,10 +97,10 @@ function visibleRows(table: string, fields: readonly Field[], condition: string)
 
 const unquoted = (table: string): string => table.replaceAll('`', '');
 
-function eventsSql(rows: string, stream: StreamDefinition): string {
+function eventsSql(rows: string, stream: StreamDefinition, own: readonly string[]): string {
   const columns = [
     ...stream.fields.map((field) => named(columnOf(field), field.name)),
-    ...EVENT_COLUMNS.map(quoteIdentifier),
+    ...own.map(quoteIdentifier),
   ];
   return `SELECT ${columns.join(', ')} FROM ${rows}`;
 }
