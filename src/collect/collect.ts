@@ -77,11 +77,11 @@ class Collector implements Collect {
   }
 
   async #take(request: CollectRequest): Promise<CollectAnswer> {
-    const stream = this.#streamOf(request);
+    const before = this.#streamOf(request);
     const { bodyBytesMax, eventBytesMax } = this.#parts.limits;
     const format = formatOf(request.contentType);
     if ((request.contentLength ?? 0) > bodyBytesMax) throw bodyTooLarge(bodyBytesMax);
-    refuseWhenAllBehind(this.#backlog, partitionsOf(request, stream));
+    refuseWhenAllBehind(this.#backlog, partitionsOf(request, before));
     const decoder = decoderFor(request.contentEncoding, bodyBytesMax);
     const lease = this.#inFlight.lease(request.contentLength, request.tenant);
     let handedOver = false;
@@ -96,6 +96,8 @@ class Collector implements Collect {
       });
       bodyBytes = body.byteLength;
       const grow = (bytes: number) => lease.grow(bytes);
+      // A body may take long: what it is sent to may have been changed, removed, or made again meanwhile.
+      const stream = this.#streamOf(request);
       const framed = await frame(format, body, { stream, eventBytesMax, bodyBytesMax, grow });
       request.onMeasured?.(bodyBytes, framed.records.count + framed.rejections.count);
       const groups = this.#groupsOf(request, stream, framed, grow);
@@ -103,6 +105,8 @@ class Collector implements Collect {
         this.#backlog,
         groups.map((group) => group.key),
       );
+      // In the same turn of the event loop as the append: nothing is ever logged for a stream that is gone.
+      if (!sharesPartitions(this.#streamOf(request), stream)) throw changedMeanwhile(request.stream);
       if (request.ack === 'none') {
         handedOver = true;
         void this.#appendUnwaited(stream, groups, lease);
@@ -162,6 +166,14 @@ class Collector implements Collect {
     }
   }
 }
+
+const sharesPartitions = (one: StreamDefinition, other: StreamDefinition): boolean =>
+  one.partitions === other.partitions && one.partitionBy === other.partitionBy;
+
+const changedMeanwhile = (stream: string): MillraceError =>
+  new MillraceError('too-busy', `The stream "${stream}" was just made anew; send the events again.`, {
+    retryAfterSeconds: 1,
+  });
 
 const keyOf = (request: CollectRequest, stream: StreamDefinition, partition: number): PartitionKey => ({
   tenant: request.tenant,

@@ -56,7 +56,7 @@ export async function finish(parts: RegistryParts, change: UnderWay, author?: st
       await ingest.end(tenant, stream.name);
       await catalog.remove(tenant, 'stream', name, by);
       await schema.dropStream(tenant, stream);
-      return forgetLog(parts, tenant, stream.name);
+      return forgetLog(parts, tenant, stream.name, stream.partitions);
     }
     case 'build-rollup': {
       const isStanding = catalog.rollup(tenant, name)?.version === change.version;
@@ -74,12 +74,15 @@ export async function finish(parts: RegistryParts, change: UnderWay, author?: st
   }
 }
 
-/** Removes every log partition of a stream. */
+/** Removes every log partition of a stream; `partitions` of them may have got their first records only now. */
 export async function forgetLog(
   { log }: Pick<RegistryParts, 'log'>,
   tenant: TenantId,
   stream: StreamName,
+  partitions = 0,
 ): Promise<void> {
-  const keys = log.partitions().filter((key) => key.tenant === tenant && key.stream === stream);
-  for (const key of keys) await log.remove(key);
+  const known = log.partitions().filter((key) => key.tenant === tenant && key.stream === stream);
+  for (const key of known) await log.remove(key);
+  for (let partition = 0; partition < partitions; partition += 1)
+    if (!known.some((key) => key.partition === partition)) await log.remove({ tenant, stream, partition });
 }

@@ -37,4 +37,4 @@ export {
 } from './shadow.ts';
 export { quoteIdentifier, quoteText } from './sql.ts';
 export { createRollupTable, markRow, rollupDelta, rollupMarks, StoreTables } from './tables.ts';
-export { storedBytes, storePart } from './tenant-part.ts';
+export { storePart } from './tenant-part.ts';

@@ -55,11 +55,3 @@ WHERE t.database = {database:String} GROUP BY name ORDER BY name`,
     },
   };
 }
-
-/** Bytes on disk by tenant, of every part that is not gone. */
-export async function storedBytes(engine: Pick<Engine, 'rows'>): Promise<ReadonlyMap<TenantId, number>> {
-  const rows = await engine.rows<{ database: string; bytes: string }>({
-    text: "SELECT database, sum(bytes_on_disk) AS bytes FROM system.parts WHERE active AND startsWith(database, 't_') GROUP BY database",
-  });
-  return new Map(rows.map(({ database, bytes }) => [database.slice(2) as TenantId, Number(bytes)]));
-}

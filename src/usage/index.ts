@@ -1,3 +1,4 @@
+export { logBytes, tableBytes } from './measure.ts';
 export {
   createUsageMeter,
   type RollupUsage,

@@ -1,8 +1,8 @@
 /** `GET|PUT|DELETE /v1/tenants/{name}`: the operator's business; a tenant's admin may read his own. */
 import { z } from 'zod';
 import { DEFAULT_TENANT, type TenantId } from '../../base/brand.ts';
-import { storedBytes } from '../../store/index.ts';
 import { actorOf, noTenant, type Principal, type Tenant, tenantDocument } from '../../tenants/index.ts';
+import { logBytes, tableBytes } from '../../usage/index.ts';
 import { etagOf, requiredVersion } from '../etag.ts';
 import { nameParams, problems, runAnswer } from '../schemas.ts';
 import {
@@ -21,10 +21,8 @@ export function tenantRoutes(app: App, context: RouteContext): void {
   const { tenants, audit, deletion, runs, catalog, log, engine, principalOf } = context;
 
   const describer = async () => {
-    const stored = await storedBytes(engine);
-    const logged = new Map<TenantId, number>();
-    for (const key of log.partitions())
-      logged.set(key.tenant, (logged.get(key.tenant) ?? 0) + log.state(key).bytes);
+    const stored = await tableBytes(engine);
+    const logged = logBytes(log);
     return async ({ name, version, state, document, alias, createdAtMs, updatedAtMs }: Tenant) => ({
       ...{ name: name as string, version, state, document },
       created_at: new Date(createdAtMs).toISOString(),
