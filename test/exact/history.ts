@@ -378,8 +378,10 @@ export async function createHistory(): Promise<History> {
 
   const question = (): Asked => {
     const about = random() < 0.8 ? pick(ROLLUPS)[1] : DIMENSIONS;
-    const dimensions = some(about, Math.min(3, about.length));
-    const where = some(about, Math.min(2, about.length)).map(condition);
+    // Many are about one key, as many are in earnest.
+    const isPoint = random() < 0.3;
+    const dimensions = isPoint ? [] : some(about, Math.min(3, about.length));
+    const where = (isPoint ? ['city'] : some(about, Math.min(2, about.length))).map(condition);
     const filter = random() < 0.2 ? some(about, 1).map(condition) : [];
     const functions = [
       ...['count', 'rate'].map((fn) => [fn, ''] as const),
@@ -430,6 +432,8 @@ export async function createHistory(): Promise<History> {
     const ask = (way: 'plain' | 'events' | 'hot' | 'kept' | 'together', more: StatsRequest = {}) =>
       parts[way].ask(TENANT, name, { ...request, ...more });
     const answered = world.hot.figures().answered;
+    const cold = await ask('hot');
+    await world.hot.settled();
     const hot = await ask('hot');
     used.fromMemory += world.hot.figures().answered - answered;
     const plain = await ask('plain');
@@ -456,6 +460,7 @@ export async function createHistory(): Promise<History> {
       ways: {
         plain: plain.rowsJson,
         events: (await ask('events')).rowsJson,
+        cold: cold.rowsJson,
         hot: hot.rowsJson,
         first: first.rowsJson,
         kept: kept.rowsJson,
