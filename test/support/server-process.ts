@@ -56,7 +56,7 @@ export async function startServer(
   const url = await new Promise<string>((ready, failed) => {
     child.stdout!.on('data', (chunk: Buffer) => {
       out += chunk.toString();
-      const match = /(http:\/\/[\d.]+:\d+)/.exec(out);
+      const match = /(https?:\/\/[\d.]+:\d+)/.exec(out);
       if (match) ready(match[1]!);
     });
     void ended.then((code) =>

@@ -1,37 +1,94 @@
-import { useMemo } from 'preact/hooks';
+import { useMemo, useRef } from 'preact/hooks';
 import { Api } from './api/client.ts';
+import type { View } from './model/view.ts';
+import { AccessPage } from './parts/access-page.tsx';
 import { Dashboard } from './parts/dashboard.tsx';
 import { Header } from './parts/header.tsx';
 import { KeyForm } from './parts/key-form.tsx';
+import { RefusedNotice } from './parts/refused-notice.tsx';
 import { useKey } from './state/use-key.ts';
 import { useStreams } from './state/use-streams.ts';
+import { useTenants } from './state/use-tenants.ts';
+import { useView } from './state/use-view.ts';
+
+/** For whom the key of the installation speaks when no tenant is named. */
+const DEFAULT_TENANT = 'default';
 
 export function App() {
   const [{ key, attempt }, setKey] = useKey();
+  const [view, setView] = useView();
+  const { page, tenant } = view;
   // Each entry of a key is a new attempt.
-  const api = useMemo(() => (key === undefined ? undefined : new Api(key)), [key, attempt]);
+  const api = useMemo(() => (key === undefined ? undefined : new Api(key, tenant)), [key, attempt, tenant]);
   const reading = useStreams(api);
-  const { connection } = reading;
+  const { connection, streams } = reading;
+  const onAccess = page === 'access';
+  // A key that was not accepted yet is not tried twice.
+  const accepted = useRef<number | undefined>(undefined);
+  if (streams !== undefined) accepted.current = attempt;
+  const tenants = useTenants(accepted.current === attempt ? api : undefined, attempt, onAccess);
+  const refused = connection.kind === 'refused' ? connection : undefined;
+  const chooseTenant = (name: string): void =>
+    setView({ ...pageOf(view), ...(name === DEFAULT_TENANT ? {} : { tenant: name }) });
+  const forgetKey = (): void => {
+    setKey(undefined);
+    setView({});
+  };
 
-  if (api === undefined || connection.kind === 'refused') {
+  if (api === undefined || (refused !== undefined && (refused.keyIsWrong || tenant === undefined))) {
     return (
       <>
         <Header connection={api === undefined ? undefined : connection} />
         <main>
-          <KeyForm
-            refused={api !== undefined && connection.kind === 'refused' ? connection.detail : undefined}
-            onKey={setKey}
-          />
+          <KeyForm refused={api === undefined ? undefined : refused?.detail} onKey={setKey} />
+        </main>
+      </>
+    );
+  }
+  const header = (
+    <Header
+      connection={connection}
+      onForgetKey={forgetKey}
+      access={{
+        view,
+        tenants: tenants.answer ?? [],
+        isShown: tenants.answer !== undefined,
+        chosen: tenant ?? DEFAULT_TENANT,
+        onTenant: chooseTenant,
+      }}
+    />
+  );
+  if (refused !== undefined) {
+    return (
+      <>
+        {header}
+        <main>
+          <RefusedNotice title={`The tenant ${tenant} cannot be shown`} why={refused.detail} />
+          <button type="button" onClick={() => setView({})}>
+            Show what the key itself sees
+          </button>
         </main>
       </>
     );
   }
   return (
     <>
-      <Header connection={connection} onForgetKey={() => setKey(undefined)} />
+      {header}
       <main>
-        <Dashboard api={api} reading={reading} />
+        {onAccess && streams !== undefined ? (
+          <AccessPage
+            api={api}
+            tenants={tenants}
+            chosen={tenant ?? DEFAULT_TENANT}
+            streams={streams.map(({ name }) => name)}
+            onTenant={chooseTenant}
+          />
+        ) : (
+          <Dashboard key={tenant ?? ''} api={api} reading={reading} view={view} onView={setView} />
+        )}
       </main>
     </>
   );
 }
+
+const pageOf = ({ page }: View): View => (page === undefined ? {} : { page });

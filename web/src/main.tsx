@@ -4,5 +4,6 @@ import 'uplot/dist/uPlot.min.css';
 import './style/base.css';
 import './style/controls.css';
 import './style/parts.css';
+import './style/access.css';
 
 render(<App />, document.getElementById('app')!);

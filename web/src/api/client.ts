@@ -1,4 +1,4 @@
-/** One way to the server: with the key, with a time limit, with errors that say what happened. */
+/** One way to the server: with the key, for a tenant, with a time limit, with errors that say what happened. */
 import { parseExact } from '../model/json.ts';
 
 const ANSWER_TIMEOUT_MS = 15_000;
@@ -6,30 +6,69 @@ const ANSWER_TIMEOUT_MS = 15_000;
 export class ApiError extends Error {
   /** HTTP status; 0 when there was no answer. */
   readonly status: number;
+  /** The stable code of the error: `forbidden`; empty when there is none. */
+  readonly code: string;
 
-  constructor(status: number, message: string) {
+  constructor(status: number, message: string, code = '') {
     super(message);
     this.name = 'ApiError';
     this.status = status;
+    this.code = code;
   }
 
   get keyRefused(): boolean {
     return this.status === 401 || this.status === 403;
   }
+
+  /** Asking again would be answered the same: the key may not, or there is no such thing for it. */
+  get isFinal(): boolean {
+    return this.keyRefused || this.status === 404;
+  }
+}
+
+export interface Change {
+  readonly method: 'PUT' | 'POST' | 'DELETE';
+  readonly path: string;
+  readonly body?: unknown;
+  readonly headers?: Readonly<Record<string, string>>;
 }
 
 export class Api {
-  readonly #key: string;
+  readonly #headers: Readonly<Record<string, string>>;
 
-  constructor(key: string) {
-    this.#key = key;
+  /** `tenant`: for whom the key of the installation speaks; undefined: the key's own. */
+  constructor(key: string, tenant?: string) {
+    this.#headers = {
+      Authorization: `Bearer ${key}`,
+      ...(tenant === undefined ? {} : { 'Millrace-Tenant': tenant }),
+    };
   }
 
   /** `get('v1/streams', signal)`: the answer's JSON, its numbers exact. Fails with `ApiError`. */
   async get(path: string, signal: AbortSignal): Promise<unknown> {
+    return this.#json(path, {}, signal);
+  }
+
+  /** A change is sent once: whether it was made, when no answer comes, is seen in what is listed. */
+  async change({ method, path, body, headers = {} }: Change): Promise<unknown> {
+    const json = body === undefined ? {} : { 'Content-Type': 'application/json' };
+    const init = {
+      ...{ method, headers: { ...headers, ...json } },
+      ...(body === undefined ? {} : { body: JSON.stringify(body) }),
+    };
+    return this.#json(path, init, new AbortController().signal);
+  }
+
+  /** A response whose body goes on for as long as the server sends. */
+  stream(path: string, signal: AbortSignal): Promise<Response> {
+    return this.#fetch(path, { headers: { Accept: 'text/event-stream' } }, signal);
+  }
+
+  async #json(path: string, init: RequestInit, signal: AbortSignal): Promise<unknown> {
     const limited = AbortSignal.any([signal, AbortSignal.timeout(ANSWER_TIMEOUT_MS)]);
-    const response = await this.#fetch(path, 'application/json', limited);
+    const response = await this.#fetch(path, init, limited);
     const text = await response.text().catch(noAnswer);
+    if (response.status === 204) return null;
     try {
       return parseExact(text);
     } catch {
@@ -37,18 +76,14 @@ export class Api {
     }
   }
 
-  /** A response whose body goes on for as long as the server sends. */
-  stream(path: string, signal: AbortSignal): Promise<Response> {
-    return this.#fetch(path, 'text/event-stream', signal);
-  }
-
-  async #fetch(path: string, accept: string, signal: AbortSignal): Promise<Response> {
+  async #fetch(path: string, init: RequestInit, signal: AbortSignal): Promise<Response> {
     const response = await fetch(path, {
-      headers: { Authorization: `Bearer ${this.#key}`, Accept: accept },
+      ...init,
+      headers: { Accept: 'application/json', ...init.headers, ...this.#headers },
       cache: 'no-store',
       signal,
     }).catch(noAnswer);
-    if (!response.ok) throw new ApiError(response.status, await problemOf(response));
+    if (!response.ok) throw await errorOf(response);
     return response;
   }
 }
@@ -58,12 +93,26 @@ function noAnswer(cause: unknown): never {
   throw new ApiError(0, slow ? 'The server did not answer in time' : 'The server cannot be reached');
 }
 
-/** RFC 9457: `detail` tells what to do, `title` what it is. */
-async function problemOf(response: Response): Promise<string> {
-  try {
-    const problem = (await response.json()) as { title?: unknown; detail?: unknown };
-    return String(problem.detail ?? problem.title ?? `HTTP ${response.status}`);
-  } catch {
-    return `HTTP ${response.status}`;
-  }
+interface Problem {
+  readonly type?: unknown;
+  readonly title?: unknown;
+  readonly detail?: unknown;
+  readonly issues?: unknown;
+}
+
+/** RFC 9457: `detail` tells what to do, `title` what it is, `issues` which parts are wrong. */
+async function errorOf(response: Response): Promise<ApiError> {
+  const { status } = response;
+  const problem = (await response.json().catch(() => null)) as Problem | null;
+  const said = problem?.detail ?? problem?.title;
+  if (typeof said !== 'string') return new ApiError(status, `The server answered with HTTP ${status}.`);
+  const mistakes = Array.isArray(problem?.issues)
+    ? (problem!.issues as { path?: unknown; message?: unknown }[]).map(
+        ({ path, message }) => `${String(path ?? '')}: ${String(message ?? '')}`,
+      )
+    : [];
+  const code = String(problem?.type ?? '')
+    .split('/')
+    .at(-1);
+  return new ApiError(status, [said, ...mistakes].join(' '), code);
 }

@@ -2,7 +2,8 @@
 import { type Count, toCount } from '../model/count.ts';
 import { readTime } from '../model/format.ts';
 import { toDouble } from '../model/json.ts';
-import type { Range } from '../model/range.ts';
+import type { Extent, Range } from '../model/range.ts';
+import type { StreamInfo } from '../model/stream.ts';
 import type { Api } from './client.ts';
 
 export interface AnswerMeta {
@@ -99,6 +100,32 @@ export async function askTop(
     };
   });
   return { by, measure, rows, meta: top.meta };
+}
+
+/** From when to when the rows are that the key sees; without a field of event time, in whole years. */
+export async function askExtent(
+  api: Api,
+  { name, eventTime }: StreamInfo,
+  signal: AbortSignal,
+): Promise<Extent> {
+  const path = `v1/streams/${encodeURIComponent(name)}/stats`;
+  if (eventTime !== undefined) {
+    const query = new URLSearchParams([
+      ['fn', `min(${eventTime})`],
+      ['fn', `max(${eventTime})`],
+    ]);
+    const [row] = readAnswer(await api.get(`${path}?${query}`, signal)).rows;
+    return {
+      firstEventAt: readTime(row?.[`min(${eventTime})`]),
+      lastEventAt: readTime(row?.[`max(${eventTime})`]),
+    };
+  }
+  const { rows } = readAnswer(await api.get(`${path}?fn=count&every=12mo`, signal));
+  const counted = rows.filter((row) => toCount(row.count) !== 0);
+  return {
+    firstEventAt: readTime(counted[0]?.time),
+    lastEventAt: counted.length > 0 ? Date.now() : null,
+  };
 }
 
 function functions(measure: string): readonly string[] {

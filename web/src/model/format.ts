@@ -108,3 +108,12 @@ export function formatValue(value: unknown): string {
       : inner,
   );
 }
+
+/** `1536` → `1.5 kB`. */
+export function formatBytes(bytes: number | null): string {
+  if (bytes === null) return NOTHING;
+  const units = ['B', 'kB', 'MB', 'GB', 'TB', 'PB'];
+  const power = bytes < 1 ? 0 : Math.min(units.length - 1, Math.floor(Math.log10(bytes) / 3));
+  const size = bytes / 1_000 ** power;
+  return `${power === 0 ? WHOLE.format(size) : size.toFixed(1)} ${units[power]}`;
+}

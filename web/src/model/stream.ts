@@ -42,6 +42,8 @@ export interface StreamInfo {
   readonly eventId: string | undefined;
   readonly eventTime: string | undefined;
   readonly state: StreamState;
+  /** False: the key is not told counts over all rows, and `state` holds nothing. */
+  readonly told: boolean;
 }
 
 type Loose = Readonly<Record<string, unknown>>;
@@ -60,6 +62,7 @@ function readStream(value: unknown): StreamInfo {
     fields: Object.entries(loose(document.fields)).map(([name, type]) => readField(name, type)),
     eventId: text(document.eventId),
     eventTime: text(document.eventTime),
+    told: typeof stream.state === 'object' && stream.state !== null,
     state: {
       accepted: toCount(state.accepted),
       stored: toCount(state.stored),
@@ -75,6 +78,13 @@ function readStream(value: unknown): StreamInfo {
       ledger: readLedger(state.ledger),
     },
   };
+}
+
+const UNTOLD_REFRESH_MS = 5_000;
+
+/** What answers about a stream depend on; where it is not told, they are asked for every few seconds. */
+export function revisionOf({ told, state }: StreamInfo, nowMs: number): string {
+  return told ? String(state.stored) : `at ${Math.floor(nowMs / UNTOLD_REFRESH_MS)}`;
 }
 
 function readLedger(value: unknown): LedgerState | null {

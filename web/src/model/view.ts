@@ -6,6 +6,10 @@ export type FunctionName = (typeof FUNCTIONS)[number];
 
 /** An absent part means: the stream's default. */
 export interface View {
+  /** The page of tenants, keys and acts; absent: the streams. */
+  readonly page?: 'access';
+  /** For whom the key of the installation speaks. */
+  readonly tenant?: string;
   readonly stream?: string;
   readonly range?: RangeName;
   readonly fn?: FunctionName;
@@ -18,7 +22,11 @@ export function readView(fragment: string): View {
   const range = RANGES.find((name) => name === parts.get('range'));
   const fn = FUNCTIONS.find((name) => name === parts.get('fn'));
   const [stream, field, by] = [parts.get('stream'), parts.get('field'), parts.get('by')];
+  const tenant = parts.get('tenant');
   return {
+    ...(parts.get('page') === 'access' ? { page: 'access' as const } : {}),
+    // Anything else cannot travel in a header.
+    ...(tenant && /^[\x21-\x7e]+$/.test(tenant) ? { tenant } : {}),
     ...(stream ? { stream } : {}),
     ...(range ? { range } : {}),
     ...(fn ? { fn } : {}),

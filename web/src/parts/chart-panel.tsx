@@ -1,9 +1,10 @@
+import { useEffect } from 'preact/hooks';
 import type { Api } from '../api/client.ts';
 import { askSeries } from '../api/stats.ts';
 import { measurable } from '../model/fields.ts';
 import { formatBucket, formatMeasure } from '../model/format.ts';
 import { RANGES, type RangeName, resolveRange } from '../model/range.ts';
-import type { StreamInfo } from '../model/stream.ts';
+import { revisionOf, type StreamInfo } from '../model/stream.ts';
 import type { FunctionName, View } from '../model/view.ts';
 import { useAnswer } from '../state/use-answer.ts';
 import { AnswerNote } from './answer-note.tsx';
@@ -30,17 +31,22 @@ interface ChartPanelProps {
     readonly measure: string;
   };
   readonly onView: (change: Partial<View>) => void;
+  /** The key may not ask about this stream; `why` tells what it lacks. */
+  readonly onRefused: (why: string) => void;
 }
 
-export function ChartPanel({ api, stream, choice, onView }: ChartPanelProps) {
+export function ChartPanel({ api, stream, choice, onView, onRefused }: ChartPanelProps) {
   const { range: name, fn, field, measure } = choice;
   const resolve = () => resolveRange(name, Date.now(), stream.state);
-  const { answer, stale, error } = useAnswer({
+  const { answer, stale, error, refused } = useAnswer({
     question: resolve() === undefined ? undefined : `${name} ${measure}`,
     // A range that ends now moves on by itself, bucket by bucket.
-    revision: () => `${stream.state.stored} ${resolve()?.to}`,
+    revision: () => `${revisionOf(stream, Date.now())} ${resolve()?.to}`,
     ask: (signal) => askSeries(api, stream.name, measure, resolve()!, signal),
   });
+  useEffect(() => {
+    if (refused && error !== undefined) onRefused(error);
+  }, [refused, error]);
   const fields = measurable(stream);
   const empty = answer !== undefined && answer.events === 0;
 

@@ -1,6 +1,6 @@
 import type { Api } from '../api/client.ts';
+import type { View } from '../model/view.ts';
 import type { StreamsReading } from '../state/use-streams.ts';
-import { useView } from '../state/use-view.ts';
 import { LostNotice } from './lost-notice.tsx';
 import { NoStreams } from './no-streams.tsx';
 import { StreamDetail } from './stream-detail.tsx';
@@ -10,10 +10,11 @@ import { TotalsStrip } from './totals-strip.tsx';
 interface DashboardProps {
   readonly api: Api;
   readonly reading: StreamsReading;
+  readonly view: View;
+  readonly onView: (view: View) => void;
 }
 
-export function Dashboard({ api, reading }: DashboardProps) {
-  const [view, setView] = useView();
+export function Dashboard({ api, reading, view, onView }: DashboardProps) {
   const { connection, streams } = reading;
   const lost = connection.kind === 'lost';
   const notice = lost && <LostNotice detail={connection.detail} readAt={reading.readAt} />;
@@ -28,16 +29,20 @@ export function Dashboard({ api, reading }: DashboardProps) {
     );
   }
   const chosen = streams.find((stream) => stream.name === view.stream) ?? streams[0]!;
+  const told = streams.filter((stream) => stream.told);
+  const { tenant } = view;
   return (
     <div class={lost ? 'board faded' : 'board'}>
       {notice}
-      <TotalsStrip reading={reading} streams={streams} />
+      {told.length > 0 && <TotalsStrip reading={reading} streams={told} />}
       <StreamsTable
         streams={streams}
         rates={reading.rates}
         chosen={chosen.name}
         // Functions, fields and ranges belong to a stream: the next one starts with its own defaults.
-        onChoose={(stream) => stream !== chosen.name && setView({ stream })}
+        onChoose={(stream) =>
+          stream !== chosen.name && onView({ ...(tenant === undefined ? {} : { tenant }), stream })
+        }
       />
       <StreamDetail
         key={chosen.name}
@@ -45,7 +50,7 @@ export function Dashboard({ api, reading }: DashboardProps) {
         stream={chosen}
         epoch={reading.epoch}
         view={view}
-        onView={(change) => setView({ ...view, stream: chosen.name, ...change })}
+        onView={(change) => onView({ ...view, stream: chosen.name, ...change })}
       />
     </div>
   );

@@ -1,9 +1,22 @@
+import type { TenantInfo } from '../api/access.ts';
+import { type View, writeView } from '../model/view.ts';
 import type { Connection } from '../state/use-streams.ts';
 
 interface HeaderProps {
   /** Undefined: no connection is tried, a key is missing. */
   readonly connection: Connection | undefined;
   readonly onForgetKey?: () => void;
+  readonly access?: AccessProps;
+}
+
+interface AccessProps {
+  readonly view: View;
+  readonly tenants: readonly TenantInfo[];
+  /** Whether the key may see keys, tenants and the audit log. */
+  readonly isShown: boolean;
+  /** For whom the page speaks. */
+  readonly chosen: string;
+  readonly onTenant: (tenant: string) => void;
 }
 
 const STATES = {
@@ -14,7 +27,7 @@ const STATES = {
   refused: ['bad', 'Key refused'],
 } as const;
 
-export function Header({ connection, onForgetKey }: HeaderProps) {
+export function Header({ connection, onForgetKey, access }: HeaderProps) {
   const [tone, label] = STATES[connection?.kind ?? 'none'];
   return (
     <header class="masthead">
@@ -27,6 +40,8 @@ export function Header({ connection, onForgetKey }: HeaderProps) {
         {label}
       </p>
       <nav aria-label="Tools">
+        {access?.isShown && <Places view={access.view} />}
+        {access !== undefined && access.tenants.length > 1 && <TenantSelect {...access} />}
         <a href="./docs">API</a>
         {onForgetKey && (
           <button type="button" class="plain" onClick={onForgetKey}>
@@ -35,6 +50,35 @@ export function Header({ connection, onForgetKey }: HeaderProps) {
         )}
       </nav>
     </header>
+  );
+}
+
+function Places({ view: { tenant, page } }: { readonly view: View }) {
+  const kept = tenant === undefined ? {} : { tenant };
+  return (
+    <>
+      <a href={writeView(kept) || '#'} aria-current={page === undefined ? 'page' : undefined}>
+        Streams
+      </a>
+      <a href={writeView({ ...kept, page: 'access' })} aria-current={page === 'access' ? 'page' : undefined}>
+        Access
+      </a>
+    </>
+  );
+}
+
+function TenantSelect({ tenants, chosen, onTenant }: AccessProps) {
+  return (
+    <label class="select">
+      <span class="unseen">Tenant</span>
+      <select value={chosen} onChange={(event) => onTenant(event.currentTarget.value)}>
+        {tenants.map(({ name, state }) => (
+          <option key={name} value={name} disabled={state === 'deleting'}>
+            {state === 'active' ? name : `${name} (${state})`}
+          </option>
+        ))}
+      </select>
+    </label>
   );
 }
 

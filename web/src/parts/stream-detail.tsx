@@ -1,12 +1,17 @@
+import { useState } from 'preact/hooks';
 import type { Api } from '../api/client.ts';
+import { askExtent } from '../api/stats.ts';
 import { measurable } from '../model/fields.ts';
 import { defaultRange } from '../model/range.ts';
 import type { StreamInfo } from '../model/stream.ts';
 import type { View } from '../model/view.ts';
+import { useAnswer } from '../state/use-answer.ts';
+import { AnswerNote } from './answer-note.tsx';
 import { ChartPanel } from './chart-panel.tsx';
 import { FirstEvent } from './first-event.tsx';
 import { LedgerPanel } from './ledger-panel.tsx';
 import { NewestPanel } from './newest-panel.tsx';
+import { RefusedNotice } from './refused-notice.tsx';
 import { TopPanel } from './top-panel.tsx';
 
 interface StreamDetailProps {
@@ -18,9 +23,29 @@ interface StreamDetailProps {
 }
 
 /** The chosen stream: its course, its most frequent values, its ledger, its newest events. */
-export function StreamDetail({ api, stream, epoch, view, onView }: StreamDetailProps) {
+export function StreamDetail({ stream, ...props }: StreamDetailProps) {
+  if (!stream.told) return <UntoldDetail stream={stream} {...props} />;
   if (stream.state.accepted === 0) return <FirstEvent stream={stream} />;
+  return <Panels stream={stream} {...props} />;
+}
 
+/** A key that is told nothing of the whole stream asks from when to when the rows are that it sees. */
+function UntoldDetail({ stream, ...props }: StreamDetailProps) {
+  const { answer, error, refused } = useAnswer({
+    question: stream.name,
+    revision: () => String(Math.floor(Date.now() / EXTENT_REFRESH_MS)),
+    ask: (signal) => askExtent(props.api, stream, signal),
+  });
+  if (refused) return <RefusedNotice title={stream.name} why={error ?? ''} />;
+  if (answer === undefined) return <AnswerNote meta={undefined} error={error} />;
+  return <Panels stream={{ ...stream, state: { ...stream.state, ...answer } }} {...props} />;
+}
+
+const EXTENT_REFRESH_MS = 10_000;
+
+function Panels({ api, stream, epoch, view, onView }: StreamDetailProps) {
+  const [refused, setRefused] = useState<string>();
+  if (refused !== undefined) return <RefusedNotice title={stream.name} why={refused} />;
   const range = view.range ?? defaultRange(Date.now(), stream.state);
   const fields = measurable(stream);
   const field = fields.find(({ name }) => name === view.field) ?? fields[0];
@@ -33,6 +58,7 @@ export function StreamDetail({ api, stream, epoch, view, onView }: StreamDetailP
         stream={stream}
         choice={{ range, fn, field: field?.name, measure }}
         onView={onView}
+        onRefused={setRefused}
       />
       <TopPanel api={api} stream={stream} range={range} measure={measure} by={view.by} onView={onView} />
       <LedgerPanel api={api} stream={stream} />

@@ -67,7 +67,7 @@ interface StreamRowProps {
 }
 
 function StreamRow({ stream, rate, chosen, onChoose }: StreamRowProps) {
-  const { state } = stream;
+  const { state, told } = stream;
   const missing = unaccounted(state);
   return (
     // The button in the first cell does the same.
@@ -83,16 +83,24 @@ function StreamRow({ stream, rate, chosen, onChoose }: StreamRowProps) {
           </span>
         )}
       </th>
-      <td class={rate === 0 ? 'number zero' : 'number'}>{formatRate(rate)}</td>
-      <CountCell count={state.accepted} />
-      <CountCell count={state.stored} />
-      <CountCell count={state.duplicates} />
-      <CountCell count={state.quarantined} tone="warn" />
-      <CountCell count={state.late} />
-      <CountCell count={state.pending} />
-      <td class="number">{formatDuration(state.lagMs)}</td>
-      <td class="number">{formatDuration(state.freshnessMs)}</td>
-      <td class="number">{formatTime(state.lastEventAt)}</td>
+      {told ? (
+        <>
+          <td class={rate === 0 ? 'number zero' : 'number'}>{formatRate(rate)}</td>
+          <CountCell count={state.accepted} />
+          <CountCell count={state.stored} />
+          <CountCell count={state.duplicates} />
+          <CountCell count={state.quarantined} tone="warn" />
+          <CountCell count={state.late} />
+          <CountCell count={state.pending} />
+          <td class="number">{formatDuration(state.lagMs)}</td>
+          <td class="number">{formatDuration(state.freshnessMs)}</td>
+          <td class="number">{formatTime(state.lastEventAt)}</td>
+        </>
+      ) : (
+        <td class="muted" colSpan={COLUMNS.length}>
+          This key is not told counts over all events of the stream.
+        </td>
+      )}
     </tr>
   );
 }

@@ -2,7 +2,7 @@ import type { Api } from '../api/client.ts';
 import { askTop } from '../api/stats.ts';
 import { dimensions } from '../model/fields.ts';
 import { type RangeName, resolveRange } from '../model/range.ts';
-import type { StreamInfo } from '../model/stream.ts';
+import { revisionOf, type StreamInfo } from '../model/stream.ts';
 import type { View } from '../model/view.ts';
 import { useAnswer } from '../state/use-answer.ts';
 import { AnswerNote } from './answer-note.tsx';
@@ -24,7 +24,7 @@ export function TopPanel({ api, stream, range, measure, by: wanted, onView }: To
   const resolve = () => resolveRange(range, Date.now(), stream.state);
   const { answer, stale, error } = useAnswer({
     question: by === undefined || resolve() === undefined ? undefined : `${by} ${range} ${measure}`,
-    revision: () => `${stream.state.stored} ${resolve()?.to}`,
+    revision: () => `${revisionOf(stream, Date.now())} ${resolve()?.to}`,
     ask: (signal) => askTop(api, stream.name, by!, measure, resolve()!, signal),
   });
 

@@ -1,4 +1,5 @@
 import { useEffect, useRef, useState } from 'preact/hooks';
+import { ApiError } from '../api/client.ts';
 import { pause } from './loop.ts';
 
 export interface Answered<T> {
@@ -7,6 +8,8 @@ export interface Answered<T> {
   /** `answer` belongs to an earlier question. */
   readonly stale: boolean;
   readonly error: string | undefined;
+  /** The key may not ask this: `error` says why, and it is not asked again. */
+  readonly refused: boolean;
 }
 
 export interface Asking<T> {
@@ -28,6 +31,7 @@ export function useAnswer<T>(asking: Asking<T>): Answered<T> {
     answer: undefined,
     stale: false,
     error: undefined,
+    refused: false,
     question: undefined,
   });
   const latest = useRef(asking);
@@ -51,11 +55,14 @@ export function useAnswer<T>(asking: Asking<T>): Answered<T> {
             const answer = await latest.current.ask(signal);
             if (signal.aborted) return;
             answeredRevision = revision;
-            setState({ answer, stale: false, error: undefined, question });
+            setState({ answer, stale: false, error: undefined, refused: false, question });
           } catch (error) {
             if (signal.aborted) return;
             restMs = RETRY_MS;
-            setState((last) => ({ ...last, error: error instanceof Error ? error.message : String(error) }));
+            const refused = error instanceof ApiError && error.isFinal;
+            const said = error instanceof Error ? error.message : String(error);
+            setState((last) => ({ ...last, error: said, refused, ...(refused ? { question } : {}) }));
+            if (refused) return;
           }
           restMs = Math.max(restMs, (performance.now() - startedAt) * REST_PER_WORK);
         }
@@ -64,5 +71,6 @@ export function useAnswer<T>(asking: Asking<T>): Answered<T> {
     }
   }, [question]);
 
-  return { ...state, stale: state.question !== question || state.error !== undefined };
+  const isOther = state.question !== question;
+  return { ...state, stale: isOther || state.error !== undefined, refused: state.refused && !isOther };
 }

@@ -54,8 +54,8 @@ async function follow(
     try {
       await followNewest(api, stream, add, signal);
     } catch (error) {
-      // A refused key will not become better; the page's own poll tells the reader.
-      if (error instanceof ApiError && error.keyRefused) return;
+      // A refused key will not become better; whoever shows the stream tells the reader.
+      if (error instanceof ApiError && error.isFinal) return;
     }
     await listing;
     await pause(RETRY_MS, signal);

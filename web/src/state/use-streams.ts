@@ -14,7 +14,7 @@ export type Connection =
   | { readonly kind: 'connecting' }
   | { readonly kind: 'live' }
   | { readonly kind: 'lost'; readonly detail: string }
-  | { readonly kind: 'refused'; readonly detail: string };
+  | { readonly kind: 'refused'; readonly detail: string; readonly keyIsWrong: boolean };
 
 export interface StreamsReading {
   readonly connection: Connection;
@@ -41,15 +41,17 @@ const START: StreamsReading = {
 
 /** All streams, read every second; keeps the last numbers and tries again while the server is gone. */
 export function useStreams(api: Api | undefined): StreamsReading {
-  const [reading, setReading] = useState(START);
+  const [read, setRead] = useState<{ readonly of: Api | undefined; readonly reading: StreamsReading }>();
   useEffect(() => {
-    setReading(START);
     if (api === undefined) return;
     const stop = new AbortController();
-    void poll(api, setReading, stop.signal);
+    const change: Change = (next) =>
+      setRead((last) => ({ of: api, reading: next(last?.of === api ? last.reading : START) }));
+    void poll(api, change, stop.signal);
     return () => stop.abort();
   }, [api]);
-  return reading;
+  // What another key or tenant was shown is never shown to this one.
+  return read?.of === api && read !== undefined ? read.reading : START;
 }
 
 type Change = (change: (reading: StreamsReading) => StreamsReading) => void;
@@ -60,11 +62,12 @@ async function poll(api: Api, change: Change, signal: AbortSignal): Promise<void
   for (let failures = 0; !signal.aborted; ) {
     try {
       const streams = readStreams(await api.get('v1/streams', signal));
+      const told = streams.filter((stream) => stream.told);
       const now = performance.now();
       failures = 0;
-      total.read(addCounts(streams.map((stream) => stream.state.accepted)), now);
-      meters = new Map(streams.map(({ name }) => [name, meters.get(name) ?? new RateMeter()]));
-      for (const stream of streams) meters.get(stream.name)?.read(stream.state.accepted, now);
+      total.read(addCounts(told.map((stream) => stream.state.accepted)), now);
+      meters = new Map(told.map(({ name }) => [name, meters.get(name) ?? new RateMeter()]));
+      for (const stream of told) meters.get(stream.name)?.read(stream.state.accepted, now);
       const rates = new Map([...meters].map(([name, meter]) => [name, meter.perSecond]));
       change((last) => ({
         connection: { kind: 'live' },
@@ -79,8 +82,9 @@ async function poll(api: Api, change: Change, signal: AbortSignal): Promise<void
       if (signal.aborted) return;
       failures += 1;
       const detail = error instanceof Error ? error.message : String(error);
-      if (error instanceof ApiError && error.keyRefused) {
-        change((last) => ({ ...last, connection: { kind: 'refused', detail } }));
+      if (error instanceof ApiError && (error.keyRefused || error.code === 'unknown-tenant')) {
+        const keyIsWrong = error.status === 401;
+        change((last) => ({ ...last, connection: { kind: 'refused', detail, keyIsWrong } }));
         return;
       }
       change((last) => ({ ...last, connection: { kind: 'lost', detail } }));
