@@ -1,7 +1,8 @@
 import { useState } from 'preact/hooks';
 import { type AuditEntry, listAudit } from '../api/access.ts';
 import type { Api } from '../api/client.ts';
-import { formatTime, formatValue } from '../model/format.ts';
+import { detailText } from '../model/audit.ts';
+import { formatTime } from '../model/format.ts';
 import { useAnswer } from '../state/use-answer.ts';
 
 const REFRESH_MS = 10_000;
@@ -58,7 +59,7 @@ function Entries({ entries }: { readonly entries: readonly AuditEntry[] }) {
         </thead>
         <tbody>
           {entries.map((entry) => {
-            const detail = formatValue(entry.detail);
+            const detail = detailText(entry.detail);
             return (
               <tr key={entry.id}>
                 <td>{formatTime(entry.at)}</td>
@@ -68,7 +69,7 @@ function Entries({ entries }: { readonly entries: readonly AuditEntry[] }) {
                 <td>{entry.subject}</td>
                 <td class={entry.outcome === 'refused' ? 'warn' : ''}>{entry.outcome}</td>
                 <td class="muted detail-text" title={detail}>
-                  {detail === '{}' ? '' : detail}
+                  {detail}
                 </td>
               </tr>
             );

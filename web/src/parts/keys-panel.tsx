@@ -1,7 +1,7 @@
 import { useState } from 'preact/hooks';
 import { type KeyInfo, listKeys } from '../api/access.ts';
 import type { Api } from '../api/client.ts';
-import { formatTime, NOTHING } from '../model/format.ts';
+import { formatTime } from '../model/format.ts';
 import { useAnswer } from '../state/use-answer.ts';
 import { CopyLine } from './copy-line.tsx';
 import { KeyMaker } from './key-maker.tsx';
@@ -22,8 +22,9 @@ export function KeysPanel({ api, streams }: { readonly api: Api; readonly stream
   const [secret, setSecret] = useState<Secret>();
   const [asked, setAsked] = useState<Asked>();
   const { answer, error } = useAnswer({
-    question: 'keys',
-    revision: () => `${changes} ${Math.floor(Date.now() / REFRESH_MS)}`,
+    // After a change at once, not at the next turn.
+    question: `keys ${changes}`,
+    revision: () => String(Math.floor(Date.now() / REFRESH_MS)),
     ask: (signal) => listKeys(api, signal),
   });
   const close = (): void => setAsked(undefined);
@@ -103,10 +104,10 @@ function KeysTable({ keys, onAsk }: KeysTableProps) {
                 )}
               </td>
               <td>
-                {formatTime(key.expiresAt)}
+                {key.expiresAt === null ? 'never' : formatTime(key.expiresAt)}
                 {key.expiresAt !== null && key.expiresAt <= Date.now() && <span class="mark">ended</span>}
               </td>
-              <td>{key.lastUsedAt === null ? NOTHING : formatTime(key.lastUsedAt)}</td>
+              <td>{formatTime(key.lastUsedAt)}</td>
               <td class="acts">
                 <button type="button" aria-label={`Rotate ${key.name}`} onClick={() => onAsk('rotate', key)}>
                   Rotate

@@ -24,6 +24,7 @@ const COLUMNS = [
 ] as const;
 
 export function StreamsTable({ streams, rates, chosen, onChoose }: StreamsTableProps) {
+  const columns = streams.some(({ told }) => told) ? COLUMNS : [];
   return (
     <section class="card" aria-labelledby="streams-title">
       <h2 id="streams-title">Streams</h2>
@@ -35,7 +36,7 @@ export function StreamsTable({ streams, rates, chosen, onChoose }: StreamsTableP
               <th scope="col" class="sticky">
                 Stream
               </th>
-              {COLUMNS.map(([name, meaning]) => (
+              {columns.map(([name, meaning]) => (
                 <th key={name} scope="col" class="number" title={meaning}>
                   {name}
                 </th>
