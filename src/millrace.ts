@@ -59,7 +59,7 @@ import { createUsageMeter } from './usage/index.ts';
 export interface StartOptions {
   readonly settings: Settings;
   /** Definitions of the project in the working directory; applied before the server is ready. */
-  readonly documents: ProjectDocuments;
+  readonly documents: Partial<ProjectDocuments>;
   readonly logger?: Logger;
   /** Handed in by simulations; the system's own by default. */
   readonly clock?: Clock;

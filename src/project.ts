@@ -1,12 +1,14 @@
 /** The definitions of the project, applied at every start: what is as it was changes nothing and is not told. */
 import { DEFAULT_TENANT } from './base/brand.ts';
 import type { Catalog } from './catalog/index.ts';
+import { DEFINITION_KINDS, emptyProject, pluralOf } from './define/index.ts';
+import type { DefinitionKind } from './define/model.ts';
 import type { ProjectDocuments, Registry } from './registry/index.ts';
 import type { Runs } from './runs/index.ts';
 import type { Audit } from './tenants/index.ts';
 
 export interface ProjectParts {
-  readonly catalog: Pick<Catalog, 'stream' | 'rollup'>;
+  readonly catalog: Pick<Catalog, 'stream' | 'rollup' | 'object'>;
   readonly registry: Pick<Registry, 'put'>;
   readonly runs: Pick<Runs, 'wait'>;
   readonly audit: Pick<Audit, 'record'>;
@@ -21,22 +23,24 @@ const AUTHOR = 'project';
  */
 export async function applyProject(
   { catalog, registry, runs, audit }: ProjectParts,
-  { streams, rollups }: ProjectDocuments,
+  documents: Partial<ProjectDocuments>,
   streamMsMax: number,
 ): Promise<void> {
-  const told = (action: string, subject: string, version: number): Promise<void> =>
-    audit.record({ tenant: DEFAULT_TENANT, actor: AUTHOR, action, subject, detail: { version } });
-
-  for (const [name, document] of Object.entries(streams)) {
-    const before = catalog.stream(DEFAULT_TENANT, name)?.version;
-    const { result, run } = await registry.put(DEFAULT_TENANT, 'stream', name, document, { author: AUTHOR });
-    if (result.version !== before) await told('stream.put', name, result.version);
-    // The project's rollups may need the stream as it will be.
-    if (run) await runs.wait(DEFAULT_TENANT, run.id, streamMsMax);
-  }
-  for (const [name, document] of Object.entries(rollups)) {
-    const before = catalog.rollup(DEFAULT_TENANT, name)?.version;
-    const { result } = await registry.put(DEFAULT_TENANT, 'rollup', name, document, { author: AUTHOR });
-    if (result.version !== before) await told('rollup.put', name, result.version);
+  const project = emptyProject(documents);
+  const versionOf = (kind: DefinitionKind, name: string): number | undefined => {
+    if (kind === 'stream') return catalog.stream(DEFAULT_TENANT, name)?.version;
+    if (kind === 'rollup') return catalog.rollup(DEFAULT_TENANT, name)?.version;
+    return catalog.object(DEFAULT_TENANT, kind, name)?.version;
+  };
+  for (const kind of DEFINITION_KINDS) {
+    for (const [name, document] of Object.entries(project[pluralOf(kind)])) {
+      const before = versionOf(kind, name);
+      const { result, run } = await registry.put(DEFAULT_TENANT, kind, name, document, { author: AUTHOR });
+      const { version } = result;
+      const act = { action: `${kind}.put`, subject: name, detail: { version } };
+      if (version !== before) await audit.record({ tenant: DEFAULT_TENANT, actor: AUTHOR, ...act });
+      // What stands on a stream may need it as it will be.
+      if (run && kind === 'stream') await runs.wait(DEFAULT_TENANT, run.id, streamMsMax);
+    }
   }
 }

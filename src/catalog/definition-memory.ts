@@ -4,8 +4,14 @@
  */
 import type { TenantId } from '../base/brand.ts';
 import type { Clock } from '../base/clock.ts';
-import { parseRollup, parseStream, toDocument } from '../define/index.ts';
-import type { RollupDefinition, StreamDefinition } from '../define/model.ts';
+import { OBJECT_KIND_NAMES, parseObject, parseRollup, parseStream, toDocument } from '../define/index.ts';
+import type {
+  DefinitionKind,
+  ObjectDefinition,
+  ObjectKind,
+  RollupDefinition,
+  StreamDefinition,
+} from '../define/model.ts';
 import type { Build, BuildKey } from './builds.ts';
 import type { Definition, Versioned } from './port.ts';
 import type { DefinitionRow } from './tables.ts';
@@ -15,13 +21,17 @@ interface Standing {
   readonly streams: ReadonlyMap<string, Versioned<StreamDefinition>>;
   readonly rollups: ReadonlyMap<string, Versioned<RollupDefinition>>;
   readonly building: readonly Versioned<RollupDefinition>[];
+  readonly objects: Objects;
 }
+
+/** `[kind][name]` */
+type Objects = ReadonlyMap<ObjectKind, ReadonlyMap<string, Versioned<ObjectDefinition>>>;
 
 type Kept = Pick<DefinitionRow, 'name' | 'version' | 'document' | 'updated_at_ms' | 'removed'>;
 
 class OfTenant {
   /** The newest version of each, also when it is a removal. */
-  readonly newest = { stream: new Map<string, Kept>(), rollup: new Map<string, Kept>() };
+  readonly newest = new Map<DefinitionKind, Map<string, Kept>>();
   /** Documents of all versions of streams: `[name][version]`. */
   readonly documents = new Map<string, Map<number, string>>();
   readonly earlier = new Map<string, Map<number, StreamDefinition>>();
@@ -43,7 +53,9 @@ export class DefinitionMemory {
   /** Rows of a name come in the order of their versions. */
   keep(row: DefinitionRow): void {
     const of = this.#make(row.tenant);
-    of.newest[row.kind].set(row.name, row);
+    const newest = of.newest.get(row.kind) ?? new Map<string, Kept>();
+    of.newest.set(row.kind, newest);
+    newest.set(row.name, row);
     if (row.kind === 'stream' && row.removed === 0)
       inner(of.documents, row.name).set(row.version, row.document);
     of.standing = undefined;
@@ -60,7 +72,7 @@ export class DefinitionMemory {
   }
 
   newest(tenant: TenantId, kind: Definition['kind'], name: string): Kept | undefined {
-    return this.#of(tenant).newest[kind].get(name);
+    return this.#of(tenant).newest.get(kind)?.get(name);
   }
 
   streamVersion(tenant: TenantId, name: string, version: number): StreamDefinition | undefined {
@@ -99,7 +111,7 @@ export class DefinitionMemory {
 
   #parse(tenant: TenantId, of: OfTenant): Standing {
     const rows = (kind: Definition['kind']) =>
-      [...of.newest[kind].values()]
+      [...(of.newest.get(kind)?.values() ?? [])]
         .filter((row) => row.removed === 0)
         .sort((a, b) => (a.name < b.name ? -1 : 1));
     const streams = new Map(
@@ -120,7 +132,20 @@ export class DefinitionMemory {
       .map(({ rollup, version, document }) =>
         versioned({ version, updated_at_ms: this.#clock.now() }, parseRollup(rollup, document, find)),
       );
-    return { streams, rollups, building };
+    const objects = new Map<ObjectKind, ReadonlyMap<string, Versioned<ObjectDefinition>>>();
+    const known = {
+      stream: find,
+      rollup: (name: string) => rollups.get(name)?.definition,
+      object: (kind: ObjectKind, name: string) => objects.get(kind)?.get(name)?.definition as never,
+    };
+    for (const kind of OBJECT_KIND_NAMES) {
+      const parsed = rows(kind).map(
+        (row) =>
+          [row.name, versioned(row, parseObject(kind, row.name, JSON.parse(row.document), known))] as const,
+      );
+      objects.set(kind, new Map<string, Versioned<ObjectDefinition>>(parsed));
+    }
+    return { streams, rollups, building, objects };
   }
 
   #of(tenant: string): OfTenant {

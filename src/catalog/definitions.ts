@@ -21,6 +21,8 @@ type Definitions = Pick<
   | 'rollups'
   | 'rollup'
   | 'building'
+  | 'objects'
+  | 'object'
   | 'nextVersion'
   | 'put'
   | 'remove'
@@ -36,8 +38,11 @@ export function definitionRecords(
   ledger: LedgerMemory,
   clock: Clock,
 ): Definitions {
-  const lookUp = (tenant: TenantId, { kind, name }: Pick<Definition, 'kind' | 'name'>): Versioned =>
-    (kind === 'stream' ? memory.standing(tenant).streams : memory.standing(tenant).rollups).get(name)!;
+  const lookUp = (tenant: TenantId, { kind, name }: Pick<Definition, 'kind' | 'name'>): Versioned => {
+    const { streams, rollups, objects } = memory.standing(tenant);
+    const standing = kind === 'stream' ? streams : kind === 'rollup' ? rollups : objects.get(kind);
+    return standing!.get(name)!;
+  };
 
   const newest = (db: Kysely<Tables>, tenant: TenantId, kind: Definition['kind'], name: string) =>
     db
@@ -64,6 +69,8 @@ export function definitionRecords(
     stream: (tenant, name) => memory.standing(tenant).streams.get(name),
     rollups: (tenant) => [...memory.standing(tenant).rollups.values()],
     rollup: (tenant, name) => memory.standing(tenant).rollups.get(name),
+    objects: (tenant, kind) => [...(memory.standing(tenant).objects.get(kind)?.values() ?? [])] as never,
+    object: (tenant, kind, name) => memory.standing(tenant).objects.get(kind)?.get(name) as never,
     building: (tenant) => memory.standing(tenant).building,
     streamVersion: (tenant, name, version) => memory.streamVersion(tenant, name, version),
     nextVersion: (tenant, kind, name) =>

@@ -33,6 +33,7 @@ export {
   type RunRecords,
   type RunState,
 } from './runs.ts';
+export type { StateChange, StateEntry, StateKey, StateRecords } from './state.ts';
 export { tellServer } from './tell-server.ts';
 export {
   AUDIT_KEPT_MS,

@@ -17,6 +17,7 @@ import type { Tables } from './tables.ts';
  * runs         long pieces of work: what was asked for, how far it came, how it ended.
  * builds       rollups that are being built; see builds.ts.
  * ledger       what the ledger has sealed, a row for each partition and minute of arrival; see ledger.ts.
+ * state        what stages remember of a tenant, as JSON by area and key; see state.ts.
  * tenants, keys, audit  see tenancy.ts. `secrets` and `document` are JSON.
  */
 export const STEPS: readonly string[] = [
@@ -70,6 +71,29 @@ export const STEPS: readonly string[] = [
    ) WITHOUT ROWID;
    CREATE INDEX audit_by_time ON audit (at_ms);
    CREATE INDEX audit_by_tenant ON audit (tenant, id);`,
+  `CREATE TABLE definitions_of_all_kinds (
+     tenant        TEXT    NOT NULL,
+     kind          TEXT    NOT NULL,
+     name          TEXT    NOT NULL,
+     version       INTEGER NOT NULL CHECK (version > 0),
+     document      TEXT    NOT NULL,
+     author        TEXT,
+     updated_at_ms INTEGER NOT NULL,
+     removed       INTEGER NOT NULL DEFAULT 0,
+     PRIMARY KEY (tenant, kind, name, version)
+   ) WITHOUT ROWID;
+   INSERT INTO definitions_of_all_kinds
+     SELECT tenant, kind, name, version, document, author, updated_at_ms, removed FROM definitions;
+   DROP TABLE definitions;
+   ALTER TABLE definitions_of_all_kinds RENAME TO definitions;
+   CREATE TABLE state (
+     tenant        TEXT    NOT NULL,
+     area          TEXT    NOT NULL,
+     key           TEXT    NOT NULL,
+     value         TEXT    NOT NULL,
+     updated_at_ms INTEGER NOT NULL,
+     PRIMARY KEY (tenant, area, key)
+   ) WITHOUT ROWID;`,
 ];
 
 /** Brings the file forward, each step whole or not at all. Refuses a file that a newer version has written. */

@@ -15,6 +15,7 @@ import { openPostgres } from './postgres-engine.ts';
 import { runRecords } from './runs.ts';
 import { Settings } from './settings.ts';
 import { openSqlite } from './sqlite-engine.ts';
+import { stateRecords } from './state.ts';
 import { tenantRecords } from './tenants.ts';
 
 /**
@@ -75,6 +76,7 @@ async function catalogOn(
     tenants,
     keys: keyRecords(database, clock),
     audit: auditRecords(database, clock),
+    state: stateRecords(database, clock),
     end: () => database.end(),
     close: () => database.close(),
   };

@@ -5,15 +5,22 @@
  * a disk or a server returns a promise.
  */
 import type { TenantId } from '../base/brand.ts';
-import type { RollupDefinition, StreamDefinition } from '../define/model.ts';
+import type {
+  ObjectDefinition,
+  ObjectKind,
+  ObjectKinds,
+  RollupDefinition,
+  StreamDefinition,
+} from '../define/model.ts';
 import type { BuildKey, BuildRecords } from './builds.ts';
 import type { LedgerRecords } from './ledger.ts';
 import type { RunRecords } from './runs.ts';
+import type { StateRecords } from './state.ts';
 import type { AuditRecords, KeyRecords, TenantRecords } from './tenancy.ts';
 
 export { catalogMistake, isPostgres } from './catalog-setting.ts';
 
-export type Definition = StreamDefinition | RollupDefinition;
+export type Definition = StreamDefinition | RollupDefinition | ObjectDefinition;
 
 export interface Versioned<D extends Definition = Definition> {
   readonly definition: D;
@@ -50,6 +57,13 @@ export interface Catalog {
   streamVersion(tenant: TenantId, name: string, version: number): StreamDefinition | undefined;
   rollups(tenant: TenantId): readonly Versioned<RollupDefinition>[];
   rollup(tenant: TenantId, name: string): Versioned<RollupDefinition> | undefined;
+  /** Tables, windows, reports and triggers, by name. */
+  objects<K extends ObjectKind>(tenant: TenantId, kind: K): readonly Versioned<ObjectKinds[K]>[];
+  object<K extends ObjectKind>(
+    tenant: TenantId,
+    kind: K,
+    name: string,
+  ): Versioned<ObjectKinds[K]> | undefined;
   /** The version that the next `put` of a change gets. A name that was removed and made again goes on counting. */
   nextVersion(tenant: TenantId, kind: Definition['kind'], name: string): number;
   put(
@@ -94,6 +108,8 @@ export interface Catalog {
   readonly tenants: TenantRecords;
   readonly keys: KeyRecords;
   readonly audit: AuditRecords;
+  /** What stages remember of a tenant. */
+  readonly state: StateRecords;
   /**
    * The process is about to end: a write of which nobody knows whether the server has done it is not waited for any more,
    * and rejects. Call it before waiting for those who write.

@@ -1,11 +1,12 @@
 import { MillraceError } from '../base/errors.ts';
+import type { DefinitionKind } from '../define/model.ts';
 
 /**
  * Fails with `precondition-failed` when the caller has read another version than the one that stands.
  * 0 stands for "there is none".
  */
 export function refuseUnlessVersion(
-  kind: 'stream' | 'rollup' | 'tenant' | 'key',
+  kind: DefinitionKind | 'tenant' | 'key',
   name: string,
   standing: number,
   ifVersion: number | undefined,

@@ -1,7 +1,9 @@
+import type { DefinitionKind } from '../define/model.ts';
+
 /** The rows of the catalog as both engines give them. JSON is text, and yes and no are 1 and 0. */
 export interface DefinitionRow {
   readonly tenant: string;
-  readonly kind: 'stream' | 'rollup';
+  readonly kind: DefinitionKind;
   readonly name: string;
   readonly version: number;
   readonly document: string;
@@ -93,6 +95,14 @@ export interface AuditRow {
   readonly outcome: string;
 }
 
+export interface StateRow {
+  readonly tenant: string;
+  readonly area: string;
+  readonly key: string;
+  readonly value: string;
+  readonly updated_at_ms: number;
+}
+
 export interface Tables {
   definitions: DefinitionRow;
   settings: { readonly name: string; readonly value: string };
@@ -108,6 +118,7 @@ export interface Tables {
   tenants: TenantRow;
   keys: KeyRow;
   audit: AuditRow;
+  state: StateRow;
 }
 
 /** PostgreSQL's texts hold no NUL; what others have written may hold one. (JSON has it escaped.) */
@@ -123,4 +134,5 @@ export const TABLE_NAMES: readonly (keyof Tables)[] = [
   'tenants',
   'keys',
   'audit',
+  'state',
 ];

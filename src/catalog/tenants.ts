@@ -9,7 +9,15 @@ import type { Tables, TenantRow } from './tables.ts';
 import type { TenantRecord, TenantRecords, TenantState } from './tenancy.ts';
 
 /** Tables whose rows belong to one tenant each. */
-const TENANTS_TABLES = ['definitions', 'runs', 'builds', 'ledger', 'ledger_forgotten', 'keys'] as const;
+const TENANTS_TABLES = [
+  'definitions',
+  'runs',
+  'builds',
+  'ledger',
+  'ledger_forgotten',
+  'keys',
+  'state',
+] as const;
 const NAMES_AT_ONCE = 500;
 
 export interface RunningTenantRecords extends TenantRecords {

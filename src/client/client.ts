@@ -224,8 +224,13 @@ export class MillraceClient {
     return putDefinition(this.#transport, 'rollups', name, document, options);
   }
 
+  /** Makes or changes any definition from its JSON document. */
+  put(kind: Change['kind'], name: string, document: object, options: PutOptions = {}): Promise<Definition> {
+    return putDefinition(this.#transport, `${kind}s`, name, document, options);
+  }
+
   /** The version of a definition that stands; undefined when there is none. */
-  async version(kind: 'stream' | 'rollup', name: string): Promise<number | undefined> {
+  async version(kind: Change['kind'], name: string): Promise<number | undefined> {
     try {
       const answer = await this.#transport.send({
         method: 'GET',
@@ -240,7 +245,7 @@ export class MillraceClient {
   }
 
   /** What applying the documents of a project would do. Changes nothing. */
-  async plan(project: Project): Promise<readonly Change[]> {
+  async plan(project: Partial<Project>): Promise<readonly Change[]> {
     const answer = await this.#transport.json({
       method: 'POST',
       path: pathOf('plan'),

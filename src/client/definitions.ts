@@ -2,7 +2,7 @@
 import { parseJson } from './json.ts';
 import { pathOf } from './query.ts';
 import type { Transport } from './transport.ts';
-import type { Definition } from './types.ts';
+import type { Change, Definition } from './types.ts';
 
 export interface PutOptions {
   /** Only if this version stands; 0: only if there is none. Else fails with status 412. */
@@ -16,7 +16,7 @@ interface PutAnswer {
 
 export async function putDefinition(
   transport: Transport,
-  kind: 'streams' | 'rollups',
+  kind: `${Change['kind']}s`,
   name: string,
   document: object,
   { ifVersion }: PutOptions,

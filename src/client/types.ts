@@ -1,4 +1,7 @@
 /** What goes to the server and what comes back, as the client shows it. */
+
+import type { ProjectDocuments } from '../define/index.ts';
+import type { DefinitionKind } from '../define/model.ts';
 import type { Batch } from './batch.ts';
 import type { MillraceRequestError } from './errors.ts';
 
@@ -246,14 +249,11 @@ export interface StreamReplayRequest {
   readonly rollup?: string | undefined;
 }
 
-/** The documents of a project, by name. */
-export interface Project {
-  readonly streams: Readonly<Record<string, unknown>>;
-  readonly rollups: Readonly<Record<string, unknown>>;
-}
+/** The documents of a project, by kind and name. */
+export type Project = ProjectDocuments;
 
 export interface Change {
-  readonly kind: 'stream' | 'rollup';
+  readonly kind: DefinitionKind;
   readonly name: string;
   readonly action: 'create' | 'change' | 'none' | 'refused';
   readonly effects: readonly string[];

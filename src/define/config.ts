@@ -1,4 +1,4 @@
-import type { RollupDefinition, StreamDefinition } from './model.ts';
+import type { ObjectDefinition, RollupDefinition, StreamDefinition } from './model.ts';
 
 export type SettingValue = string | number | boolean;
 
@@ -6,7 +6,7 @@ export type SettingValue = string | number | boolean;
 export interface ProjectConfig {
   readonly kind: 'config';
   readonly settings: Readonly<Record<`MILLRACE_${string}`, SettingValue>>;
-  readonly definitions: readonly (StreamDefinition | RollupDefinition)[];
+  readonly definitions: readonly (StreamDefinition | RollupDefinition | ObjectDefinition)[];
 }
 
 /**

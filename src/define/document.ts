@@ -9,7 +9,7 @@ import { PLAIN_KINDS } from './kinds.ts';
 import { FIELD_NAME, FIELD_NAME_RULE, hint, NAME, NAME_RULE } from './names.ts';
 
 /** An object without unknown keys; its message holds one line for each unknown key. */
-const strict = <Shape extends z.ZodRawShape>(shape: Shape) =>
+export const strict = <Shape extends z.ZodRawShape>(shape: Shape) =>
   z.strictObject(shape, {
     error: (issue) =>
       issue.code === 'unrecognized_keys'
@@ -19,7 +19,7 @@ const strict = <Shape extends z.ZodRawShape>(shape: Shape) =>
 
 const DURATION = /^\d{1,12}(ms|s|m|h|d|w|y)$/;
 
-const duration = (least: string, most: string, description: string) =>
+export const duration = (least: string, most: string, description: string) =>
   z
     .string()
     .regex(DURATION, 'is not a duration; write a whole number and a unit (ms, s, m, h, d, w, y): 10m')

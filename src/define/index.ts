@@ -19,8 +19,29 @@ export type {
   RollupDefinition,
   StreamDefinition,
 } from './model.ts';
+export {
+  type DefinitionKind,
+  isObjectKind,
+  type Known,
+  OBJECT_KIND_NAMES,
+  OBJECT_KINDS,
+  type ObjectDefinition,
+  type ObjectKind,
+  type ObjectKinds,
+  objectToDocument,
+  parseObject,
+  type Reference,
+  referencesOf,
+} from './objects/kinds.ts';
 export { parseRollup } from './parse-rollup.ts';
 export { parseStream } from './parse-stream.ts';
+export {
+  DEFINITION_KINDS,
+  emptyProject,
+  type KindPlural,
+  type ProjectDocuments,
+  pluralOf,
+} from './project.ts';
 export { defineRollup, type MeasureOf, type RollupSpec } from './rollup.ts';
 export { type Duration, defineStream, type EventOf, type Stream, type StreamSpec } from './stream.ts';
 export { toDocument } from './to-document.ts';

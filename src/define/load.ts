@@ -4,17 +4,15 @@ import { basename, join, resolve } from 'node:path';
 import { createJiti } from 'jiti';
 import { MillraceError } from '../base/errors.ts';
 import * as face from './index.ts';
-import type { RollupDefinition, StreamDefinition } from './model.ts';
+import type { ObjectDefinition, RollupDefinition, StreamDefinition } from './model.ts';
+import { DEFINITION_KINDS, emptyProject, type ProjectDocuments, pluralOf } from './project.ts';
 
 const CONFIG_FILES = ['millrace.config.ts', 'millrace.config.js', 'millrace.config.mjs'];
 
 /** What a project says: its settings as text, its definitions as documents by name. */
 export interface Project {
   readonly settings: Record<string, string>;
-  readonly documents: {
-    readonly streams: Readonly<Record<string, unknown>>;
-    readonly rollups: Readonly<Record<string, unknown>>;
-  };
+  readonly documents: ProjectDocuments;
   /** Absolute path of the file that was loaded; `undefined` when there is none. */
   readonly file: string | undefined;
 }
@@ -39,10 +37,7 @@ export async function loadProject(directory: string): Promise<Project> {
   }
   return {
     settings: Object.fromEntries(found.settings),
-    documents: {
-      streams: Object.fromEntries(found.streams),
-      rollups: Object.fromEntries(found.rollups),
-    },
+    documents: found.documents,
     file,
   };
 }
@@ -69,8 +64,7 @@ async function importing(file: string): Promise<object> {
 /** Gathers what a config file exports; a value that is none of ours (a helper, a constant) is left alone. */
 class Found {
   readonly settings = new Map<string, string>();
-  readonly streams = new Map<string, unknown>();
-  readonly rollups = new Map<string, unknown>();
+  readonly documents = emptyProject();
   readonly #mistakes: { path: string; message: string }[] = [];
 
   take(path: string, value: unknown): void {
@@ -80,25 +74,25 @@ class Found {
       const config = value as face.ProjectConfig;
       this.#takeSettings(`${path}.settings`, config.settings);
       this.take(`${path}.definitions`, Object.values(config.definitions));
-    } else if (isKind(value, 'stream')) this.#takeDefinition(path, value as StreamDefinition);
-    else if (isKind(value, 'rollup')) this.#takeDefinition(path, value as RollupDefinition);
+    } else if (DEFINITION_KINDS.some((kind) => isKind(value, kind)))
+      this.#takeDefinition(path, value as StreamDefinition | RollupDefinition | ObjectDefinition);
   }
 
   throwIfAny(file: string): void {
     if (this.#mistakes.length > 0) throw face.badDefinition(file, this.#mistakes);
   }
 
-  #takeDefinition(path: string, definition: StreamDefinition | RollupDefinition): void {
-    const known = definition.kind === 'stream' ? this.streams : this.rollups;
+  #takeDefinition(path: string, definition: StreamDefinition | RollupDefinition | ObjectDefinition): void {
+    const known = this.documents[pluralOf(definition.kind)];
     const document = face.toDocument(definition);
-    const other = known.get(definition.name);
+    const other = known[definition.name];
     if (other !== undefined && JSON.stringify(other) !== JSON.stringify(document)) {
       this.#mistakes.push({
         path,
         message: `defines the ${definition.kind} "${definition.name}" a second time, and differently`,
       });
     }
-    known.set(definition.name, document);
+    known[definition.name] = document;
   }
 
   #takeSettings(path: string, value: unknown): void {

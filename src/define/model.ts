@@ -5,6 +5,22 @@
 import type { StreamName } from '../base/brand.ts';
 
 export { hint, NAME, NAME_RULE } from './names.ts';
+export type {
+  DefinitionKind,
+  ObjectDefinition,
+  ObjectKind,
+  ObjectKinds,
+  Reference,
+} from './objects/kinds.ts';
+export type { ReportDefinition, ReportQuestion } from './objects/report.ts';
+export type { TableDefinition } from './objects/table.ts';
+export type {
+  TriggerAction,
+  TriggerCondition,
+  TriggerDefinition,
+  TriggerSource,
+} from './objects/trigger.ts';
+export type { WindowDefinition, WindowShape, WindowTime } from './objects/window.ts';
 
 export type FieldType =
   | { readonly kind: 'bool' }

@@ -79,7 +79,7 @@ function parseEvery(document: unknown, mistakes: Mistakes): number {
   return seconds;
 }
 
-function parseDimensions(
+export function parseDimensions(
   document: unknown,
   stream: StreamDefinition | undefined,
   mistakes: Mistakes,
@@ -94,7 +94,7 @@ function parseDimensions(
   return by;
 }
 
-function parseMeasures(
+export function parseMeasures(
   document: unknown,
   stream: StreamDefinition | undefined,
   by: readonly string[],

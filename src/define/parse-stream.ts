@@ -95,7 +95,7 @@ export function parseStream(name: string, document: unknown): StreamDefinition {
 }
 
 /** Every field by name; `undefined` stands for one that is there and has a mistake. */
-function parseFields(document: unknown, mistakes: Mistakes): Map<string, Field | undefined> {
+export function parseFields(document: unknown, mistakes: Mistakes): Map<string, Field | undefined> {
   const fields = new Map<string, Field | undefined>();
   const object = asObject(document, ['fields'], mistakes);
   if (!object) return fields;

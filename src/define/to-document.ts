@@ -2,6 +2,7 @@ import { formatDuration } from '../base/duration.ts';
 import type { FieldDocument, RollupDocument, StreamDocument } from './document.ts';
 import { formatMeasure } from './measures.ts';
 import type { Field, FieldType, RollupDefinition, StreamDefinition } from './model.ts';
+import { type ObjectDefinition, objectToDocument } from './objects/kinds.ts';
 
 /**
  * The canonical JSON document of a definition. Defaults are written out, so that a document which is kept
@@ -9,9 +10,15 @@ import type { Field, FieldType, RollupDefinition, StreamDefinition } from './mod
  */
 export function toDocument(definition: StreamDefinition): StreamDocument;
 export function toDocument(definition: RollupDefinition): RollupDocument;
-export function toDocument(definition: StreamDefinition | RollupDefinition): StreamDocument | RollupDocument;
-export function toDocument(definition: StreamDefinition | RollupDefinition): StreamDocument | RollupDocument {
-  return definition.kind === 'stream' ? streamToDocument(definition) : rollupToDocument(definition);
+export function toDocument(
+  definition: StreamDefinition | RollupDefinition | ObjectDefinition,
+): Readonly<Record<string, unknown>>;
+export function toDocument(
+  definition: StreamDefinition | RollupDefinition | ObjectDefinition,
+): Readonly<Record<string, unknown>> {
+  if (definition.kind === 'stream') return streamToDocument(definition);
+  if (definition.kind === 'rollup') return rollupToDocument(definition);
+  return objectToDocument(definition);
 }
 
 function streamToDocument(stream: StreamDefinition): StreamDocument {
@@ -53,7 +60,7 @@ function rollupToDocument(rollup: RollupDefinition): RollupDocument {
   };
 }
 
-function fieldToDocument(field: Field): FieldDocument {
+export function fieldToDocument(field: Field): FieldDocument {
   const type = typeToDocument(field.type);
   const { optional, aliases, retired, column } = field;
   const more = {

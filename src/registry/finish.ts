@@ -1,12 +1,13 @@
 import type { StreamName, TenantId } from '../base/brand.ts';
 import type { Catalog } from '../catalog/port.ts';
-import { parseStream } from '../define/index.ts';
-import type { StreamDefinition } from '../define/model.ts';
+import { parseObject, parseStream } from '../define/index.ts';
+import type { ObjectDefinition, StreamDefinition } from '../define/model.ts';
 import type { Ingest } from '../ingest/port.ts';
 import type { Log } from '../log/port.ts';
 import type { Runs } from '../runs/port.ts';
 import type { TenantDirectory } from '../tenants/port.ts';
 import type { UnderWay } from './journal.ts';
+import { type AllHooks, knownTo, type ObjectHooks } from './objects.ts';
 import type { SchemaStore } from './port.ts';
 
 /** What a change of definitions touches. */
@@ -14,6 +15,8 @@ export interface RegistryParts {
   readonly catalog: Catalog;
   /** How many streams, fields and rollups a tenant may have; absent: as many as it wants. */
   readonly tenants?: Pick<TenantDirectory, 'limits'> | undefined;
+  /** What stages do with the objects of their kinds. Asked when something changes: stages may be made later. */
+  readonly hooks?: (() => AllHooks) | undefined;
   readonly schema: SchemaStore;
   readonly log: Pick<Log, 'remove' | 'partitions'>;
   /** Memory for remembering ids: a stream whose declared rate does not fit is refused. Absent: there is no bound. */
@@ -63,6 +66,16 @@ export async function finish(parts: RegistryParts, change: UnderWay, author?: st
       const unused = isStanding ? change.replaces : change.version;
       if (unused !== undefined) await schema.dropRollup(tenant, name, unused);
       return;
+    }
+    case 'remove-object': {
+      const standing = catalog.object(tenant, change.kind, name);
+      const definition =
+        standing?.definition ?? parseObject(change.kind, name, change.document, knownTo(catalog, tenant));
+      if (standing) await catalog.remove(tenant, change.kind, name, author === undefined ? {} : { author });
+      return (parts.hooks?.()[change.kind] as ObjectHooks<ObjectDefinition> | undefined)?.removed?.(
+        tenant,
+        definition,
+      );
     }
     case 'remove-rollup': {
       const from = catalog.rollup(tenant, name)?.definition.from;

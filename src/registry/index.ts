@@ -1,4 +1,5 @@
 export type { RegistryParts } from './finish.ts';
+export type { AllHooks, ObjectHooks } from './objects.ts';
 export { planProject } from './plan-project.ts';
 export { planRollup } from './plan-rollup.ts';
 export { planStream } from './plan-stream.ts';

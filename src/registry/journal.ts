@@ -9,6 +9,7 @@
 import type { TenantId } from '../base/brand.ts';
 import { Mutex } from '../base/mutex.ts';
 import type { Catalog } from '../catalog/port.ts';
+import type { DefinitionKind, ObjectKind } from '../define/model.ts';
 
 export type UnderWay =
   | {
@@ -23,6 +24,13 @@ export type UnderWay =
       readonly tenant: TenantId;
       readonly name: string;
       readonly version: number;
+    }
+  | {
+      readonly work: 'remove-object';
+      readonly kind: ObjectKind;
+      readonly tenant: TenantId;
+      readonly name: string;
+      readonly document: unknown;
     }
   /** Written by the first version, which let ingest wait while it built. */
   | {
@@ -99,5 +107,7 @@ export class Journal {
   }
 }
 
-export const kindOf = ({ work }: UnderWay): 'stream' | 'rollup' =>
-  work.endsWith('stream') ? 'stream' : 'rollup';
+export function kindOf(change: UnderWay): DefinitionKind {
+  if (change.work === 'remove-object') return change.kind;
+  return change.work.endsWith('stream') ? 'stream' : 'rollup';
+}

@@ -1,27 +1,44 @@
 import type { TenantId } from '../base/brand.ts';
 import { type Issue, MillraceError } from '../base/errors.ts';
 import type { Catalog } from '../catalog/port.ts';
-import { badDefinition, parseRollup, parseStream } from '../define/index.ts';
-import type { StreamDefinition } from '../define/model.ts';
+import {
+  badDefinition,
+  emptyProject,
+  type Known,
+  OBJECT_KIND_NAMES,
+  parseObject,
+  parseRollup,
+  parseStream,
+  pluralOf,
+} from '../define/index.ts';
+import type {
+  ObjectDefinition,
+  ObjectKind,
+  ObjectKinds,
+  RollupDefinition,
+  StreamDefinition,
+} from '../define/model.ts';
 import { checkDedupFits } from '../ingest/index.ts';
 import { carryOver } from './carry-over.ts';
+import { planObject } from './objects.ts';
 import { planRollup } from './plan-rollup.ts';
 import { planStream } from './plan-stream.ts';
 import type { Change, ProjectDocuments } from './port.ts';
 import { rollupsToRebuild } from './rollups-to-rebuild.ts';
 
 /**
- * What applying a project would do, streams before rollups. A rollup is checked against its stream as the
- * project has it. Definitions that the project does not name are left alone.
+ * What applying a project would do, streams before rollups before what stands on them. Each is checked against the others as
+ * the project has them. Definitions that the project does not name are left alone.
  *
- * Fails with `bad-definition` and the mistakes of every document, each under `streams.NAME` or `rollups.NAME`.
+ * Fails with `bad-definition` and the mistakes of every document, each under `streams.NAME`, `rollups.NAME` ….
  */
 export function planProject(
-  catalog: Pick<Catalog, 'stream' | 'streams' | 'rollup' | 'rollups'>,
+  catalog: Pick<Catalog, 'stream' | 'streams' | 'rollup' | 'rollups' | 'object' | 'objects'>,
   tenant: TenantId,
-  project: ProjectDocuments,
+  documents: Partial<ProjectDocuments>,
   dedupBytesMax?: number,
 ): readonly Change[] {
+  const project = emptyProject(documents);
   const issues: Issue[] = [];
   const streams = new Map<string, StreamDefinition>();
   for (const [name, document] of Object.entries(project.streams)) {
@@ -53,6 +70,7 @@ export function planProject(
 
   const isMistaken = (name: unknown) =>
     typeof name === 'string' && Object.hasOwn(project.streams, name) && !streams.has(name);
+  const rollups = new Map<string, RollupDefinition>();
   const find = (name: string) => streams.get(name) ?? catalog.stream(tenant, name)?.definition;
   for (const [name, document] of Object.entries(project.rollups)) {
     // Whether it fits a stream that is itself mistaken cannot be told: its author hears of the stream first.
@@ -63,6 +81,26 @@ export function planProject(
     const standing = catalog.rollup(tenant, name);
     const previous = standing && parseRollup(name, standing.document, find);
     changes.push(planRollup(previous, rollup, find(rollup.from)!));
+    rollups.set(name, rollup);
+  }
+  const objects = new Map<string, ObjectDefinition>();
+  const keyOf = (kind: ObjectKind, name: string) => JSON.stringify([kind, name]);
+  const known: Known = {
+    stream: find,
+    rollup: (name) => rollups.get(name) ?? catalog.rollup(tenant, name)?.definition,
+    object: <K extends ObjectKind>(kind: K, name: string) =>
+      (objects.get(keyOf(kind, name)) as ObjectKinds[K] | undefined) ??
+      catalog.object(tenant, kind, name)?.definition,
+  };
+  for (const kind of OBJECT_KIND_NAMES) {
+    for (const [name, document] of Object.entries(project[pluralOf(kind)])) {
+      const object = collecting(issues, `${pluralOf(kind)}.${name}`, () =>
+        parseObject(kind, name, document, known),
+      );
+      if (!object) continue;
+      objects.set(keyOf(kind, name), object);
+      changes.push(planObject(catalog.object(tenant, kind, name), object));
+    }
   }
   if (issues.length > 0) throw badDefinition('the project', issues);
   return changes;

@@ -1,15 +1,12 @@
 /** Changes of definitions: planned, then applied to catalog and store together. */
 import type { TenantId } from '../base/brand.ts';
 import type { Definition, Versioned } from '../catalog/port.ts';
+import type { ProjectDocuments } from '../define/index.ts';
 import type { RollupDefinition, StreamDefinition } from '../define/model.ts';
 import type { Run } from '../runs/port.ts';
 import type { Chunk, OffsetRanges, TierSums } from '../store/index.ts';
 
-/** The documents of one project, by name, as in `PUT /v1/streams/{name}`. */
-export interface ProjectDocuments {
-  readonly streams: Readonly<Record<string, unknown>>;
-  readonly rollups: Readonly<Record<string, unknown>>;
-}
+export type { ProjectDocuments } from '../define/index.ts';
 
 export interface Change {
   readonly kind: Definition['kind'];
@@ -96,7 +93,7 @@ export interface PutResult {
 }
 
 export interface Registry {
-  plan(tenant: TenantId, project: ProjectDocuments): readonly Change[];
+  plan(tenant: TenantId, project: Partial<ProjectDocuments>): readonly Change[];
   /**
    * Checks the document, carries the change out and makes it durable. What needs to be built from stored events is
    * built while events flow; after some seconds the answer comes with the run that goes on with it. Fails with

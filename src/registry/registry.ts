@@ -2,9 +2,16 @@ import type { TenantId } from '../base/brand.ts';
 import { MillraceError } from '../base/errors.ts';
 import { Locks } from '../base/locks.ts';
 import type { TenantPart } from '../base/tenant-part.ts';
-import { refuseUnlessVersion } from '../catalog/index.ts';
-import { parseRollup, parseStream, toDocument } from '../define/index.ts';
-import type { StreamDefinition } from '../define/model.ts';
+import { refuseUnlessVersion, type Versioned } from '../catalog/index.ts';
+import {
+  isObjectKind,
+  parseObject,
+  parseRollup,
+  parseStream,
+  referencesOf,
+  toDocument,
+} from '../define/index.ts';
+import type { DefinitionKind, ObjectDefinition, ObjectKind, StreamDefinition } from '../define/model.ts';
 import { checkDedupFits } from '../ingest/index.ts';
 import type { Run } from '../runs/port.ts';
 import { abandon, requestOf, rollupBuilder, tidy } from './build-run.ts';
@@ -13,6 +20,14 @@ import { carryOver } from './carry-over.ts';
 import { DefinitionLimits } from './definition-limits.ts';
 import { finish, forgetLog, type RegistryParts } from './finish.ts';
 import { Journal, kindOf, type UnderWay } from './journal.ts';
+import {
+  knownTo,
+  OBJECTS_MAX,
+  type ObjectHooks,
+  planObject,
+  refuseUnlessOthersFit,
+  refuseWhileNamed,
+} from './objects.ts';
 import { planProject } from './plan-project.ts';
 import { planRollup } from './plan-rollup.ts';
 import { planStream } from './plan-stream.ts';
@@ -36,7 +51,7 @@ interface StartedStream {
 
 type PutOptions = Parameters<Registry['put']>[4];
 
-const lockOf = (kind: 'stream' | 'rollup', tenant: string, name: string): string =>
+const lockOf = (kind: DefinitionKind, tenant: string, name: string): string =>
   JSON.stringify([kind, tenant, name]);
 
 /** How long a `put` waits for a build before it answers that it goes on. */
@@ -66,7 +81,7 @@ export function createRegistry(parts: RegistryParts): RunningRegistry {
   /** One at a time for each thing; what a failure left of it is brought to its end first. */
   const locked = <T>(
     tenant: TenantId,
-    things: readonly (readonly ['stream' | 'rollup', string])[],
+    things: readonly (readonly [DefinitionKind, string])[],
     work: () => Promise<T>,
   ): Promise<T> =>
     locks.run(
@@ -104,6 +119,7 @@ export function createRegistry(parts: RegistryParts): RunningRegistry {
       const change = planStream(current?.definition, next);
       throwIfRefused(change);
       if (change.action !== 'none') refuseUnlessIdsFit(tenant, next);
+      if (change.action === 'change') refuseUnlessOthersFit(catalog, tenant, next);
       if (under) await builds.end(tenant, under);
       if (!current) await createStream(tenant, next, options);
       const run =
@@ -237,7 +253,51 @@ export function createRegistry(parts: RegistryParts): RunningRegistry {
     throw new MillraceError('conflict', `the rollup "${name}" was removed while it was being built`);
   };
 
-  const remove: Registry['remove'] = async (tenant, kind, name, { ifVersion, author } = {}) => {
+  const putObject = (
+    tenant: TenantId,
+    kind: ObjectKind,
+    name: string,
+    document: unknown,
+    options: PutOptions,
+  ) => {
+    const parse = () => parseObject(kind, name, document, knownTo(catalog, tenant));
+    const things = referencesOf(parse()).map((one) => [one.kind, one.name] as const);
+    return locked(tenant, [[kind, name], ...things], async (): Promise<PutResult> => {
+      const next = parse();
+      const current = catalog.object(tenant, kind, name) as Versioned<ObjectDefinition> | undefined;
+      refuseUnlessVersion(kind, name, current?.version ?? 0, options?.ifVersion);
+      if (current && planObject(current, next).action === 'none') return { result: current, created: false };
+      if (!current && catalog.objects(tenant, kind).length >= OBJECTS_MAX)
+        throw new MillraceError(
+          'limit-exceeded',
+          `a tenant has at most ${OBJECTS_MAX} ${kind}s; remove what is not needed`,
+        );
+      if (current) refuseUnlessOthersFit(catalog, tenant, next);
+      const hooks = parts.hooks?.()[kind] as ObjectHooks<ObjectDefinition> | undefined;
+      await hooks?.prepare?.(tenant, next, current?.definition);
+      const result = (await catalog.put(tenant, next, options)) as Versioned<ObjectDefinition>;
+      await hooks?.stands?.(tenant, result);
+      return { result, created: !current };
+    });
+  };
+
+  const removeObject = (tenant: TenantId, kind: ObjectKind, name: string, options: PutOptions) =>
+    locked(tenant, [[kind, name]], async () => {
+      const current = catalog.object(tenant, kind, name);
+      refuseUnlessVersion(kind, name, current?.version ?? 0, options?.ifVersion);
+      if (!current) throw new MillraceError(`unknown-${kind}`, `there is no ${kind} "${name}"`);
+      refuseWhileNamed(catalog, tenant, { kind, name });
+      const change: UnderWay = { work: 'remove-object', kind, tenant, name, document: current.document };
+      await journal.keep(change, () => finish(parts, change, options?.author));
+    });
+
+  const remove = async (
+    tenant: TenantId,
+    kind: 'stream' | 'rollup',
+    name: string,
+    { ifVersion, author }: NonNullable<PutOptions> = {},
+  ): Promise<void> => {
+    refuseWhileNamed(catalog, tenant, { kind, name });
     const current = kind === 'stream' ? catalog.stream(tenant, name) : catalog.rollup(tenant, name);
     const open = await (kind === 'stream' ? builds.openOn(tenant, name) : builds.openOf(tenant, name));
     const version = current?.version ?? (kind === 'rollup' ? open.at(-1)?.version : undefined);
@@ -285,16 +345,20 @@ export function createRegistry(parts: RegistryParts): RunningRegistry {
 
   return {
     plan: (tenant, project) => planProject(catalog, tenant, project, parts.dedupBytesMax),
-    put: (tenant, kind, name, document, options) =>
-      limits.within(tenant, kind, name, document, () =>
+    put: async (tenant, kind, name, document, options) => {
+      if (isObjectKind(kind)) return putObject(tenant, kind, name, document, options);
+      return limits.within(tenant, kind, name, document, () =>
         kind === 'stream'
           ? putStream(tenant, name, document, options).then((put) => streamOutcome(tenant, name, put))
           : putRollup(tenant, name, document, options),
-      ),
-    remove: (tenant, kind, name, options) =>
-      kind === 'stream'
+      );
+    },
+    remove: async (tenant, kind, name, options) => {
+      if (isObjectKind(kind)) return removeObject(tenant, kind, name, options);
+      return kind === 'stream'
         ? locked(tenant, [['stream', name]], () => remove(tenant, kind, name, options))
-        : lockedRollup(tenant, name, [], () => remove(tenant, kind, name, options)),
+        : lockedRollup(tenant, name, [], () => remove(tenant, kind, name, options));
+    },
     rebuildRollup: (tenant, name) =>
       lockedRollup(tenant, name, [], async () => {
         const current = catalog.rollup(tenant, name);

@@ -36,6 +36,22 @@ const on = (action: string, subject: NonNullable<ActOf['subject']>, ...tells: re
   ...{ action, subject, tells },
 });
 
+const OBJECTS = [
+  ['table', 'Table'],
+  ['window', 'Window'],
+  ['report', 'Report'],
+  ['trigger', 'Trigger'],
+] as const;
+const permissionsOf = ([kind, title]: (typeof OBJECTS)[number]): readonly (readonly [
+  string,
+  Permission,
+])[] => [
+  [`list${title}s`, unfiltered('stats:read')],
+  [`get${title}`, unfiltered('stats:read')],
+  [`put${title}`, unfiltered('definitions:write', on(`${kind}.put`, 'name'))],
+  [`delete${title}`, unfiltered('definitions:write', on(`${kind}.delete`, 'name'))],
+];
+
 export const PERMISSIONS: Readonly<Record<string, Permission>> = {
   sendEvents: { need: 'events:write' },
   getStats: { need: 'stats:read' },
@@ -55,6 +71,7 @@ export const PERMISSIONS: Readonly<Record<string, Permission>> = {
   deleteStream: unfiltered('definitions:write', on('stream.delete', 'name')),
   putRollup: unfiltered('definitions:write', on('rollup.put', 'name')),
   deleteRollup: unfiltered('definitions:write', on('rollup.delete', 'name')),
+  ...Object.fromEntries(OBJECTS.flatMap(permissionsOf)),
   listRuns: unfiltered('definitions:write'),
   getRun: unfiltered('definitions:write'),
   cancelRun: unfiltered('definitions:write', on('run.cancel', 'id')),

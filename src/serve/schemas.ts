@@ -2,6 +2,7 @@
 import { z } from 'zod';
 import { ERROR_CATALOGUE, type ErrorCode } from '../base/errors.ts';
 import { RUN_KINDS, RUN_STATES } from '../catalog/index.ts';
+import { DEFINITION_KINDS } from '../define/index.ts';
 import { ledgerHealth } from './ledger-schemas.ts';
 
 const moment = z.iso.datetime({ offset: true });
@@ -142,19 +143,28 @@ export const definitionAnswer = z
   });
 export const rollupsAnswer = z.object({ rollups: z.array(definitionAnswer) });
 
-export const planRequest = z.object({ streams: document.optional(), rollups: document.optional() }).meta({
-  examples: [
-    {
-      streams: { visits: { fields: { page: 'string' } } },
-      rollups: { by_page: { from: 'visits', by: ['page'], every: '1m', measures: { visits: 'count()' } } },
-    },
-  ],
-});
+/** A table, a window, a report or a trigger. */
+export const objectAnswer = z.object({ name: z.string(), version, updated_at: moment, document });
+
+const documents = document.optional();
+export const planRequest = z
+  .object({
+    ...{ streams: documents, rollups: documents, tables: documents, windows: documents },
+    ...{ reports: documents, triggers: documents },
+  })
+  .meta({
+    examples: [
+      {
+        streams: { visits: { fields: { page: 'string' } } },
+        rollups: { by_page: { from: 'visits', by: ['page'], every: '1m', measures: { visits: 'count()' } } },
+      },
+    ],
+  });
 export const planAnswer = z
   .object({
     changes: z.array(
       z.object({
-        kind: z.enum(['stream', 'rollup']),
+        kind: z.enum(DEFINITION_KINDS),
         name: z.string(),
         action: z.enum(['create', 'change', 'none', 'refused']),
         effects: z.array(z.string()),

@@ -40,6 +40,7 @@ import { keyRoutes } from './routes/keys.ts';
 import { ledgerRoutes } from './routes/ledger.ts';
 import { liveRoutes } from './routes/live.ts';
 import { numberRoutes } from './routes/numbers.ts';
+import { objectRoutes } from './routes/objects.ts';
 import { openRoutes } from './routes/open.ts';
 import { quarantineRoutes } from './routes/quarantine.ts';
 import { reconcileRoutes } from './routes/reconcile.ts';
@@ -227,6 +228,7 @@ export async function createServer(deps: ServeDeps): Promise<MillraceServer> {
       admit: (principal, operation, response) => admitQuestion(limits, principal, operation, response),
     });
     definitionRoutes(guarded, context);
+    objectRoutes(guarded, context);
     numberRoutes(guarded, context);
     quarantineRoutes(guarded, context);
     ledgerRoutes(guarded, context);

@@ -7,6 +7,7 @@ import {
   type Project,
   type RunInfo,
 } from '../../client/index.ts';
+import { DEFINITION_KINDS, pluralOf } from '../../define/index.ts';
 import { loadProject } from '../../define/load.ts';
 import { type ConnectionOptions, connect, IMPATIENT, serverCommand } from '../connect.ts';
 import { Failure, Interrupted, type Io, untilSignal } from '../io.ts';
@@ -46,8 +47,7 @@ export function applyCommand(io: Io): Command {
       const open = changes.filter((change) => change.action === 'create' || change.action === 'change');
       if (open.length > 0 && !options.yes && !(await agreed(io))) throw new Failure('nothing was changed.');
       const done: object[] = [];
-      // Rollups need their streams.
-      for (const kind of ['stream', 'rollup'] as const) {
+      for (const kind of DEFINITION_KINDS) {
         for (const change of open.filter((one) => one.kind === kind)) {
           const put = await putChange(client, project, change);
           done.push(put);
@@ -109,14 +109,10 @@ async function putChange(
   project: Project,
   { kind, name, action }: Change,
 ): Promise<Applied> {
-  const documents = kind === 'stream' ? project.streams : project.rollups;
-  const document = documents[name] as object;
+  const document = project[pluralOf(kind)][name] as object;
   const ifVersion = action === 'create' ? 0 : await client.version(kind, name);
   try {
-    const made =
-      kind === 'stream'
-        ? await client.putStream(name, document, { ifVersion })
-        : await client.putRollup(name, document, { ifVersion });
+    const made = await client.put(kind, name, document, { ifVersion });
     return { kind, name, version: made.version, ...(made.run === undefined ? {} : { run: made.run }) };
   } catch (error) {
     if (error instanceof MillraceRequestError && error.status === 412)

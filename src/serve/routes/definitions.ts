@@ -2,7 +2,7 @@
 import { z } from 'zod';
 import type { TenantId } from '../../base/brand.ts';
 import { MillraceError } from '../../base/errors.ts';
-import type { Definition, Versioned } from '../../catalog/port.ts';
+import type { Versioned } from '../../catalog/port.ts';
 import { rollupDocument, streamDocument } from '../../define/index.ts';
 import type { RollupDefinition } from '../../define/model.ts';
 import type { Run } from '../../runs/port.ts';
@@ -20,7 +20,7 @@ import {
   streamsAnswer,
 } from '../schemas.ts';
 import { seesCounts, seesStream } from '../visible.ts';
-import { type App, type RouteContext, refuseUnknownStream, streamOf } from './context.ts';
+import { type App, present, type RouteContext, refuseUnknownStream, streamOf } from './context.ts';
 
 const describe = ({ definition, version, document, updatedAtMs }: Versioned) => ({
   name: definition.name as string,
@@ -182,8 +182,7 @@ export function definitionRoutes(app: App, context: RouteContext): void {
       },
     },
     async (request) => {
-      const { streams = {}, rollups = {} } = request.body;
-      const changes = registry.plan(principalOf(request).tenant, { streams, rollups });
+      const changes = registry.plan(principalOf(request).tenant, present(request.body));
       return { changes: changes.map((change) => ({ ...change, effects: [...change.effects] })) };
     },
   );
@@ -192,7 +191,7 @@ export function definitionRoutes(app: App, context: RouteContext): void {
 function changeRoutes(
   app: App,
   { catalog, registry, tenantOf, principalOf }: RouteContext,
-  kind: Definition['kind'],
+  kind: 'stream' | 'rollup',
 ): void {
   const standingVersion = (tenant: TenantId, name: string): number | undefined =>
     (kind === 'stream' ? catalog.stream(tenant, name) : catalog.rollup(tenant, name))?.version;

@@ -1,0 +1,36 @@
+/** What the readers of objects share. */
+import { definitionName } from '../document.ts';
+import { asObject, badDefinition, Mistakes } from '../mistakes.ts';
+import type { KindOf } from './kinds.ts';
+
+/**
+ * Reads a document by its schema, then lets `understand` check what one value must know of another; every mistake is told
+ * at once, under the path of its value.
+ */
+export function readObject<S extends KindOf<unknown>['schema'], D>(
+  what: string,
+  name: string,
+  document: unknown,
+  schema: S,
+  understand: (document: S['_zod']['output'], mistakes: Mistakes) => D,
+): D {
+  const mistakes = new Mistakes();
+  const title = `the ${what} ${JSON.stringify(name)}`;
+  mistakes.check(definitionName, name, ['name']);
+  if (!asObject(document, ['document'], mistakes)) throw badDefinition(title, mistakes.issues);
+  const read = mistakes.check(schema, document, []);
+  if (read === undefined) throw badDefinition(title, mistakes.issues);
+  const definition = understand(read, mistakes);
+  mistakes.throwIfAny(title);
+  return Object.freeze(definition);
+}
+
+/** A time zone of the IANA, as this machine knows it. */
+export function isTimeZone(zone: string): boolean {
+  try {
+    new Intl.DateTimeFormat('en', { timeZone: zone });
+    return true;
+  } catch {
+    return false;
+  }
+}

@@ -1,0 +1,125 @@
+/** Reports: questions whose answers are computed on a schedule, on demand or by a trigger, kept and sent. */
+import { z } from 'zod';
+import { formatDuration, parseDuration } from '../../base/duration.ts';
+import { duration, fieldName, strict } from '../document.ts';
+import type { KindOf } from './kinds.ts';
+import { isTimeZone, readObject } from './reading.ts';
+
+/** `sql` is asked as `POST /v1/sql`, `stats` as `GET /v1/streams/{stream}/stats`; both know the parameters `from` and `to`. */
+export type ReportQuestion =
+  | { readonly name: string; readonly chart: ReportChart; readonly sql: string }
+  | {
+      readonly name: string;
+      readonly chart: ReportChart;
+      readonly stream: string;
+      /** The query of the question, member by member, as in its address: `{fn: ['count'], by: 'page'}`. */
+      readonly stats: Readonly<Record<string, string | readonly string[]>>;
+    };
+export type ReportChart = 'table' | 'line' | 'bar';
+
+export interface ReportDefinition {
+  readonly kind: 'report';
+  readonly name: string;
+  readonly title: string;
+  readonly questions: readonly ReportQuestion[];
+  /** Parameters of the questions, with what they are when nobody says. */
+  readonly parameters: Readonly<Record<string, string | number | boolean>>;
+  /** Length of the period that a run is about, ending where it is due: `10m`, `1h`, `1d`, `1w`, `1mo`. */
+  readonly period: string;
+  /** Five or six fields; undefined: only on demand and by triggers. */
+  readonly cron: string | undefined;
+  readonly timeZone: string;
+  /** How long after the end of a period it runs, so that late events are in it. */
+  readonly delayMs: number;
+  readonly email: { readonly to: readonly string[]; readonly subject: string | undefined } | undefined;
+  /** How long results are kept; undefined: for ever. */
+  readonly retentionMs: number | undefined;
+}
+
+const PERIOD = /^([1-9]\d{0,3})(m|h|d|w|mo)$/;
+const chart = z.enum(['table', 'line', 'bar']).optional().describe('How it is drawn. Default table.');
+const parameter = z.union([z.string().max(4_000), z.number(), z.boolean()]);
+
+export const reportDocument = strict({
+  title: z.string().min(1).max(200).optional(),
+  questions: z
+    .record(
+      fieldName,
+      z.union([
+        strict({ sql: z.string().min(1).max(100_000), chart }),
+        strict({
+          stream: z.string(),
+          stats: z.record(z.string(), z.union([z.string(), z.array(z.string()).max(32)])),
+          chart,
+        }),
+      ]),
+    )
+    .describe('1 to 20 questions by name; `{from:DateTime64(3)}` and `{to:DateTime64(3)}` are the period.'),
+  parameters: z.record(fieldName, parameter).optional(),
+  period: z.string().regex(PERIOD, 'write a number and a unit: 10m, 1h, 1d, 1w, 1mo'),
+  cron: z.string().max(200).optional().describe('When it runs, for example `*/10 * * * *`.'),
+  tz: z.string().optional().describe('IANA zone of schedule and period. Default UTC.'),
+  delay: duration('0s', '30d', 'How long after the end of the period it runs.').optional(),
+  email: strict({
+    to: z.array(z.email()).min(1).max(50),
+    subject: z.string().max(200).optional(),
+  }).optional(),
+  retention: duration('1h', '50y', 'How long results are kept.').optional(),
+}).describe('A report: questions that are answered on a schedule, on demand or by a trigger.');
+
+const QUESTIONS_MAX = 20;
+
+export const reportKind: KindOf<ReportDefinition> = {
+  schema: reportDocument,
+  parse: (name, document, known) =>
+    readObject('report', name, document, reportDocument, (read, mistakes): ReportDefinition => {
+      const questions = Object.entries(read.questions);
+      if (questions.length === 0 || questions.length > QUESTIONS_MAX)
+        mistakes.add(['questions'], `a report has 1 to ${QUESTIONS_MAX} questions`);
+      for (const [question, one] of questions) {
+        if ('stream' in one && !known.stream(one.stream))
+          mistakes.add(['questions', question, 'stream'], `there is no stream "${one.stream}"`);
+      }
+      const timeZone = read.tz ?? 'UTC';
+      if (!isTimeZone(timeZone)) mistakes.add(['tz'], `"${timeZone}" is no IANA zone; write Europe/Berlin`);
+      return {
+        kind: 'report',
+        name,
+        title: read.title ?? name,
+        questions: questions.map(([question, { chart, ...one }]) => ({
+          name: question,
+          chart: chart ?? 'table',
+          ...one,
+        })),
+        parameters: read.parameters ?? {},
+        period: read.period,
+        cron: read.cron,
+        timeZone,
+        delayMs: read.delay === undefined ? 0 : parseDuration(read.delay)!,
+        email: read.email && { to: read.email.to, subject: read.email.subject },
+        retentionMs: read.retention === undefined ? undefined : parseDuration(read.retention),
+      };
+    }),
+  toDocument: (report) => ({
+    title: report.title,
+    questions: Object.fromEntries(report.questions.map(({ name, ...question }) => [name, question])),
+    ...(Object.keys(report.parameters).length === 0 ? {} : { parameters: report.parameters }),
+    period: report.period,
+    ...(report.cron === undefined ? {} : { cron: report.cron }),
+    tz: report.timeZone,
+    delay: formatDuration(report.delayMs),
+    ...(report.email === undefined
+      ? {}
+      : {
+          email: {
+            to: [...report.email.to],
+            ...(report.email.subject === undefined ? {} : { subject: report.email.subject }),
+          },
+        }),
+    ...(report.retentionMs === undefined ? {} : { retention: formatDuration(report.retentionMs) }),
+  }),
+  references: ({ questions }) =>
+    questions.flatMap((question) =>
+      'stream' in question ? [{ kind: 'stream' as const, name: question.stream }] : [],
+    ),
+};
