@@ -38,6 +38,10 @@ const ROWS: readonly (readonly string[])[] = [
     "INSERT INTO keys VALUES ('acme', 'web', 1, '[]', '{}', 1, 1, NULL)",
     "INSERT INTO audit VALUES ('i1', 1, 'acme', 'operator', 'key.put', 'web', '{}', NULL, 'done')",
   ],
+  [
+    `INSERT INTO definitions VALUES ('default', 'table', 'goods', 2, '{"key":"id","fields":{"id":"string"},"history":true}', 'ann', 5, 0)`,
+    `INSERT INTO state VALUES ('default', 'windows', '["w",1]', '{"to":3}', 5)`,
+  ],
 ];
 
 onBothEngines('a catalog of an earlier layout', (at) => {
@@ -83,6 +87,10 @@ onBothEngines('a catalog of an earlier layout', (at) => {
         expect(await catalog.tenants.get(ACME)).toMatchObject({ version: 2, state: 'suspended' });
         expect(await catalog.keys.all()).toMatchObject([{ tenant: ACME, name: 'web' }]);
         expect(await catalog.audit.list()).toMatchObject([{ id: 'i1' }]);
+      }
+      if (steps >= 6) {
+        expect(catalog.object(DEFAULT_TENANT, 'table', 'goods')).toMatchObject({ version: 2 });
+        expect(await catalog.state.get(DEFAULT_TENANT, 'windows', ['w', 1])).toEqual({ to: 3 });
       }
       expect(await catalog.tenants.get(DEFAULT_TENANT)).toBeDefined();
       // And it takes what this version writes.

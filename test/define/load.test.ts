@@ -21,7 +21,7 @@ describe('loadProject', () => {
   it('gives an empty project where there is no file', async () => {
     expect(await loadProject(directory)).toEqual({
       settings: {},
-      documents: { streams: {}, rollups: {} },
+      documents: { streams: {}, rollups: {}, tables: {}, windows: {}, reports: {}, triggers: {} },
       file: undefined,
     });
   });

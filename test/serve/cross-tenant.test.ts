@@ -17,10 +17,13 @@ interface Names {
   readonly run: string;
   readonly key: string;
   readonly tenant: string;
+  /** Of its table, window, report and trigger. */
+  readonly object: string;
 }
 
 const NOWHERE: Names = {
-  ...{ stream: 'quagga_stream', rollup: 'quagga_rollup', key: 'quagga_key', tenant: 'quagga' },
+  ...{ stream: 'quagga_stream', rollup: 'quagga_rollup', key: 'quagga_key', object: 'quagga_object' },
+  tenant: 'quagga',
   run: '018f2c5e-7d3a-7b3c-9d1e-2f3a4b5c6d7e',
 };
 
@@ -29,6 +32,24 @@ type Try = (
 ) => readonly [method: string, path: string, body?: unknown, headers?: Readonly<Record<string, string>>];
 
 const STREAM = { fields: { n: 'int32' }, dedupe: false };
+
+/** In the order in which they can be removed again. */
+const OBJECTS: Readonly<Record<string, (names: Names) => object>> = {
+  Trigger: ({ object, stream }) => ({
+    ...{ on: { window: object }, measure: 'n', when: { above: 1 } },
+    do: [{ report: object }, { event: stream }],
+  }),
+  Report: ({ stream }) => ({ period: '1d', questions: { n: { stream, stats: { fn: 'count' } } } }),
+  Window: ({ stream }) => ({ from: stream, tumbling: { size: '1m' }, measures: { n: 'count()' } }),
+  Table: () => ({ key: 'id', fields: { id: 'string' } }),
+};
+const pathOf = (title: string): string => `/v1/${title.toLowerCase()}s`;
+const triesOf = ([title, document]: [string, (names: Names) => object]): [string, Try][] => [
+  [`list${title}s`, () => ['GET', pathOf(title)]],
+  [`get${title}`, ({ object }) => ['GET', `${pathOf(title)}/${object}`]],
+  [`delete${title}`, ({ object }) => ['DELETE', `${pathOf(title)}/${object}`]],
+  [`put${title}`, (names) => ['PUT', `${pathOf(title)}/${names.object}`, document(names)]],
+];
 
 /** How each operation is asked about something by its name. What changes comes last. */
 const TRIES: Readonly<Record<string, Try>> = {
@@ -58,6 +79,7 @@ const TRIES: Readonly<Record<string, Try>> = {
     { streams: {}, rollups: { [rollup]: { from: stream, every: '1m', measures: { n: 'count()' } } } },
   ],
   sendEvents: ({ stream }) => ['POST', `/v1/streams/${stream}/events`, [{ n: 1 }]],
+  ...Object.fromEntries(Object.entries(OBJECTS).flatMap(triesOf)),
   cancelRun: ({ run }) => ['DELETE', `/v1/runs/${run}`],
   acknowledgeLedger: ({ stream }) => [
     'POST',
@@ -113,8 +135,12 @@ const HIDDEN: Readonly<Record<string, readonly string[]>> = {
       'deleteRollup',
     ],
     'deleteStream',
+    ...Object.keys(OBJECTS).flatMap((title) => [`get${title}`, `delete${title}`]),
   ],
-  'stats:read': ['getStream', 'getStats', 'listEvents', 'followStream', 'getLedger', 'getRollup'],
+  'stats:read': [
+    ...['getStream', 'getStats', 'listEvents', 'followStream', 'getLedger', 'getRollup'],
+    ...Object.keys(OBJECTS).map((title) => `get${title}`),
+  ],
   'events:write': ['sendEvents', 'getStream'],
   'definitions:write': ['getStream', 'getRollup', 'getRun', 'deleteStream'],
 };
@@ -151,7 +177,11 @@ beforeAll(async () => {
   const event = { id: MARKER, [`${MARKER}_field`]: MARKER };
   await admin('POST', `/v1/streams/${stream}/events?ack=stored`, [event, event, { id: [MARKER] }]);
   const run = (await admin('POST', `/v1/streams/${stream}/reconcile`, {})).json.id as string;
-  theirs = { stream, rollup, run, key: `${MARKER}_key`, tenant: ACME };
+  theirs = { stream, rollup, run, key: `${MARKER}_key`, tenant: ACME, object: `${MARKER}_object` };
+  for (const [title, document] of Object.entries(OBJECTS).reverse()) {
+    const made = await admin('PUT', `${pathOf(title)}/${theirs.object}`, document(theirs));
+    expect([title, made.status, made.text]).toEqual([title, 201, made.text]);
+  }
 
   await server.makeKey(OTHER, 'admin', { scopes: ['admin'] });
   const others = server.operatorFor(OTHER);
@@ -255,8 +285,9 @@ describe('another tenant', () => {
         else expect([where, there.status >= 500]).toEqual([where, false]);
       }
       // What was made under these names in the other tenant goes again.
-      for (const { stream, rollup, key } of [theirs, NOWHERE]) {
+      for (const { stream, rollup, key, object } of [theirs, NOWHERE]) {
         const others = server.operatorFor(OTHER);
+        for (const title of Object.keys(OBJECTS)) await others('DELETE', `${pathOf(title)}/${object}`);
         for (const path of [`rollups/${rollup}`, `streams/${stream}`, `keys/${key}`])
           await others('DELETE', `/v1/${path}`);
       }
