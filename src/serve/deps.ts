@@ -10,6 +10,7 @@ import type { Ingest } from '../ingest/port.ts';
 import type { Ledger } from '../ledger/port.ts';
 import type { Log } from '../log/port.ts';
 import type { QuarantineReplay } from '../quarantine/port.ts';
+import type { SqlLimits } from '../questions/index.ts';
 import type { Reconciler } from '../reconcile/port.ts';
 import type { Registry } from '../registry/port.ts';
 import type { Replays } from '../replay/port.ts';
@@ -19,7 +20,6 @@ import type { Duplicates, Events, Quarantine, Stats } from '../stats/port.ts';
 import type { Engine, Guests } from '../store/port.ts';
 import type { Audit, Deletion, Keys, Tenants } from '../tenants/index.ts';
 import type { Usage } from '../usage/index.ts';
-import type { SqlLimits } from './sql/ask.ts';
 
 export interface ServeDeps {
   readonly settings: Settings;

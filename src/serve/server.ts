@@ -7,6 +7,7 @@ import Fastify, { type FastifyReply, type FastifyRequest, LogController } from '
 import { validatorCompiler, type ZodTypeProvider } from 'fastify-type-provider-zod';
 import { MillraceError } from '../base/errors.ts';
 import type { TenantPart } from '../base/tenant-part.ts';
+import { createVisits, SQL_LIMITS } from '../questions/index.ts';
 import { createAdmission, createQueryGate } from '../tenants/index.ts';
 import { createAuthenticate } from './authenticate.ts';
 import { createClickhouseDoor, createOwnPort, matchClickhouseUrl } from './clickhouse/index.ts';
@@ -49,8 +50,6 @@ import { runRoutes } from './routes/runs.ts';
 import { sqlRoutes } from './routes/sql.ts';
 import { tenantRoutes } from './routes/tenants.ts';
 import { createSeal } from './seal.ts';
-import { SQL_LIMITS } from './sql/ask.ts';
-import { createVisits } from './sql/visits.ts';
 import { createStatsDoor } from './stats-door.ts';
 import { matchStats, NAME_LENGTH_MAX } from './stats-url.ts';
 import { StreamStates } from './stream-states.ts';

@@ -171,7 +171,7 @@ describe('what is computed for rows that a condition leaves out', () => {
   /** The step that reads the table, with the conditions that are tried while it reads. */
   const reading = (text: string): string => text.slice(text.indexOf('ReadFromMergeTree'));
   const BARRIER =
-    'src/serve/sql/relations.ts: a key with row filters sees rows through a LIMIT that no table reaches';
+    'src/questions/relations.ts: a key with row filters sees rows through a LIMIT that no table reaches';
 
   beforeAll(() => {
     scratch.ask(`CREATE TABLE ${table} (own UInt64, size UInt8) ENGINE = MergeTree ORDER BY tuple()`);

@@ -25,6 +25,7 @@ const STAGES = [
   'reconcile',
   'cache',
   'stats',
+  'questions',
   'serve',
   'config.ts',
   'project.ts',

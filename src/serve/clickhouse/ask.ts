@@ -8,11 +8,10 @@
 
 import type { Clock } from '../../base/clock.ts';
 import { MillraceError } from '../../base/errors.ts';
+import type { SqlLimits, Visit } from '../../questions/index.ts';
 import { checkText, explainToAsker, guardQuestion } from '../../sql/index.ts';
 import { type Guest, type GuestLimits, quoteIdentifier, quoteText } from '../../store/index.ts';
 import type { Principal } from '../../tenants/index.ts';
-import type { SqlLimits } from '../sql/ask.ts';
-import type { Visit } from '../sql/visits.ts';
 import { Catalogue, type CatalogueParts } from './catalogue.ts';
 import { type Answered, type Format, formatNamed, writeFormat } from './formats.ts';
 import { type Bound, rename, valuesToSubquery } from './names.ts';

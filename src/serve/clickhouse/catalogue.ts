@@ -6,10 +6,10 @@
 import { DEFAULT_TENANT } from '../../base/brand.ts';
 import type { Clock } from '../../base/clock.ts';
 import type { Catalog } from '../../catalog/port.ts';
+import { relationOf } from '../../questions/index.ts';
 import type { Relation } from '../../sql/index.ts';
 import type { Engine } from '../../store/index.ts';
 import type { Principal } from '../../tenants/index.ts';
-import { relationOf } from '../sql/relations.ts';
 import type { Facts } from './facts.ts';
 import { INFORMATION_TABLES } from './information-schema.ts';
 import { SYSTEM_TABLES } from './system-tables.ts';

@@ -7,9 +7,9 @@
  *   arrow, parquet  joined (../sql)
  *   whole    what cannot be joined is made at once, within a bound
  */
+
+import { joinArrow, joinParquet } from '../../questions/index.ts';
 import type { Guest } from '../../store/index.ts';
-import { joinArrow } from '../sql/arrow.ts';
-import { joinParquet } from '../sql/parquet.ts';
 import { Refusal } from './refusal.ts';
 
 type Pieces = AsyncGenerator<Uint8Array, void, void>;

@@ -11,12 +11,11 @@ import type { TenantId } from '../../base/brand.ts';
 import { MillraceError } from '../../base/errors.ts';
 import type { Versioned } from '../../catalog/port.ts';
 import type { StreamDefinition } from '../../define/model.ts';
+import type { SqlLimits, Visit } from '../../questions/index.ts';
 import type { Principal } from '../../tenants/index.ts';
 import type { ServeDeps } from '../deps.ts';
 import type { LiveHub } from '../live/hub.ts';
 import type { Seal } from '../seal.ts';
-import type { SqlLimits } from '../sql/ask.ts';
-import type { Visit } from '../sql/visits.ts';
 import type { StreamStates } from '../stream-states.ts';
 
 export type App = FastifyInstance<

@@ -1,9 +1,8 @@
 import type { FastifyReply } from 'fastify';
 import { z } from 'zod';
+import { createAskSql, MEDIA_TYPES } from '../../questions/index.ts';
 import { toMillraceError } from '../problem.ts';
 import { problems, sqlAnswer, sqlRequest } from '../schemas.ts';
-import { createAskSql } from '../sql/ask.ts';
-import { MEDIA_TYPES } from '../sql/formats.ts';
 import { headOf, lastWordsIn, sendLong } from '../sql/send.ts';
 import { type App, goneSignal, type RouteContext } from './context.ts';
 

@@ -8,7 +8,7 @@
 import type { ServerResponse } from 'node:http';
 import type { Clock } from '../../base/clock.ts';
 import { MillraceError } from '../../base/errors.ts';
-import type { SqlFormat } from './formats.ts';
+import type { SqlFormat } from '../../questions/index.ts';
 
 /** Small answers are sent whole, with their length; what goes wrong with them is said with a status. */
 const HELD_BYTES_MAX = 2 ** 18;

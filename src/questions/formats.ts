@@ -2,7 +2,7 @@
  * Answers in the formats that may be asked for. The engine gives them in chunks, each a whole document; here they
  * become one document that is never held whole.
  */
-import type { Guest, Statement } from '../../store/index.ts';
+import type { Guest, Statement } from '../store/index.ts';
 import { joinArrow } from './arrow.ts';
 import { joinParquet } from './parquet.ts';
 

@@ -1,9 +1,9 @@
 /** A question in SQL: guarded, then run by a guest over the tenant's own streams and rollups and nothing else. */
-import type { Clock } from '../../base/clock.ts';
-import type { Catalog } from '../../catalog/port.ts';
-import { explainToAsker, guardQuestion, type Relation } from '../../sql/index.ts';
-import { type Guest, type GuestLimits, quoteIdentifier } from '../../store/index.ts';
-import type { Principal } from '../../tenants/index.ts';
+import type { Clock } from '../base/clock.ts';
+import type { Catalog } from '../catalog/port.ts';
+import { explainToAsker, guardQuestion, type Relation } from '../sql/index.ts';
+import { type Guest, type GuestLimits, quoteIdentifier } from '../store/index.ts';
+import type { Principal } from '../tenants/index.ts';
 import { type SqlFormat, writeAnswer } from './formats.ts';
 import { relationOf } from './relations.ts';
 import type { Visit } from './visits.ts';

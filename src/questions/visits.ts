@@ -1,7 +1,7 @@
 /** Lets questions of every door in, each with a guest of its own: they wait for their turn in the engine's queue. */
-import type { Leave } from '../../base/fair-queue.ts';
-import type { Guest, GuestLimits, Guests } from '../../store/index.ts';
-import type { Principal, QueryGate } from '../../tenants/index.ts';
+import type { Leave } from '../base/fair-queue.ts';
+import type { Guest, GuestLimits, Guests } from '../store/index.ts';
+import type { Principal, QueryGate } from '../tenants/index.ts';
 
 /**
  * What a visitor does with his guest; the pieces of his answer. `another` opens one more session in his place, for an

@@ -4,7 +4,7 @@
  * A key with row filters sees them through a barrier (visibleRows): nothing that the question computes may be computed
  * for a row that it does not see, or an error would tell of it (a division by zero, a text that is no number).
  */
-import type { Catalog, Versioned } from '../../catalog/port.ts';
+import type { Catalog, Versioned } from '../catalog/port.ts';
 import {
   columnOf,
   type Field,
@@ -12,9 +12,9 @@ import {
   type Measure,
   type RollupDefinition,
   type StreamDefinition,
-} from '../../define/model.ts';
-import type { Relation } from '../../sql/index.ts';
-import { type FilterSql, rowFilterSql } from '../../stats/index.ts';
+} from '../define/model.ts';
+import type { Relation } from '../sql/index.ts';
+import { type FilterSql, rowFilterSql } from '../stats/index.ts';
 import {
   COUNT_STATE,
   eventsTable,
@@ -23,8 +23,8 @@ import {
   quoteText,
   rollupTable,
   stateColumns,
-} from '../../store/index.ts';
-import { isFiltered, type Principal, rowFilterOf } from '../../tenants/index.ts';
+} from '../store/index.ts';
+import { isFiltered, type Principal, rowFilterOf } from '../tenants/index.ts';
 
 /** Two offsets of one's own rows count everybody else's between them: a key that sees only some rows has no such columns. */
 const PLACE_COLUMNS = ['_partition', '_offset'];

@@ -1,0 +1,14 @@
+/** Questions in SQL of people we do not know, asked as guests of the engine. */
+export { joinArrow } from './arrow.ts';
+export {
+  type AskSql,
+  type AskSqlParts,
+  createAskSql,
+  SQL_LIMITS,
+  type SqlLimits,
+  type SqlQuestion,
+} from './ask.ts';
+export { MEDIA_TYPES, SQL_FORMATS, type SqlFormat, writeAnswer } from './formats.ts';
+export { joinParquet } from './parquet.ts';
+export { relationOf } from './relations.ts';
+export { createVisits, type Visit, type Work } from './visits.ts';
