@@ -135,7 +135,7 @@ class Collector implements Collect {
 
   #streamOf(request: CollectRequest): StreamDefinition {
     const found = this.#parts.catalog.stream(request.tenant, request.stream);
-    if (found !== undefined) return found.definition;
+    if (found !== undefined) return refuseResults(found.definition);
     throw new MillraceError(
       'unknown-stream',
       `There is no stream "${request.stream}". PUT /v1/streams/${request.stream} makes it.`,
@@ -189,3 +189,11 @@ const answerOf = ({ records, rejections }: Framed): CollectAnswer => ({
   rejected: rejections.count,
   errors: rejections.errors,
 });
+
+function refuseResults(stream: StreamDefinition): StreamDefinition {
+  if (stream.resultOf === undefined) return stream;
+  throw new MillraceError(
+    'conflict',
+    `The stream "${stream.name}" holds the results of the ${stream.resultOf} of that name; nobody else sends to it.`,
+  );
+}

@@ -148,6 +148,10 @@ export const streamDocument = strict({
     cold: duration('1m', '50y', 'How long events stay in the lake.').optional(),
     quarantine: duration('1m', '50y', 'How long quarantined records stay. Default: as hot.').optional(),
   }).optional(),
+  resultOf: z
+    .enum(['window', 'trigger'])
+    .optional()
+    .describe('Set by the server alone: the stream holds the results of the window or trigger of its name.'),
 }).describe('A stream: what its events look like and how they are treated.');
 export type StreamDocument = z.infer<typeof streamDocument>;
 

@@ -16,6 +16,7 @@ export type {
   FieldType,
   LatePolicy,
   Measure,
+  ResultOf,
   RollupDefinition,
   StreamDefinition,
 } from './model.ts';

@@ -80,7 +80,11 @@ export interface StreamDefinition {
     /** Of quarantined records; absent: as the hot events. */
     readonly quarantineMs?: number | undefined;
   };
+  /** Its events are the results of the window or trigger of its name: nobody else sends to it, changes or removes it. */
+  readonly resultOf?: ResultOf;
 }
+
+export type ResultOf = 'window' | 'trigger';
 
 export type Measure =
   | { readonly fn: 'count' }

@@ -64,6 +64,7 @@ export function parseStream(name: string, document: unknown): StreamDefinition {
   const lateness = read('lateness', shape.lateness);
   const future = read('future', shape.future);
   const retention = read('retention', shape.retention);
+  const resultOf = read('resultOf', shape.resultOf);
   const hotMs = ms(retention?.hot);
   if (hotMs !== undefined && hotMs < dedupeWithinMs) {
     mistakes.add(
@@ -91,6 +92,7 @@ export function parseStream(name: string, document: unknown): StreamDefinition {
       coldMs: ms(retention?.cold),
       quarantineMs: ms(retention?.quarantine),
     },
+    ...(resultOf === undefined ? {} : { resultOf }),
   } satisfies StreamDefinition);
 }
 

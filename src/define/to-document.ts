@@ -41,6 +41,7 @@ function streamToDocument(stream: StreamDefinition): StreamDocument {
       : { lateness: { allowed: formatDuration(lateness.allowedMs), then: lateness.then } }),
     future: formatDuration(stream.futureAllowedMs),
     ...(Object.keys(kept).length === 0 ? {} : { retention: kept }),
+    ...(stream.resultOf === undefined ? {} : { resultOf: stream.resultOf }),
   };
 }
 

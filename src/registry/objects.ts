@@ -24,6 +24,8 @@ export interface ObjectHooks<D extends ObjectDefinition> {
   prepare?(tenant: TenantId, next: D, previous: D | undefined): Promise<void>;
   /** It stands from now on. */
   stands?(tenant: TenantId, standing: Versioned<D>): Promise<void>;
+  /** It is about to go; rejects with `conflict` to refuse that. */
+  leaving?(tenant: TenantId, definition: D): Promise<void>;
   /** It stands no more: what was its own goes. */
   removed?(tenant: TenantId, definition: D): Promise<void>;
 }

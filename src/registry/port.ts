@@ -92,6 +92,13 @@ export interface PutResult {
   readonly run?: Run;
 }
 
+export interface RegistryOptions {
+  readonly ifVersion?: number;
+  readonly author?: string;
+  /** For the stage whose results the stream holds: everybody else is refused what concerns a stream of results. */
+  readonly asResult?: true;
+}
+
 export interface Registry {
   plan(tenant: TenantId, project: Partial<ProjectDocuments>): readonly Change[];
   /**
@@ -105,15 +112,10 @@ export interface Registry {
     kind: Definition['kind'],
     name: string,
     document: unknown,
-    options?: { readonly ifVersion?: number; readonly author?: string },
+    options?: RegistryOptions,
   ): Promise<PutResult>;
   /** Builds that are under way are cancelled first. */
-  remove(
-    tenant: TenantId,
-    kind: Definition['kind'],
-    name: string,
-    options?: { readonly ifVersion?: number; readonly author?: string },
-  ): Promise<void>;
+  remove(tenant: TenantId, kind: Definition['kind'], name: string, options?: RegistryOptions): Promise<void>;
   /** Builds a rollup once more from the stored events, under the same definition, and swaps. Fails with `unknown-rollup`. */
   rebuildRollup(tenant: TenantId, name: string): Promise<Run>;
   /** The rollup of this name as it is being built, new or changed. */

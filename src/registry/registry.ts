@@ -112,6 +112,7 @@ export function createRegistry(parts: RegistryParts): RunningRegistry {
       const current = catalog.stream(tenant, name);
       const next = carryOver(current?.definition, parseStream(name, document));
       refuseUnlessVersion('stream', name, current?.version ?? 0, options?.ifVersion);
+      refuseUnlessOwn(current?.definition, next, options?.asResult === true);
       const under = await builds.changeOf(tenant, name);
       if (under && sameDocument(requestOf(under).stream, toDocument(next))) {
         return { created: false, run: under, next };
@@ -287,6 +288,8 @@ export function createRegistry(parts: RegistryParts): RunningRegistry {
       refuseUnlessVersion(kind, name, current?.version ?? 0, options?.ifVersion);
       if (!current) throw new MillraceError(`unknown-${kind}`, `there is no ${kind} "${name}"`);
       refuseWhileNamed(catalog, tenant, { kind, name });
+      const hooks = parts.hooks?.()[kind] as ObjectHooks<ObjectDefinition> | undefined;
+      await hooks?.leaving?.(tenant, current.definition);
       const change: UnderWay = { work: 'remove-object', kind, tenant, name, document: current.document };
       await journal.keep(change, () => finish(parts, change, options?.author));
     });
@@ -295,8 +298,10 @@ export function createRegistry(parts: RegistryParts): RunningRegistry {
     tenant: TenantId,
     kind: 'stream' | 'rollup',
     name: string,
-    { ifVersion, author }: NonNullable<PutOptions> = {},
+    { ifVersion, author, asResult }: NonNullable<PutOptions> = {},
   ): Promise<void> => {
+    if (kind === 'stream')
+      refuseUnlessOwn(catalog.stream(tenant, name)?.definition, undefined, asResult === true);
     refuseWhileNamed(catalog, tenant, { kind, name });
     const current = kind === 'stream' ? catalog.stream(tenant, name) : catalog.rollup(tenant, name);
     const open = await (kind === 'stream' ? builds.openOn(tenant, name) : builds.openOf(tenant, name));
@@ -394,6 +399,25 @@ function throwUnlessDone(what: string, run: Run | undefined): void {
   if (run?.state === 'cancelled') {
     throw new MillraceError('conflict', `the build of ${what} was cancelled (run ${run.id})`);
   }
+}
+
+/** A stream of results belongs to what makes them, every other stream to its author. */
+function refuseUnlessOwn(
+  current: StreamDefinition | undefined,
+  next: StreamDefinition | undefined,
+  asResult: boolean,
+): void {
+  const resultOf = current?.resultOf ?? (asResult ? undefined : next?.resultOf);
+  if (resultOf !== undefined && !asResult)
+    throw new MillraceError(
+      'conflict',
+      `the stream "${(current ?? next)!.name}" holds the results of the ${resultOf} of that name; change or remove the ${resultOf}`,
+    );
+  if (asResult && current && current.resultOf === undefined)
+    throw new MillraceError(
+      'conflict',
+      `there is a stream "${current.name}" already, and results go into a stream of their own; take another name`,
+    );
 }
 
 function throwIfRefused(change: Change): void {
