@@ -31,7 +31,7 @@ import { createReconciler, startReconcileSchedule } from './reconcile/index.ts';
 import { createRegistry, type ProjectDocuments } from './registry/index.ts';
 import { createReplays, recoverSwaps } from './replay/index.ts';
 import { createRuns, runsPart } from './runs/index.ts';
-import { createServer, sealSecretOf } from './serve/index.ts';
+import { createServer, type MillraceServer, sealSecretOf } from './serve/index.ts';
 import {
   answerCodec,
   createDuplicates,
@@ -41,7 +41,14 @@ import {
   Lookups,
   Results,
 } from './stats/index.ts';
-import { type Engine, openChdb, readMadeStreams, StoreTables, storePart } from './store/index.ts';
+import {
+  type Engine,
+  type Guests,
+  openChdb,
+  readMadeStreams,
+  StoreTables,
+  storePart,
+} from './store/index.ts';
 import {
   allStreams,
   catalogHoldings,
@@ -65,19 +72,31 @@ export interface StartOptions {
   readonly clock?: Clock;
   readonly ids?: Ids;
   readonly files?: FileSystem;
+  /** For loops that nobody waits for: counting, sealing, forgetting, writing down. The clock itself by default. */
+  readonly housekeeping?: Clock;
   /** Put around the engine by those who want its statements to fail. */
   readonly aroundEngine?: (engine: Engine) => Engine;
+  readonly aroundGuests?: (guests: Guests) => Guests;
+  /** `false`: no port is opened; requests come through `inject` alone. */
+  readonly listen?: boolean;
 }
 
 export interface Millrace {
-  /** `http://HOST:PORT`, or `https:` */
+  /** `http://HOST:PORT`, or `https:`; empty when it does not listen. */
   readonly url: string;
+  /** Answers a request as if it had come over the network. */
+  readonly inject: MillraceServer['app']['inject'];
   /** Only when the key was generated at this start: it is shown once and kept as a hash. */
   readonly adminKey: string | undefined;
   /** Aborted with the error `fenced` when another process has taken over the data directory: close, and end with it. */
   readonly lost: AbortSignal;
   /** Stops taking requests, flushes the log, ends ingest. No accepted event waits in memory afterwards. */
   close(): Promise<void>;
+  /**
+   * Lets everything go without finishing it, for who plays the death of the process: what is under way fails, the next
+   * start finds what is on the disk. Make files and engine refuse before.
+   */
+  abandon(): Promise<void>;
 }
 
 export async function startMillrace(options: StartOptions): Promise<Millrace> {
@@ -100,6 +119,7 @@ async function startOwned(
 ): Promise<Millrace> {
   const { settings } = options;
   const clock = options.clock ?? systemClock;
+  const housekeeping = options.housekeeping ?? clock;
   const ids = options.ids ?? systemIds;
   const files = options.files ?? nodeFiles;
   const logger = options.logger ?? pino({ level: settings.MILLRACE_LOG_LEVEL }, pino.destination(2));
@@ -146,7 +166,7 @@ async function startOwned(
   });
   const isGone = (tenant: TenantId): boolean => tenants.state(tenant) === 'deleting';
   const hot = createHotTier({
-    ...{ engine, clock, bytesMax: settings.MILLRACE_HOT_MEMORY },
+    ...{ engine, clock: housekeeping, bytesMax: settings.MILLRACE_HOT_MEMORY },
     stands: (tenant, rollup, version) => catalog.rollup(tenant, rollup)?.version === version,
     onCold: ({ error, ...of }) =>
       logger.warn(
@@ -192,14 +212,17 @@ async function startOwned(
     const rollups = catalog.rollups(tenant).filter(({ definition }) => definition.from === stream.name);
     for (const rollup of rollups) hot.keep({ tenant, stream, rollup });
   }
-  const ledger = createLedger({ catalog, log, ingest, engine, clock, tenants, logger });
+  const ledger = createLedger({ ...{ catalog, log, ingest, engine, tenants, logger }, clock: housekeeping });
   ledger.start();
-  const usage = createUsageMeter({ catalog, log, engine, clock, tenants, logger });
+  const usage = createUsageMeter({ ...{ catalog, log, engine, tenants, logger }, clock: housekeeping });
   usage.start();
-  const retention = startRetention({ catalog, log, ingest, engine, clock, tenants, logger });
+  const retention = startRetention({
+    ...{ catalog, log, ingest, engine, tenants, logger },
+    clock: housekeeping,
+  });
 
   const reconciliations = startReconcileSchedule({
-    ...{ catalog, runs, reconciler, clock, tenants, logger },
+    ...{ catalog, runs, reconciler, clock: housekeeping, tenants, logger },
     everyMs: parseDuration(settings.MILLRACE_RECONCILE_EVERY) ?? 0,
   });
 
@@ -227,7 +250,7 @@ async function startOwned(
   const quarantine = createQuarantine({ engine, catalog, clock });
   const { operator, generated } = await operatorKeyOf(settings.MILLRACE_ADMIN_KEY, catalog);
   const keys = await openKeys({
-    ...{ records: catalog.keys, tenants, operator, clock },
+    ...{ records: catalog.keys, tenants, operator, clock: housekeeping },
     onFailure: (error) => logger.warn({ err: error }, 'times of use of keys could not be written'),
   });
   // In the order in which they become quiet: nothing comes in, nothing is begun, nothing is under way; then all erase.
@@ -266,7 +289,7 @@ async function startOwned(
     log,
     ingest,
     engine,
-    guests: opened,
+    guests: options.aroundGuests?.(opened) ?? opened,
     clock,
     ids,
     logger,
@@ -279,29 +302,41 @@ async function startOwned(
   await runs.resume(isGone);
   await deletion.recover();
   await applyProject({ catalog, registry, runs, audit }, options.documents, STREAM_CHANGE_MS_MAX);
-  const url = await server.listen();
-  const unwatch = watchOwnership(owner, clock);
+  if (options.listen === false) server.open();
+  const url = options.listen === false ? '' : await server.listen();
+  const unwatch = watchOwnership(owner, housekeeping);
   owner.lost.addEventListener('abort', () => logger.fatal({ err: owner.lost.reason }, 'fenced'));
 
+  // In the order in which they end.
+  const ends: readonly (() => unknown)[] = [
+    () => server.close(),
+    () => results.close(),
+    () => keys.close(),
+    () => log.close(),
+    () => retention.stop(),
+    () => reconciliations.stop(),
+    // Together: a run that waits for its turn between two batches gets it when ingest ends.
+    () => catalog.end(),
+    () => Promise.all([runs.stop(), ledger.stop(), usage.stop(), ingest.stop()]),
+    () => hot.stop(),
+    () => engine.close(),
+    () => catalog.close(),
+    () => unwatch(),
+    () => owner.release(),
+  ];
   return {
     url,
+    inject: server.app.inject.bind(server.app),
     adminKey: generated,
     lost: owner.lost,
     close: async () => {
-      await server.close();
-      await results.close();
-      await keys.close();
-      await log.close();
-      retention.stop();
-      reconciliations.stop();
-      // Together: a run that waits for its turn between two batches gets it when ingest ends.
-      catalog.end();
-      await Promise.all([runs.stop(), ledger.stop(), usage.stop(), ingest.stop()]);
-      await hot.stop();
-      await engine.close();
-      await catalog.close();
-      unwatch();
-      await owner.release();
+      for (const end of ends) await end();
+    },
+    abandon: async () => {
+      for (const end of [() => catalog.close(), ...ends])
+        await Promise.resolve()
+          .then(end)
+          .catch(() => undefined);
     },
   };
 }

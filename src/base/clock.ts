@@ -6,7 +6,13 @@ export interface Clock {
   monotonicMs(): number;
   /** Resolves after `ms`, or at once when `signal` aborts (it never rejects). */
   sleep(ms: number, signal?: AbortSignal): Promise<void>;
+  /** As `sleep`, for a wait that only spares work (see `pause`); a clock of tests lets it pass at once. */
+  pause?(ms: number, signal?: AbortSignal): Promise<void>;
 }
+
+/** A wait for company: nothing but the cost of the work depends on how long it is. */
+export const pause = (clock: Clock, ms: number, signal?: AbortSignal): Promise<void> =>
+  clock.pause ? clock.pause(ms, signal) : clock.sleep(ms, signal);
 
 export const systemClock: Clock = {
   now: () => Date.now(),

@@ -1,5 +1,5 @@
 /** How long a stream gathers records before it cuts the next batch, from how it has been going. */
-import type { Clock } from '../base/clock.ts';
+import { type Clock, pause } from '../base/clock.ts';
 import { BATCH_BYTES_MAX } from './batch.ts';
 
 export interface PaceFacts {
@@ -62,7 +62,7 @@ export class Pace {
       lastBatchMs: this.#lastBatchMs,
       sinceLastCutMs,
     });
-    return this.#clock.sleep(wait, stop);
+    return pause(this.#clock, wait, stop);
   }
 
   noteCut(records: number): void {

@@ -61,6 +61,8 @@ import { watchUsage } from './usage-metrics.ts';
 export interface MillraceServer {
   /** Starts to take requests; from then on `/readyz` answers 200. Resolves with `http://HOST:PORT`, or `https:`. */
   listen(): Promise<string>;
+  /** Requests that are handed to `app.inject` are answered from now on; for who needs no port. */
+  open(): void;
   /**
    * New requests get 503 `stopping`; followers are let go; requests under way have 5 s to end. Resolves when no
    * connection is left.
@@ -294,6 +296,7 @@ export async function createServer(deps: ServeDeps): Promise<MillraceServer> {
   return {
     app,
     part: servePart({ requests, states, freshness, clock }),
+    open: () => readiness.markReady(),
     listen: async () => {
       if (listeners.scheme === 'http' && !isLoopback(settings.MILLRACE_HOST)) {
         logger.warn(

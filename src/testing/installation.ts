@@ -1,0 +1,171 @@
+/** One installation in this process, over the real stages: made, killed, started again on its directory, removed. */
+import { accessSync, constants, mkdtempSync, rmSync, statfsSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { nodeFiles } from '../base/files.ts';
+import { systemIds } from '../base/ids.ts';
+import { readSettings } from '../config.ts';
+import { type Millrace, startMillrace } from '../millrace.ts';
+import { Activity } from './activity.ts';
+import { TestClock } from './clock.ts';
+import { createFailures } from './failures.ts';
+import { createCut, watchEngine, watchFiles, watchGuests } from './ports.ts';
+
+export const OPERATOR_KEY = 'key-of-the-installation-under-test';
+
+export interface InstallationOptions {
+  readonly startMs: number;
+  readonly settings: Readonly<Record<string, string>>;
+}
+
+/** The engine has one directory in a process at a time. */
+let isThere = false;
+
+export class Installation {
+  readonly clock: TestClock;
+  readonly #activity = new Activity();
+  readonly #failures = createFailures();
+  readonly #directory: string;
+  readonly #settings: Readonly<Record<string, string>>;
+  #cut = createCut();
+  #crashed = new AbortController();
+  #millrace: Millrace | undefined;
+
+  private constructor(options: InstallationOptions) {
+    this.clock = new TestClock(options.startMs, this.#activity);
+    this.#settings = options.settings;
+    this.#directory = mkdtempSync(join(fastDirectory(), 'millrace-test-'));
+  }
+
+  static async open(options: InstallationOptions): Promise<Installation> {
+    if (isThere)
+      throw new Error(
+        'a project under test is open in this process; close it first, or call reset() for a tenant of its own',
+      );
+    isThere = true;
+    const made = new Installation(options);
+    try {
+      await made.#start();
+      return made;
+    } catch (error) {
+      made.#remove();
+      throw error;
+    }
+  }
+
+  get inject(): Millrace['inject'] {
+    if (!this.#millrace) throw new Error('the project under test is closed');
+    return this.#millrace.inject;
+  }
+
+  /** Fails when the system crashes meanwhile. */
+  async during<T>(work: () => Promise<T>): Promise<T> {
+    const { signal } = this.#crashed;
+    let crash: (() => void) | undefined;
+    const crashed = new Promise<never>((_, reject) => {
+      crash = () => reject(signal.reason);
+      signal.addEventListener('abort', crash, { once: true });
+    });
+    try {
+      return await Promise.race([this.#activity.around(work), crashed]);
+    } finally {
+      signal.removeEventListener('abort', crash!);
+    }
+  }
+
+  /** Fails with what the system said as an error meanwhile. */
+  async settle(): Promise<void> {
+    await this.#activity.idle();
+    this.#failures.throwIfAny();
+  }
+
+  async advance(ms: number): Promise<void> {
+    await this.settle();
+    for (let leftMs = ms; ; ) {
+      const next = this.clock.nextWithin(leftMs);
+      if (next === undefined) {
+        this.clock.move(leftMs);
+        break;
+      }
+      this.clock.move(next);
+      leftMs -= next;
+      await this.settle();
+    }
+    this.clock.wakeHousekeeping();
+    await this.settle();
+  }
+
+  async crash(): Promise<void> {
+    const died = new Error('the system crashed before it answered, as the test wanted');
+    this.#cut.now();
+    this.#crashed.abort(died);
+    await this.#end((millrace) => millrace.abandon());
+    this.#failures.forget();
+    this.#cut = createCut();
+    this.#crashed = new AbortController();
+    await this.#start();
+  }
+
+  async close(): Promise<void> {
+    try {
+      await this.#end((millrace) => millrace.close());
+    } finally {
+      this.#remove();
+    }
+  }
+
+  async #start(): Promise<void> {
+    const [activity, cut] = [this.#activity, this.#cut];
+    this.#millrace = await startMillrace({
+      settings: readSettings(
+        {
+          MILLRACE_DATA: this.#directory,
+          MILLRACE_ADMIN_KEY: OPERATOR_KEY,
+          MILLRACE_LINGER_MS: '0',
+          MILLRACE_RECONCILE_EVERY: '0',
+        },
+        this.#settings,
+      ),
+      documents: {},
+      logger: this.#failures.logger,
+      clock: this.clock,
+      housekeeping: this.clock.housekeeping,
+      ids: systemIds,
+      files: watchFiles(nodeFiles, activity, cut),
+      aroundEngine: (engine) => watchEngine(engine, activity, cut),
+      aroundGuests: (guests) => watchGuests(guests, activity),
+      listen: false,
+    });
+    await this.settle();
+  }
+
+  async #end(end: (millrace: Millrace) => Promise<void>): Promise<void> {
+    const millrace = this.#millrace;
+    if (!millrace) return;
+    this.#millrace = undefined;
+    this.clock.free();
+    await end(millrace);
+    await this.#activity.idle();
+    this.clock.hold();
+  }
+
+  #remove(): void {
+    isThere = false;
+    rmSync(this.#directory, { recursive: true, force: true });
+  }
+}
+
+const SHARED_MEMORY = '/dev/shm';
+const ROOM_BYTES = 2 ** 30;
+
+/** In memory where there is room: the engine syncs its parts, and a test has no use for that. */
+function fastDirectory(): string {
+  try {
+    accessSync(SHARED_MEMORY, constants.W_OK);
+    const { bavail, bsize } = statfsSync(SHARED_MEMORY);
+    if (bavail * bsize >= ROOM_BYTES) return SHARED_MEMORY;
+  } catch {
+    // Not on this system.
+  }
+  return tmpdir();
+}
