@@ -63,6 +63,8 @@ const WRITER_SETTINGS = [
   'max_query_size=16777216',
   'max_partitions_per_insert_block=1',
   'throw_on_max_partitions_per_insert_block=1',
+  // A table that has lost everything is repaired like any other.
+  'allow_replace_partition_from_empty_source=1',
 ].join(', ');
 
 /** What was dropped is removed at once, not kept for eight minutes: nobody takes it back, and it may be somebody's who is gone. */
