@@ -4,8 +4,13 @@ import type { Activity } from './activity.ts';
 
 interface Sleeper {
   readonly atMs: number;
+  /** It sleeps for so short a time that it must be one who looks whether there is something to do. */
+  readonly looks: boolean;
   readonly wake: () => void;
 }
+
+/** Who sleeps longer waits for a moment, and is woken at it. */
+const LOOKS_MS_MAX = 60_000;
 
 export class TestClock implements Clock {
   /** For loops that nobody waits for: they sleep until somebody calls `wakeHousekeeping`. */
@@ -46,10 +51,14 @@ export class TestClock implements Clock {
     return this.#activity.around(() => new Promise((resolve) => setImmediate(resolve)));
   }
 
-  /** When the next sleeper is due, in ms from now; undefined when none is within `withinMs`. */
-  nextWithin(withinMs: number): number | undefined {
+  /**
+   * When the next sleeper is to be woken, in ms from now; undefined when none is within `withinMs`. Those who only look
+   * whether there is something to do are woken at multiples of `grainMs`, or with another.
+   */
+  nextWithin(withinMs: number, grainMs: number): number | undefined {
     let next = Infinity;
-    for (const { atMs } of this.#sleepers) next = Math.min(next, atMs);
+    for (const { atMs, looks } of this.#sleepers)
+      next = Math.min(next, looks ? Math.ceil(atMs / grainMs) * grainMs : atMs);
     return next <= this.#monotonicMs + withinMs ? Math.max(0, next - this.#monotonicMs) : undefined;
   }
 
@@ -100,7 +109,7 @@ export class TestClock implements Clock {
         signal?.removeEventListener('abort', leave);
         resolve();
       };
-      const sleeper: Sleeper = { atMs: this.#monotonicMs + ms, wake };
+      const sleeper: Sleeper = { atMs: this.#monotonicMs + ms, looks: ms < LOOKS_MS_MAX, wake };
       sleepers.add(sleeper);
       signal?.addEventListener('abort', leave, { once: true });
     });

@@ -18,6 +18,9 @@ export interface InstallationOptions {
   readonly settings: Readonly<Record<string, string>>;
 }
 
+/** How often in one advance those are woken who look about every few seconds: a month in a second or two. */
+const LOOKS_MAX = 4_000;
+
 /** The engine has one directory in a process at a time. */
 let isThere = false;
 
@@ -81,8 +84,9 @@ export class Installation {
 
   async advance(ms: number): Promise<void> {
     await this.settle();
+    const grainMs = Math.max(1, Math.floor(ms / LOOKS_MAX));
     for (let leftMs = ms; ; ) {
-      const next = this.clock.nextWithin(leftMs);
+      const next = this.clock.nextWithin(leftMs, grainMs);
       if (next === undefined) {
         this.clock.move(leftMs);
         break;
