@@ -29,6 +29,11 @@ function refuseBadLimits(text: string, context: z.RefinementCtx): void {
   }
 }
 
+function isMailServer(text: string): boolean {
+  const url = URL.canParse(text) ? new URL(text) : undefined;
+  return url !== undefined && ['smtp:', 'smtps:'].includes(url.protocol) && url.hostname !== '';
+}
+
 const schema = z.object({
   MILLRACE_DATA: z.string().min(1).default('./.millrace'),
   MILLRACE_PORT: z.coerce.number().int().min(0).max(65_535).default(7_070),
@@ -69,6 +74,18 @@ const schema = z.object({
       'must be a duration of at least a minute, for example 24h, or 0 for never',
     )
     .default('24h'),
+  /** `smtp://user:password@host:port`, or `smtps:`; absent: mails become dead letters. */
+  MILLRACE_SMTP: z
+    .string()
+    .refine(isMailServer, 'must be smtp://user:password@host:port, or smtps:')
+    .optional(),
+  /** Who mails are from: `alerts@example.com`, or `Name <alerts@example.com>`. */
+  MILLRACE_MAIL_FROM: z
+    .string()
+    .regex(/^[^\r\n]*[^\s<>]+@[^\s<>]+>?$/, 'must be a mail address, or Name <address>')
+    .optional(),
+  /** `allow`: webhooks may go to this machine and to private networks. */
+  MILLRACE_WEBHOOK_PRIVATE: z.enum(['allow', 'refuse']).default('refuse'),
 });
 
 export type Settings = z.infer<typeof schema>;
@@ -126,6 +143,9 @@ export function readSettings(...sources: Readonly<Record<string, string | undefi
         ? ['MILLRACE_TLS_CERT', 'MILLRACE_TLS_KEY']
         : ['MILLRACE_TLS_KEY', 'MILLRACE_TLS_CERT'];
     issues.push({ path, message: `must be set together with ${other}` });
+  }
+  if ((merged.MILLRACE_SMTP === undefined) !== (merged.MILLRACE_MAIL_FROM === undefined)) {
+    issues.push({ path: 'MILLRACE_SMTP', message: 'must be set together with MILLRACE_MAIL_FROM' });
   }
   const catalog = catalogMistake(merged.MILLRACE_CATALOG ?? 'sqlite:');
   if (catalog !== undefined) issues.push({ path: 'MILLRACE_CATALOG', message: catalog });

@@ -20,6 +20,7 @@ import {
 } from './catalog/index.ts';
 import { createCollect, limitsOf } from './collect/index.ts';
 import type { Settings } from './config.ts';
+import { openDeliver, type Send } from './deliver/index.ts';
 import { createHotTier } from './hot/index.ts';
 import { createIngest, DedupMemory, engineStore, ingestPart, type RunningIngest } from './ingest/index.ts';
 import { startRetention } from './ingest/retention.ts';
@@ -74,6 +75,8 @@ export interface StartOptions {
   readonly files?: FileSystem;
   /** For loops that nobody waits for: counting, sealing, forgetting, writing down. The clock itself by default. */
   readonly housekeeping?: Clock;
+  /** Takes messages instead of the network. */
+  readonly send?: Send;
   /** Put around the engine by those who want its statements to fail. */
   readonly aroundEngine?: (engine: Engine) => Engine;
   readonly aroundGuests?: (guests: Guests) => Guests;
@@ -253,9 +256,13 @@ async function startOwned(
     ...{ records: catalog.keys, tenants, operator, clock: housekeeping },
     onFailure: (error) => logger.warn({ err: error }, 'times of use of keys could not be written'),
   });
+  const deliver = openDeliver({
+    ...{ settings, catalog, tenants, clock, ids, logger },
+    ...(options.send === undefined ? {} : { send: options.send }),
+  });
   // In the order in which they become quiet: nothing comes in, nothing is begun, nothing is under way; then all erase.
   const partsOfTenants = (): readonly TenantPart[] => [
-    ...[server.part, runsPart(runs), ledger.part, retention.part],
+    ...[server.part, deliver.part, runsPart(runs), ledger.part, retention.part],
     ...[ingestPart({ ingest, files, directory }), registry.part],
     ...[logPart({ log, files, directory: `${directory}/log` }), storePart({ engine, clock })],
     ...[hot, results.part, keys],
@@ -301,6 +308,7 @@ async function startOwned(
 
   await runs.resume(isGone);
   await deletion.recover();
+  await deliver.start();
   await applyProject({ catalog, registry, runs, audit }, options.documents, STREAM_CHANGE_MS_MAX);
   if (options.listen === false) server.open();
   const url = options.listen === false ? '' : await server.listen();
@@ -310,6 +318,7 @@ async function startOwned(
   // In the order in which they end.
   const ends: readonly (() => unknown)[] = [
     () => server.close(),
+    () => deliver.stop(),
     () => results.close(),
     () => keys.close(),
     () => log.close(),

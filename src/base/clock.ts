@@ -50,16 +50,14 @@ export class ManualClock implements Clock {
   sleep(ms: number, signal?: AbortSignal): Promise<void> {
     return new Promise((resolve) => {
       if (signal?.aborted || ms <= 0) return resolve();
-      const sleeper = { at: this.#now + ms, wake: resolve };
+      const sleeper = { at: this.#now + ms, wake: () => done() };
+      const done = () => {
+        this.#sleepers = this.#sleepers.filter((one) => one !== sleeper);
+        signal?.removeEventListener('abort', done);
+        resolve();
+      };
       this.#sleepers.push(sleeper);
-      signal?.addEventListener(
-        'abort',
-        () => {
-          this.#sleepers = this.#sleepers.filter((one) => one !== sleeper);
-          resolve();
-        },
-        { once: true },
-      );
+      signal?.addEventListener('abort', done, { once: true });
     });
   }
 

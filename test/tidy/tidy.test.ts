@@ -26,6 +26,7 @@ const STAGES = [
   'cache',
   'stats',
   'questions',
+  'deliver',
   'serve',
   'config.ts',
   'project.ts',

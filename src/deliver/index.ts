@@ -1,0 +1,6 @@
+export { type Deliver, type DeliverParts, openDeliver } from './open.ts';
+export type { Outcome } from './outcome.ts';
+export * from './port.ts';
+export type { Sealed } from './records.ts';
+export { isMailAddress, urlMistake } from './seal.ts';
+export type { Send } from './transport.ts';
