@@ -1,4 +1,5 @@
 /** `millrace/testing`: a user's own project under a clock that the test moves. */
 export type { AnyDefinition, ProjectUnderTest } from './documents.ts';
 export { repeated, shuffled, straggling } from './events.ts';
+export type { Delivery } from './outside.ts';
 export { type TestProject, type TestProjectOptions, testProject } from './project.ts';

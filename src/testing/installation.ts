@@ -9,6 +9,7 @@ import { type Millrace, startMillrace } from '../millrace.ts';
 import { Activity } from './activity.ts';
 import { TestClock } from './clock.ts';
 import { createFailures } from './failures.ts';
+import { Outside } from './outside.ts';
 import { createCut, watchEngine, watchFiles, watchGuests } from './ports.ts';
 
 export const OPERATOR_KEY = 'key-of-the-installation-under-test';
@@ -26,6 +27,7 @@ let isThere = false;
 
 export class Installation {
   readonly clock: TestClock;
+  readonly outside: Outside;
   readonly #activity = new Activity();
   readonly #failures = createFailures();
   readonly #directory: string;
@@ -36,6 +38,7 @@ export class Installation {
 
   private constructor(options: InstallationOptions) {
     this.clock = new TestClock(options.startMs, this.#activity);
+    this.outside = new Outside(() => this.clock.now());
     this.#settings = options.settings;
     this.#directory = mkdtempSync(join(fastDirectory(), 'millrace-test-'));
   }
@@ -138,6 +141,7 @@ export class Installation {
       files: watchFiles(nodeFiles, activity, cut),
       aroundEngine: (engine) => watchEngine(engine, activity, cut),
       aroundGuests: (guests) => watchGuests(guests, activity),
+      send: (...message) => activity.around(() => this.outside.send(...message)),
       listen: false,
     });
     await this.settle();

@@ -14,6 +14,7 @@ import { DEFINITION_KINDS, type ProjectDocuments, pluralOf } from '../define/ind
 import { documentsOf, type ProjectUnderTest } from './documents.ts';
 import { injectFetch, NOWHERE } from './inject-fetch.ts';
 import { Installation, OPERATOR_KEY } from './installation.ts';
+import type { Delivery } from './outside.ts';
 
 export interface TestProjectOptions {
   /** What the clock shows at the beginning, and after `reset`. Default 2024-01-01T00:00:00Z. */
@@ -169,6 +170,21 @@ export class TestProject {
   }
 
   /**
+   * The webhooks and mails that have left, in their order; none of them reaches anybody.
+   *
+   * @example
+   * app.deliveries().map((one) => one.kind === 'email' && one.subject); // ['Alarms at station 4']
+   */
+  deliveries(): readonly Delivery[] {
+    return this.#installation.outside.sentBy(this.tenant);
+  }
+
+  /** From now on every try to deliver fails for this reason, and is repeated as time goes by; `undefined`: no longer. */
+  failDeliveries(reason: string | undefined): void {
+    this.#installation.outside.fail(reason);
+  }
+
+  /**
    * The process dies where it is: nothing is finished, nothing is said goodbye to, requests that are under way fail. Then
    * it starts again on the same directory. The clock goes on from where it stood.
    */
@@ -181,6 +197,7 @@ export class TestProject {
     if (this.#tenants > 0) await this.#operator.tenants.put(this.tenant, { state: 'suspended' } as never);
     await this.settle();
     this.#installation.clock.set(this.#startMs);
+    this.failDeliveries(undefined);
     this.#tenants += 1;
     await this.#operator.tenants.put(this.tenant, {});
     this.#client = this.#clientFor(this.tenant);

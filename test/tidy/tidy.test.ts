@@ -16,7 +16,6 @@ const STAGES = [
   'sql',
   'hot',
   'ingest',
-  'watermarks',
   'runs',
   'registry',
   'collect',

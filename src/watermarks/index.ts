@@ -1,2 +1,0 @@
-export type * from './port.ts';
-export { openWatermarks, type RunningWatermarks, type WatermarkDeps } from './watermarks.ts';
