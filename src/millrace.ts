@@ -63,6 +63,7 @@ import {
   type StreamOfTenant,
 } from './tenants/index.ts';
 import { createUsageMeter } from './usage/index.ts';
+import { openWatermarks } from './watermarks/index.ts';
 
 export interface StartOptions {
   readonly settings: Settings;
@@ -190,6 +191,8 @@ async function startOwned(
     onFailure: (error, where) =>
       logger.error({ err: error, ...where }, 'a batch could not be applied; trying again'),
   });
+  const watermarks = await openWatermarks({ catalog, tenants, ingest, log, clock, logger });
+  ingest.tell(watermarks.follower);
   const schema = new StoreTables(engine);
   const runs = createRuns({ catalog, clock, ids, logger });
   const registry = createRegistry({
@@ -211,6 +214,7 @@ async function startOwned(
   await recoverSwaps(replayParts, { isGone });
   await beginStreams(allStreams(tenants, catalog), { engine, schema, ingest });
   await registry.recover(isGone);
+  watermarks.start();
   for (const { tenant, definition: stream } of allStreams(tenants, catalog)) {
     const rollups = catalog.rollups(tenant).filter(({ definition }) => definition.from === stream.name);
     for (const rollup of rollups) hot.keep({ tenant, stream, rollup });
@@ -324,6 +328,7 @@ async function startOwned(
     () => log.close(),
     () => retention.stop(),
     () => reconciliations.stop(),
+    () => watermarks.stop(),
     // Together: a run that waits for its turn between two batches gets it when ingest ends.
     () => catalog.end(),
     () => Promise.all([runs.stop(), ledger.stop(), usage.stop(), ingest.stop()]),

@@ -142,6 +142,21 @@ export const streamDocument = strict({
   future: duration('1s', '10y', "How far ahead of its arrival an event's time may lie.")
     .optional()
     .describe('Default 1d. An event further ahead is quarantined.'),
+  watermark: strict({
+    delay: duration('0s', '30d', 'How far out of order events come.').optional().describe('Default 0s.'),
+    idle: z
+      .union([z.literal(false), duration('1s', '30d', 'How long a source is silent before it is idle.')])
+      .optional()
+      .describe(
+        'Default 1m: after so long without a record a source does not hold the watermark back, and with all of them silent it follows the clock. false: never.',
+      ),
+    source: z
+      .string()
+      .optional()
+      .describe('Field whose values each have a watermark; the least counts. Absent: the partitions.'),
+  })
+    .optional()
+    .describe('How the watermark follows the events: it tells up to when they are complete.'),
   retention: strict({
     log: duration('1m', '50y', 'How long the log is kept.').optional(),
     hot: duration('1m', '50y', 'How long events stay in the store.').optional(),

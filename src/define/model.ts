@@ -55,6 +55,17 @@ export interface Field {
 
 export type LatePolicy = 'count' | 'quarantine' | 'drop';
 
+export interface WatermarkPolicy {
+  /** How far out of order events come: the watermark stays so far behind the greatest event time. */
+  readonly delayMs: number;
+  /** After so long without a record a source no longer holds the others back; undefined: it always does. */
+  readonly idleMs: number | undefined;
+  /** Field whose values each have a watermark of their own; absent: each partition of the log has one. */
+  readonly source?: string;
+}
+
+export const WATERMARK_DEFAULT: WatermarkPolicy = { delayMs: 0, idleMs: 60_000 };
+
 export interface StreamDefinition {
   readonly kind: 'stream';
   readonly name: StreamName;
@@ -73,6 +84,8 @@ export interface StreamDefinition {
   readonly lateness: { readonly allowedMs: number; readonly then: LatePolicy } | undefined;
   /** How far an event's time may lie ahead of its arrival before it is quarantined. */
   readonly futureAllowedMs: number;
+  /** How the stream's watermark follows its events; absent: `WATERMARK_DEFAULT`. */
+  readonly watermark?: WatermarkPolicy;
   readonly retention: {
     readonly logMs: number | undefined;
     readonly hotMs: number | undefined;
@@ -116,6 +129,10 @@ export function tiersOf(everySeconds: number): readonly number[] {
     ...COARSE_TIERS_SECONDS.filter((tier) => tier > everySeconds && tier % everySeconds === 0),
   ];
 }
+
+/** How the stream's watermark follows its events. */
+export const watermarkOf = (stream: Pick<StreamDefinition, 'watermark'>): WatermarkPolicy =>
+  stream.watermark ?? WATERMARK_DEFAULT;
 
 /** The field of this name, or the one that had it before. */
 export function fieldOf(stream: Pick<StreamDefinition, 'fields'>, name: string): Field | undefined {

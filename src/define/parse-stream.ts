@@ -1,10 +1,23 @@
 import type { z } from 'zod';
 import type { StreamName } from '../base/brand.ts';
 import { parseDuration } from '../base/duration.ts';
-import { dedupeObject, definitionName, FIELDS_MAX, fieldName, streamDocument } from './document.ts';
+import {
+  dedupeObject,
+  definitionName,
+  FIELDS_MAX,
+  fieldName,
+  type StreamDocument,
+  streamDocument,
+} from './document.ts';
 import { DIMENSION_KINDS, ID_KINDS, type Kind } from './kinds.ts';
 import { asObject, badDefinition, Mistakes } from './mistakes.ts';
-import { columnOf, type Field, type StreamDefinition } from './model.ts';
+import {
+  columnOf,
+  type Field,
+  type StreamDefinition,
+  WATERMARK_DEFAULT,
+  type WatermarkPolicy,
+} from './model.ts';
 import { hint } from './names.ts';
 import { parseField } from './parse-field.ts';
 
@@ -40,15 +53,18 @@ export function parseStream(name: string, document: unknown): StreamDefinition {
     if (fieldNamed === undefined) return;
     const field = fields.get(fieldNamed);
     if (!fields.has(fieldNamed)) {
-      mistakes.add([key], `there is no field "${fieldNamed}"${hint(fieldNamed, names)}`);
+      mistakes.add(key.split('.'), `there is no field "${fieldNamed}"${hint(fieldNamed, names)}`);
     } else if (field) {
       if (!kinds.includes(field.type.kind)) {
-        mistakes.add([key], `"${fieldNamed}" is ${field.type.kind}; it must be ${kinds.join(', ')}`);
+        mistakes.add(key.split('.'), `"${fieldNamed}" is ${field.type.kind}; it must be ${kinds.join(', ')}`);
       }
       if (field.retired) {
-        mistakes.add([key], `"${fieldNamed}" is retired; every event needs it`);
+        mistakes.add(key.split('.'), `"${fieldNamed}" is retired; every event needs it`);
       } else if (required && field.optional) {
-        mistakes.add([key], `"${fieldNamed}" is optional; every event needs it, so make the field required`);
+        mistakes.add(
+          key.split('.'),
+          `"${fieldNamed}" is optional; every event needs it, so make the field required`,
+        );
       }
     }
   };
@@ -63,6 +79,8 @@ export function parseStream(name: string, document: unknown): StreamDefinition {
   const dedupeWithinMs = dedupe === false ? 0 : (ms(declared?.within) ?? DAY_MS);
   const lateness = read('lateness', shape.lateness);
   const future = read('future', shape.future);
+  const watermark = read('watermark', shape.watermark);
+  role('watermark.source', watermark?.source, DIMENSION_KINDS, false);
   const retention = read('retention', shape.retention);
   const resultOf = read('resultOf', shape.resultOf);
   const hotMs = ms(retention?.hot);
@@ -86,6 +104,7 @@ export function parseStream(name: string, document: unknown): StreamDefinition {
     ...(declared?.rate === undefined ? {} : { dedupeRatePerSecond: declared.rate }),
     lateness: lateness && { allowedMs: ms(lateness.allowed)!, then: lateness.then ?? 'count' },
     futureAllowedMs: ms(future) ?? DAY_MS,
+    ...(watermark === undefined ? {} : { watermark: watermarkFrom(watermark) }),
     retention: {
       logMs: ms(retention?.log),
       hotMs,
@@ -94,6 +113,14 @@ export function parseStream(name: string, document: unknown): StreamDefinition {
     },
     ...(resultOf === undefined ? {} : { resultOf }),
   } satisfies StreamDefinition);
+}
+
+function watermarkFrom({ delay, idle, source }: NonNullable<StreamDocument['watermark']>): WatermarkPolicy {
+  return {
+    delayMs: ms(delay) ?? WATERMARK_DEFAULT.delayMs,
+    idleMs: idle === false ? undefined : (ms(idle) ?? WATERMARK_DEFAULT.idleMs),
+    ...(source === undefined ? {} : { source }),
+  };
 }
 
 /** Every field by name; `undefined` stands for one that is there and has a mistake. */

@@ -39,6 +39,15 @@ export interface StreamSpec<F extends FieldSpecs> {
   readonly lateness?: { readonly allowed: Duration; readonly then?: LatePolicy };
   /** How far ahead of its arrival an event's time may lie; default 1 d. */
   readonly future?: Duration;
+  /**
+   * How the watermark follows the events: `delay` behind the greatest event time (default 0 s), without those that have
+   * been silent for `idle` (default 1 m; `false`: never), the least of the values of `source` (default: of the partitions).
+   */
+  readonly watermark?: {
+    readonly delay?: Duration;
+    readonly idle?: Duration | false;
+    readonly source?: FieldNames<F, DimensionKind>;
+  };
   /** How long things are kept; absent: for ever. Quarantined records go with the hot events unless they have their own. */
   readonly retention?: {
     readonly log?: Duration;

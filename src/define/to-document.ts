@@ -1,7 +1,7 @@
 import { formatDuration } from '../base/duration.ts';
 import type { FieldDocument, RollupDocument, StreamDocument } from './document.ts';
 import { formatMeasure } from './measures.ts';
-import type { Field, FieldType, RollupDefinition, StreamDefinition } from './model.ts';
+import type { Field, FieldType, RollupDefinition, StreamDefinition, WatermarkPolicy } from './model.ts';
 import { type ObjectDefinition, objectToDocument } from './objects/kinds.ts';
 
 /**
@@ -40,8 +40,17 @@ function streamToDocument(stream: StreamDefinition): StreamDocument {
       ? {}
       : { lateness: { allowed: formatDuration(lateness.allowedMs), then: lateness.then } }),
     future: formatDuration(stream.futureAllowedMs),
+    ...(stream.watermark === undefined ? {} : { watermark: watermarkToDocument(stream.watermark) }),
     ...(Object.keys(kept).length === 0 ? {} : { retention: kept }),
     ...(stream.resultOf === undefined ? {} : { resultOf: stream.resultOf }),
+  };
+}
+
+function watermarkToDocument({ delayMs, idleMs, source }: WatermarkPolicy) {
+  return {
+    delay: formatDuration(delayMs),
+    idle: idleMs === undefined ? (false as const) : formatDuration(idleMs),
+    ...(source === undefined ? {} : { source }),
   };
 }
 

@@ -14,7 +14,7 @@ import { Contents } from './contents.ts';
 import type { IngestStore } from './ingest-store.ts';
 import { Progress, START } from './manifest.ts';
 import { PartitionProgress, stopping } from './partition-progress.ts';
-import type { IngestState, Outcome, RestatingIngest } from './port.ts';
+import type { Follower, IngestState, Outcome, RestatingIngest } from './port.ts';
 import { StreamWorker, type WorkerDeps } from './stream-worker.ts';
 
 export interface IngestOptions {
@@ -40,6 +40,8 @@ export interface RunningIngest extends RestatingIngest {
   end(tenant: TenantId, stream: StreamName): Promise<void>;
   /** Ends all streams of a tenant, and forgets how far they were applied. */
   endAll(tenant: TenantId): Promise<void>;
+  /** Tells `follower` of every batch from now on; call it before the first stream is begun. */
+  tell(follower: Follower): void;
   stop(): Promise<void>;
 }
 
@@ -76,6 +78,7 @@ export function createIngest(options: IngestOptions): RunningIngest {
   const contents = new Contents();
   const places = placesFor(options);
   const { store } = options;
+  const followers: Follower[] = [];
   let isStopping = false;
   const find = (tenant: TenantId, stream: StreamName): Begun | undefined => begun.get(tenant)?.get(stream);
 
@@ -91,7 +94,10 @@ export function createIngest(options: IngestOptions): RunningIngest {
       partitions.push(new PartitionProgress(key, progress, position, manifest));
     }
     const [batches, ids] = [store.batches(tenant, stream.name), store.ids(tenant, stream.name)];
-    const worker = new StreamWorker(tenant, stream.name, partitions, batches, ids, { ...options, places });
+    const worker = new StreamWorker(tenant, stream.name, partitions, batches, ids, {
+      ...options,
+      ...{ places, followers },
+    });
     const ofTenant = begun.get(tenant) ?? new Map<StreamName, Begun>();
     ofTenant.set(stream.name, { worker, partitions });
     begun.set(tenant, ofTenant);
@@ -106,6 +112,7 @@ export function createIngest(options: IngestOptions): RunningIngest {
       options.hot?.drop(tenant, stream);
       for (const partition of one?.partitions ?? [])
         await options.files.rmdir(progressDirectory(options.directory, partition.key));
+      await Promise.all(followers.map((follower) => follower.ended(tenant, stream)));
       // A later stream of this name has forgotten nothing yet.
       await setEventsCompleteSince(options.catalog, tenant, stream, undefined);
     });
@@ -124,6 +131,7 @@ export function createIngest(options: IngestOptions): RunningIngest {
     begin,
     end,
     endAll,
+    tell: (follower) => void followers.push(follower),
     state: (key): IngestState => {
       const position = partitionOf(key)?.position ?? START;
       return {

@@ -1,5 +1,6 @@
 /** What ingest shows to the rest: how far each partition is applied, and a way to wait for it. */
 import type { Offset, PartitionKey, StreamName, TenantId } from '../base/brand.ts';
+import type { StreamDefinition } from '../define/model.ts';
 
 /** What became of the records of a range of offsets. stored + duplicates + quarantined + lateDropped = records. */
 export interface Outcome {
@@ -26,6 +27,37 @@ export interface IngestState {
   readonly totals: IngestTotals;
   /** Arrival of the newest applied record, epoch ms; 0 before the first. */
   readonly appliedReceivedAtMs: number;
+}
+
+/** One who wants to know of every batch, beside the tables. What it does must never hold a batch up for long. */
+export interface Follower {
+  /**
+   * A batch is on its way into the tables: it is applied when `applied` is called, in the moment in which the position
+   * advances and before those who wait are told.
+   *
+   * `select` answers a question about the batch's stored events in RowBinary, given what stands behind FROM; absent where
+   * the store cannot.
+   */
+  follow(batch: FollowedRange, stream: StreamDefinition, select: SelectStored | undefined): Followed;
+  /** The stream is not applied any more, and its position is forgotten. */
+  ended(tenant: TenantId, stream: StreamName): Promise<void>;
+}
+
+export interface FollowedRange {
+  readonly key: PartitionKey;
+  readonly from: Offset;
+  readonly to: Offset;
+  /** Arrival of the newest record of the batch, epoch ms. */
+  readonly receivedAtMs: number;
+}
+
+export type SelectStored = (sql: (source: string) => string) => Promise<Uint8Array>;
+
+export interface Followed {
+  /** What must be read of the batch before it is applied; never rejects. */
+  readonly ready?: Promise<void> | undefined;
+  /** Called once, never when the process ends before; must not throw. */
+  applied(): void;
 }
 
 export interface Ingest {

@@ -11,7 +11,7 @@ import { MillraceError } from '../base/errors.ts';
 import type { FairQueue, Leave } from '../base/fair-queue.ts';
 import type { Ownership } from '../base/ownership.ts';
 import { type Catalog, rollupsToApply } from '../catalog/index.ts';
-import type { FollowedBatch, HotFeed } from '../hot/port.ts';
+import type { HotFeed } from '../hot/port.ts';
 import type { Log } from '../log/index.ts';
 import { BATCH_BYTES_MAX, bytesOf } from './batch.ts';
 import { type BatchStore, liveTargets, owes, type StoredFacts } from './batch-store.ts';
@@ -21,6 +21,7 @@ import { Decider, type UnderWay } from './decider.ts';
 import { type Position, toRanges } from './manifest.ts';
 import { Pace } from './pace.ts';
 import type { PartitionProgress } from './partition-progress.ts';
+import type { Followed, Follower, SelectStored } from './port.ts';
 import { type BatchState, decided, recovered } from './protocol.ts';
 import type { RememberedIds } from './remembered-ids.ts';
 
@@ -33,6 +34,8 @@ export interface WorkerDeps {
   readonly places: FairQueue;
   /** Recent buckets in memory; absent: there are none. */
   readonly hot?: HotFeed;
+  /** Others who are told of every batch. */
+  readonly followers: readonly Follower[];
   readonly onFailure: (
     error: unknown,
     where: { readonly tenant: TenantId; readonly stream: StreamName },
@@ -256,6 +259,7 @@ export class StreamWorker {
     );
     const { owner, clock } = this.#deps;
     const followed = this.#follow(underWay);
+    const ready = Promise.all(followed.map((one) => one.ready));
     await carryOut(begin([...targets.keys()]), {
       clock,
       stop: this.#stop.signal,
@@ -273,10 +277,12 @@ export class StreamWorker {
       holds: (table) => this.#store.holds(targets.get(table)!, staged.batch),
       savePosition: async () => {
         const facts = await this.#store.facts(staged, decision);
-        await followed?.ready;
+        await ready;
         await owner.check();
         const position = positionAfter(partition.position, underWay, facts);
-        await partition.advance(position, decision, () => followed?.applied());
+        await partition.advance(position, decision, () => {
+          for (const one of followed) one.applied();
+        });
       },
       isFenced: (error) => error instanceof MillraceError && error.code === 'fenced',
       onFailure: (error) => this.#tell(error),
@@ -284,17 +290,21 @@ export class StreamWorker {
     await this.#store.release(staged);
   }
 
-  /** The batch's share of the rollups in memory is read while the tables get theirs. */
-  #follow({ staged, decision, stream }: UnderWay): FollowedBatch | undefined {
+  /** The batch's share of the rollups in memory is read while the tables get theirs; others may read of it, too. */
+  #follow({ staged, decision, stream }: UnderWay): readonly Followed[] {
+    const { hot, followers } = this.#deps;
+    const { key, from, to, receivedAtMs } = staged.batch;
     const { select } = this.#store;
-    if (!select || !this.#deps.hot) return undefined;
-    const { key, from, to } = staged.batch;
+    const stored: SelectStored | undefined =
+      select && ((sql) => select.call(this.#store, staged, decision, sql));
     const rollups = this.#deps.catalog
       .rollups(this.#tenant)
       .filter(({ definition }) => definition.from === this.#stream);
-    return this.#deps.hot.follow({ key, from, to }, stream, rollups, (sql) =>
-      select.call(this.#store, staged, decision, sql),
-    );
+    const inMemory = stored && hot?.follow({ key, from, to }, stream, rollups, stored);
+    return [
+      ...(inMemory ? [inMemory] : []),
+      ...followers.map((one) => one.follow({ key, from, to, receivedAtMs }, stream, stored)),
+    ];
   }
 }
 

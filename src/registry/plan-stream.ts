@@ -7,6 +7,7 @@ import {
   fieldOf,
   namesOf,
   type StreamDefinition,
+  watermarkOf,
 } from '../define/model.ts';
 import { fieldColumnType } from '../store/index.ts';
 import type { Change } from './port.ts';
@@ -160,12 +161,18 @@ function planPolicies(previous: StreamDefinition, next: StreamDefinition, effect
     ms === undefined || ms === 0 ? absent : formatDuration(ms);
   const lateness = ({ lateness: late }: StreamDefinition) =>
     late ? `${formatDuration(late.allowedMs)}, then ${late.then}` : 'none';
+  const watermark = (stream: StreamDefinition) => {
+    const { delayMs, idleMs, source } = watermarkOf(stream);
+    const idle = idleMs === undefined ? 'never idle' : `idle after ${formatDuration(idleMs)}`;
+    return `${formatDuration(delayMs)} behind each ${source === undefined ? 'partition' : `"${source}"`}, ${idle}`;
+  };
   const rate = ({ dedupeRatePerSecond }: StreamDefinition) =>
     dedupeRatePerSecond === undefined ? 'undeclared' : `${dedupeRatePerSecond} ids a second`;
   const policies: readonly (readonly [string, string, string])[] = [
     ['dedupe', duration(previous.dedupeWithinMs, 'off'), duration(next.dedupeWithinMs, 'off')],
     ['dedupe.rate', rate(previous), rate(next)],
     ['lateness', lateness(previous), lateness(next)],
+    ['watermark', watermark(previous), watermark(next)],
     ['future', duration(previous.futureAllowedMs, 'none'), duration(next.futureAllowedMs, 'none')],
     ...(['logMs', 'hotMs', 'coldMs', 'quarantineMs'] as const).map(
       (key) =>

@@ -16,6 +16,7 @@ const STAGES = [
   'sql',
   'hot',
   'ingest',
+  'watermarks',
   'runs',
   'registry',
   'collect',
