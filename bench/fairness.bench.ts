@@ -33,6 +33,12 @@ const SIZES: Readonly<Record<BenchOptions['size'], Size>> = {
 type Case = 'events' | 'questions' | 'scans';
 const CASES: readonly Case[] = ['events', 'questions', 'scans'];
 
+function casesOf({ cases }: BenchOptions): readonly Case[] {
+  const unknown = cases?.filter((name) => !(CASES as readonly string[]).includes(name)) ?? [];
+  if (unknown.length > 0) throw new Error(`there is no case ${unknown.join(', ')}; there are ${CASES.join(', ')}`);
+  return CASES.filter((name) => cases?.includes(name) ?? true);
+}
+
 /** What the steady tenant meets, over all rounds. */
 class Met {
   readonly freshness = new Histogram();
@@ -45,13 +51,14 @@ class Met {
 export async function run(options: BenchOptions, print: Print): Promise<void> {
   const size = SIZES[options.size];
   const seconds = options.seconds ?? size.seconds;
+  const cases = casesOf(options);
   const server = await startServer();
   try {
     await define(server);
     await load(server, { rate: 'max', seconds: size.scannedSeconds, tenant: OTHER });
     await load(server, { rate: size.eventsPerSecond, seconds: Math.min(2, seconds), tenant: '' });
     await sleep(options.size === 'small' ? 0 : 5_000);
-    for (const name of CASES) {
+    for (const name of cases) {
       const [alone, beside] = [new Met(), new Met()];
       for (let turn = 0; turn < size.rounds; turn += 1) {
         for (const met of turn % 2 === 0 ? [alone, beside] : [beside, alone]) {

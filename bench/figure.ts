@@ -11,6 +11,8 @@ export interface BenchOptions {
   readonly size: 'small' | 'full';
   /** How long each case is driven; absent: what the size says. */
   readonly seconds?: number;
+  /** Only those, of a benchmark that has several and knows them by name. */
+  readonly cases?: readonly string[];
 }
 
 export type Print = (figure: Figure) => void;

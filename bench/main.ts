@@ -1,5 +1,5 @@
 /**
- * `npm run bench -- [log collect dedup ingest path stats hot questions fairness] [--size small|full] [--seconds N]`: one line of JSON a figure on
+ * `npm run bench -- [log collect dedup ingest path stats hot questions fairness] [--size small|full] [--seconds N] [--case NAME]`: one line of JSON a figure on
  * stdout, progress on stderr. Exits with 1 when a benchmark fails, for example because an event is missing.
  */
 import { parseArgs } from 'node:util';
@@ -12,6 +12,7 @@ const { values, positionals } = parseArgs({
   options: {
     size: { type: 'string', default: 'full' },
     seconds: { type: 'string' },
+    case: { type: 'string', multiple: true },
     help: { type: 'boolean', default: false },
   },
 });
@@ -27,10 +28,14 @@ async function main(): Promise<number> {
     (size !== 'small' && size !== 'full') ||
     (seconds !== undefined && !(seconds > 0 && seconds <= 3_600));
   if (values.help || wrong) {
-    progress(`usage: npm run bench -- [${BENCHES.join(' ')}] [--size small|full] [--seconds N]`);
+    progress(`usage: npm run bench -- [${BENCHES.join(' ')}] [--size small|full] [--seconds N] [--case NAME]`);
     return wrong ? 2 : 0;
   }
-  const options: BenchOptions = { size, ...(seconds === undefined ? {} : { seconds }) };
+  const options: BenchOptions = {
+    size,
+    ...(seconds === undefined ? {} : { seconds }),
+    ...(values.case ? { cases: values.case } : {}),
+  };
   const chosen = positionals.length > 0 ? (positionals as BenchName[]) : BENCHES;
   let failed = 0;
   for (const name of chosen) {

@@ -12,6 +12,7 @@
  * the same calls at the same times have the same outcome.
  */
 import type { Clock } from './clock.ts';
+import { Demand } from './demand.ts';
 import { MillraceError } from './errors.ts';
 import { LeastFirst } from './least-first.ts';
 
@@ -32,9 +33,9 @@ export interface FairQueueOptions {
   readonly waitingMax: number;
   /**
    * Places that one owner may hold at a time, at least 1; all of them by default. `isShared`: another owner has asked for
-   * a place within the last second.
+   * a place within the last second; `isOver`: and this one asks for more than its share (demand.ts).
    */
-  readonly heldMax?: ((owner: string, isShared: boolean) => number) | undefined;
+  readonly heldMax?: ((owner: string, isShared: boolean, isOver: boolean) => number) | undefined;
 }
 
 interface Waiter {
@@ -76,6 +77,7 @@ export class FairQueue {
   /** Owners that have work waiting and may hold another place, by start tag. */
   readonly #ready = new LeastFirst<Owner>();
   readonly #creditMs: number;
+  readonly #demand: Demand;
   #free: number;
   #waiting = 0;
   #virtual = 0;
@@ -90,6 +92,11 @@ export class FairQueue {
     this.#options = options;
     this.#free = options.places;
     this.#creditMs = options.creditMs ?? 0;
+    const standingMs = (name: string): number => {
+      const one = this.#owners.get(name);
+      return one ? ((one.waiters.size + one.held) * one.costMs) / this.#weightOf(name) : 0;
+    };
+    this.#demand = new Demand({ clock: options.clock, standingMs });
   }
 
   /** How many wait, over all owners. */
@@ -108,12 +115,18 @@ export class FairQueue {
     return other !== undefined && this.#options.clock.monotonicMs() - other.atMs <= SHARED_MS;
   }
 
+  /** Whether it is, and this owner asks for more than its share of what all of them ask for. */
+  isOver(owner: string): boolean {
+    return this.isShared(owner) && this.#demand.isOver(owner);
+  }
+
   /** A place at once, with the way to leave it; undefined when this one would have to wait. */
   tryEnter(owner: string): Leave | undefined {
     if (this.#free === 0 || this.#ready.size > 0) return undefined;
     this.#note(owner);
     const one = this.#ownerOf(owner);
     if (one.waiters.size > 0 || one.held >= this.#heldMax(owner)) return undefined;
+    this.#noteDemand(one);
     return this.#hold(one, this.#startOf(one));
   }
 
@@ -125,6 +138,7 @@ export class FairQueue {
     if (signal?.aborted) return Promise.reject(signal.reason);
     this.#note(owner);
     const one = this.#ownerOf(owner);
+    this.#noteDemand(one);
     if (one.waiters.size >= this.#options.waitingMax) return Promise.reject(tooMany());
     return new Promise((resolve, reject) => {
       const cancel = () => {
@@ -191,7 +205,16 @@ export class FairQueue {
 
   #heldMax(owner: string): number {
     const { heldMax, places } = this.#options;
-    return heldMax ? Math.max(1, heldMax(owner, this.isShared(owner))) : places;
+    return heldMax ? Math.max(1, heldMax(owner, this.isShared(owner), this.isOver(owner))) : places;
+  }
+
+  #weightOf(owner: string): number {
+    return Math.max(WEIGHT_MIN, this.#options.weightOf?.(owner) ?? 1);
+  }
+
+  /** Who is refused has asked, too. */
+  #noteDemand({ name, costMs }: Owner): void {
+    this.#demand.note(name, costMs / this.#weightOf(name));
   }
 
   #note(owner: string): void {
@@ -204,6 +227,8 @@ export class FairQueue {
     while (this.#free > 0) {
       const next = this.#ready.take();
       if (!next) return;
+      // Its bound has become less: it comes again when it leaves one of those that it holds.
+      if (next.item.held > 0 && next.item.held >= this.#heldMax(next.item.name)) continue;
       const [waiter] = next.item.waiters;
       next.item.waiters.delete(waiter!);
       this.#waiting -= 1;
@@ -214,8 +239,8 @@ export class FairQueue {
   }
 
   #hold(one: Owner, start: number): Leave {
-    const { clock, weightOf } = this.#options;
-    const weight = Math.max(WEIGHT_MIN, weightOf?.(one.name) ?? 1);
+    const { clock } = this.#options;
+    const weight = this.#weightOf(one.name);
     const chargedMs = one.costMs;
     const sinceMs = clock.monotonicMs();
     this.#free -= 1;

@@ -15,7 +15,7 @@ import { type FileSystem, nodeFiles } from '../base/files.ts';
 import { DurableNames } from './durable-names.ts';
 import { createGuest, guestSettings, KILLS_MAX } from './guest.ts';
 import type { Engine, Guest, GuestLimits, Guests, QueryLimits, Statement } from './port.ts';
-import { NICE_OF_SCANS, READING_CLASSES, type ReadingClass, ReadingPlaces } from './reading-places.ts';
+import { READING_CLASSES, type ReadingClass, ReadingPlaces } from './reading-places.ts';
 import { FULL_ROLE, openWithRoles, roleOf } from './roles.ts';
 import { forgetLongParameters, parameterSettings, setAll } from './session-parameters.ts';
 import { SessionPool } from './session-pool.ts';
@@ -85,14 +85,6 @@ const READER_SETTINGS = [
 const LABEL = 'millrace-query-';
 const DEFAULT_QUERY_SECONDS = 30;
 const READERS = 4;
-/** What takes long computes when nobody else wants to: a tenth of a processor is left to it at the least. */
-const NICE: Readonly<Record<ReadingClass, number>> = {
-  ingest: 0,
-  work: 5,
-  rollup: 0,
-  listing: 0,
-  scan: NICE_OF_SCANS,
-};
 const DEFAULT_MEMORY_BYTES = 8 * 2 ** 30;
 
 export function openChdb(options: ChdbOptions): Engine & Guests {
@@ -302,7 +294,7 @@ class ChdbEngine implements Engine, Guests {
       `max_rows_to_read=${least(limits.readRowsMax ?? own.readRowsMax ?? 0, own.readRowsMax)}`,
       `max_threads=${this.#places.threads(limits.reading ?? 'work')}`,
       // Without the right to it (CAP_SYS_NICE) the engine leaves it.
-      `os_threads_nice_value_query=${NICE[limits.reading ?? 'work']}`,
+      `os_threads_nice_value_query=${this.#places.nice(limits.reading ?? 'work', limits.tenant)}`,
       `log_comment='${label}'`,
       ...parameterSettings(statement),
     ];

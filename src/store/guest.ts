@@ -10,7 +10,7 @@ import type { Session } from 'chdb';
 import { MillraceError } from '../base/errors.ts';
 import { checkGuestStatement } from './guest-statement.ts';
 import type { Guest, GuestLimits, Statement } from './port.ts';
-import { NICE_OF_SCANS } from './reading-places.ts';
+import { NICE_MOST } from './reading-places.ts';
 import { parameterSettings, quoteSetting, setAll, settingOf } from './session-parameters.ts';
 
 export interface GuestParts {
@@ -41,7 +41,7 @@ export function guestSettings(limits: GuestLimits, label: string): string {
     // What does not fit into memory goes to disk: that ends somewhere, too.
     `max_temporary_data_on_disk_size_for_query=${limits.memoryBytesMax}`,
     'max_threads=1',
-    `os_threads_nice_value_query=${NICE_OF_SCANS}`,
+    `os_threads_nice_value_query=${NICE_MOST}`,
     `max_query_size=${limits.statementBytesMax ?? 2 ** 20}`,
     // A parser that goes back again and again takes seconds over a few thousand words.
     'max_parser_backtracks=20000',

@@ -10,8 +10,9 @@
  * | `listing` | pages of events |
  * | `scan` | questions over the events themselves, SQL of strangers; on one thread |
  *
- * While several tenants ask, none has more than half of the processors: places without processors behind them would
- * make everybody slow instead of one wait.
+ * Who asks for more than his share while others ask has half of the processors: places without processors behind them
+ * would make everybody slow instead of one wait. What he asks computes when nobody else wants to. Who asks for less is not
+ * bound: on a machine that is busy with other things one place may be too few for him.
  */
 import type { TenantId } from '../base/brand.ts';
 import type { Clock } from '../base/clock.ts';
@@ -32,8 +33,15 @@ export interface ReadingPlacesOptions {
   readonly areSeveral?: (() => boolean) | undefined;
 }
 
-/** Of the threads of scans. */
-export const NICE_OF_SCANS = 10;
+/** What takes long, or is asked for too often, computes when nobody else wants to: a tenth of a processor is left to it. */
+export const NICE_MOST = 10;
+const NICE: Readonly<Record<ReadingClass, number>> = {
+  ingest: 0,
+  work: 5,
+  rollup: 0,
+  listing: 0,
+  scan: NICE_MOST,
+};
 /** Questions of one tenant that may wait in a class. */
 const WAITING_MAX = 256;
 const SCANS_WAITING_MAX = 32;
@@ -67,8 +75,8 @@ export class ReadingPlaces {
         weightOf: weightOf && ((tenant) => (tenant === '' ? 1 : weightOf(tenant as TenantId))),
         heldMax: ours
           ? undefined
-          : (_tenant, isShared) =>
-              isShared ? Math.min(places - 1, halfOfCores()) : several() ? places - 1 : places,
+          : (_tenant, isShared, isOver) =>
+              isOver ? Math.min(places - 1, halfOfCores()) : isShared || several() ? places - 1 : places,
       });
     };
     this.#queues = {
@@ -85,6 +93,11 @@ export class ReadingPlaces {
     if (as === 'scan') return 1;
     const isOfSeveral = (as === 'rollup' || as === 'listing') && (this.#options.areSeveral?.() ?? false);
     return isOfSeveral ? Math.min(2, halfOfCores()) : 2;
+  }
+
+  /** Of the threads of a statement of the class that the tenant asks now. */
+  nice(as: ReadingClass, tenant?: TenantId): number {
+    return tenant !== undefined && this.#queues[as].isOver(tenant) ? NICE_MOST : NICE[as];
   }
 
   waiting(as: ReadingClass): number {

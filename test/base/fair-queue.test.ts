@@ -2,7 +2,7 @@ import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import { FairQueue } from '../../src/base/fair-queue.ts';
 import { seeded } from '../support/seeded.ts';
-import { live, type Piece, quantile } from './fair-world.ts';
+import { live, type Piece, quantile, type Story } from './fair-world.ts';
 
 const piece: fc.Arbitrary<Piece> = fc.record(
   {
@@ -158,6 +158,54 @@ describe('the fair queue', () => {
     // Until a second after the other one came.
     expect([200, 300, 400, 900, 1_000].map(startedAt)).toEqual([1, 1, 1, 1, 1]);
     expect([1_200, 1_300].map(startedAt)).toEqual([4, 4]);
+  });
+
+  describe('beside one who asks for ten times as much', () => {
+    // Work that a busy machine makes slow: the calm one needs a place and a quarter.
+    const every = (owner: string, everyMs: number): Piece[] =>
+      Array.from({ length: 20_000 / everyMs }, (_, n) => ({ owner, atMs: n * everyMs, tookMs: 62 }));
+    const flood = every('flood', 5);
+    const p99 = ({ served }: Story, owner: string): number =>
+      quantile(
+        served.filter((one) => one.owner === owner).map((one) => one.startedAtMs - one.atMs),
+        0.99,
+      );
+    const options = { places: 4, waitingMax: 256, creditMs: 200 };
+    const bound = (_owner: string, _isShared: boolean, isOver: boolean) => (isOver ? 1 : 3);
+
+    it('does not bind who asks for less: places that he needs are not kept empty', async () => {
+      const story = await live([...every('calm', 50), ...flood], { ...options, heldMax: bound });
+      expect(story.refused.some(({ owner }) => owner === 'calm')).toBe(false);
+      expect(p99(story, 'calm')).toBeLessThan(62);
+      const floods = story.served.filter(({ owner }) => owner === 'flood');
+      const atOnce = floods.map(
+        (one) =>
+          floods.filter((other) => other.startedAtMs <= one.startedAtMs && other.endedAtMs > one.startedAtMs)
+            .length,
+      );
+      expect(atOnce.slice(100, 300)).toEqual(Array.from({ length: 200 }, () => 1));
+    });
+
+    it('binds everybody who does, if they are several, and still not the one who asks for less', async () => {
+      const story = await live([...every('calm', 50), ...flood, ...every('torrent', 8)], {
+        ...options,
+        heldMax: bound,
+      });
+      expect(p99(story, 'calm')).toBeLessThan(62);
+    });
+
+    it('binds nobody while all ask for alike', async () => {
+      const over: boolean[] = [];
+      await live([...every('calm', 50), ...every('other', 40)], {
+        ...options,
+        heldMax: (_owner, _isShared, isOver) => {
+          over.push(isOver);
+          return 3;
+        },
+      });
+      // Not before it is known what they ask for.
+      expect(over.slice(100, 1_700)).not.toContain(true);
+    });
   });
 
   it('gives the place of a wait that was given up to the next, and a place only once', async () => {
