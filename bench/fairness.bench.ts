@@ -35,7 +35,8 @@ const CASES: readonly Case[] = ['events', 'questions', 'scans'];
 
 function casesOf({ cases }: BenchOptions): readonly Case[] {
   const unknown = cases?.filter((name) => !(CASES as readonly string[]).includes(name)) ?? [];
-  if (unknown.length > 0) throw new Error(`there is no case ${unknown.join(', ')}; there are ${CASES.join(', ')}`);
+  if (unknown.length > 0)
+    throw new Error(`there is no case ${unknown.join(', ')}; there are ${CASES.join(', ')}`);
   return CASES.filter((name) => cases?.includes(name) ?? true);
 }
 

@@ -28,7 +28,9 @@ async function main(): Promise<number> {
     (size !== 'small' && size !== 'full') ||
     (seconds !== undefined && !(seconds > 0 && seconds <= 3_600));
   if (values.help || wrong) {
-    progress(`usage: npm run bench -- [${BENCHES.join(' ')}] [--size small|full] [--seconds N] [--case NAME]`);
+    progress(
+      `usage: npm run bench -- [${BENCHES.join(' ')}] [--size small|full] [--seconds N] [--case NAME]`,
+    );
     return wrong ? 2 : 0;
   }
   const options: BenchOptions = {

@@ -14,17 +14,32 @@ const GROUPS_MAX = 20_000;
 /** Undefined: not to be told from here; ask the engine. */
 export function answerFrom(recent: RecentBuckets, question: HotQuestion): HotAnswer | undefined {
   const { shape } = recent;
-  if (question.fromSeconds < recent.fromSeconds) return undefined;
+  const { fromSeconds } = recent;
+  if (question.fromSeconds < fromSeconds) return undefined;
+  if (question.empty.some((span) => span.fromSeconds < fromSeconds)) return undefined;
   const states = question.states.map((name) => shape.states.findIndex((state) => state.name === name));
   const by = question.by.map((column) => shape.dimensions.findIndex((one) => one.column === column));
   if (states.includes(-1) || by.includes(-1)) return undefined;
-  const groups = new Groups(recent, question, states, by);
   const segments = [...recent.between(question.fromSeconds, question.toSeconds)];
+  const beside = question.empty.flatMap((span) => [...recent.between(span.fromSeconds, span.toSeconds)]);
   const keys = keysOf(recent, question);
-  const isDone = keys
-    ? visitKeys(segments, keys, groups)
-    : visitAll(segments, matcherOf(recent, question), groups);
+  const matches = matcherOf(recent, question);
+  if (!beside.every((segment) => holdsNothing(segment, keys, matches))) return undefined;
+  const groups = new Groups(recent, question, states, by);
+  const isDone = keys ? visitKeys(segments, keys, groups) : visitAll(segments, matches, groups);
   return isDone ? groups.told() : undefined;
+}
+
+/** Ends with the first row that matches; few do not when many are there. */
+function holdsNothing(
+  segment: Segment,
+  keys: readonly number[] | undefined,
+  matches: (key: number) => boolean,
+): boolean {
+  if (keys) return keys.length <= ROWS_MAX && keys.every((key) => segment.rowOf(key) < 0);
+  if (segment.count > ROWS_MAX) return false;
+  for (let row = 0; row < segment.count; row += 1) if (matches(segment.keyAt(row))) return false;
+  return true;
 }
 
 function visitKeys(segments: readonly Segment[], keys: readonly number[], groups: Groups): boolean {

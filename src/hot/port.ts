@@ -22,6 +22,11 @@ export interface HotQuestion {
   /** Whole buckets of the rollup, epoch seconds, `[from, to)`. */
   readonly fromSeconds: number;
   readonly toSeconds: number;
+  /**
+   * Whole buckets beside those that must hold nothing of what is asked for, or memory cannot tell: the range of the question
+   * ends within them.
+   */
+  readonly empty: readonly Pick<HotQuestion, 'fromSeconds' | 'toSeconds'>[];
   /** Where the buckets of the answer begin, epoch ms, ascending; empty for one total. */
   readonly starts: readonly number[];
   /** Dimensions that must have one of some values: looked up, not searched. */

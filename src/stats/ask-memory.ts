@@ -7,10 +7,26 @@ import { compareJson } from './compare.ts';
 import type { StatFunction } from './functions.ts';
 import { dimensionJson, floatJson, valueJson } from './memory-text.ts';
 import { memoryWhere } from './memory-where.ts';
+import type { Piece } from './plan.ts';
 import type { PreparedQuestion } from './prepare.ts';
 
 /** More rows of a total are put in order by the engine. */
 const ORDERED_MAX = 5_000;
+
+/**
+ * The buckets that a piece of a bucket lies in. Where they hold nothing of what is asked for, nothing of it is among the events
+ * of the piece: a range that ends between two buckets, as every one does that is counted from now, needs no engine then.
+ */
+function bucketsAround(
+  { fromMs, toMs }: Piece,
+  everySeconds: number,
+): Pick<HotQuestion, 'fromSeconds' | 'toSeconds'> {
+  const widthMs = everySeconds * 1_000;
+  return {
+    fromSeconds: Math.floor(fromMs / widthMs) * everySeconds,
+    toSeconds: Math.ceil(toMs / widthMs) * everySeconds,
+  };
+}
 
 /** The rows that `askEngine` would give, or undefined. */
 export function askMemory(
@@ -19,10 +35,10 @@ export function askMemory(
   prepared: PreparedQuestion,
 ): readonly EngineRow[] | undefined {
   const { tenant, stream, rollup, question, starts, plan } = prepared;
-  const first = plan.pieces[0];
-  const last = plan.pieces.at(-1);
+  const buckets = plan.pieces.filter((piece) => piece.tierSeconds !== undefined);
+  const first = buckets[0];
+  const last = buckets.at(-1);
   if (!rollup || !first || !last) return undefined;
-  if (plan.pieces.some((piece) => piece.tierSeconds === undefined)) return undefined;
   if (plan.states.some((state) => !state.type.startsWith('SimpleAggregateFunction'))) return undefined;
   const conditions = memoryWhere(question.where);
   if (!conditions) return undefined;
@@ -30,6 +46,9 @@ export function askMemory(
     ...conditions,
     fromSeconds: first.fromMs / 1_000,
     toSeconds: last.toMs / 1_000,
+    empty: plan.pieces
+      .filter((piece) => piece.tierSeconds === undefined)
+      .map((piece) => bucketsAround(piece, rollup.definition.everySeconds)),
     starts,
     by: question.by.map(columnOf),
     states: plan.states.map((state) => state.name),

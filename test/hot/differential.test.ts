@@ -147,13 +147,15 @@ const question = (nowMs: () => number): fc.Arbitrary<StatsRequest> =>
         tz: fc.constantFrom('UTC', 'Asia/Kathmandu', 'Australia/Lord_Howe'),
         limit: fc.option(fc.constantFrom('1', '3', '1000'), { nil: undefined }),
         order: fc.nat(),
+        // From within a bucket, as what is counted from now.
+        within: fc.oneof({ arbitrary: fc.constant(0), weight: 4 }, fc.integer({ min: 1, max: 299_999 })),
         descending: fc.boolean(),
       })
-      .map(({ fn, by, where, from, length, every, tz, limit, order, descending }) => {
+      .map(({ fn, by, where, from, length, every, tz, limit, order, within, descending }) => {
         const first = Math.floor(nowMs() / 300_000) * 300_000 - from * 300_000;
         const columns = [...fn, ...by, ...(every ? ['time'] : [])];
         return {
-          ...{ fn, where, tz, from: String(first) },
+          ...{ fn, where, tz, from: String(first + (length === 1 ? 0 : within)) },
           ...(length === undefined ? {} : { to: String(first + length * 300_000) }),
           ...(by.length > 0 ? { by: by.join(',') } : {}),
           ...(every === undefined ? {} : { every }),

@@ -51,6 +51,28 @@ describe('the recent buckets of a rollup', () => {
     }
   });
 
+  it('answer for a range that ends between two buckets, if those hold nothing of what is asked for', async () => {
+    await world.define('s', STREAM, ROLLUPS);
+    await world.send('s', [event('a', 10), event('a', 5, 7), event('b', 12), event('c', 2)]);
+    await world.warm('s', last(60));
+    const from = (ago: number, ms: number) => ({ from: String(minute(ago) + ms) });
+    const sum = { fn: ['count', 'sum(size)'] };
+    // The event in that minute is another's, none, or the asker's: before the range and in it.
+    expect(await world.same('s', { ...sum, where: ['city:eq:a'], ...from(12, 10) })).toBe(true);
+    expect(await world.same('s', { ...sum, where: ['city:ne:b'], ...from(12, 10) })).toBe(true);
+    expect(await world.same('s', { ...sum, by: 'city', ...from(30, 10) })).toBe(true);
+    expect(await world.same('s', { ...sum, every: '1m', by: 'city', ...from(11, 10) })).toBe(true);
+    expect(await world.same('s', { ...sum, where: ['city:eq:b'], ...from(12, 18) })).toBe(false);
+    expect(await world.same('s', { ...sum, where: ['city:eq:b'], ...from(12, 10) })).toBe(false);
+    expect(await world.same('s', { ...sum, by: 'city', ...from(12, 17) })).toBe(false);
+    const to = (ago: number, ms: number) => ({ ...from(20, 0), to: String(minute(ago) + ms) });
+    expect(await world.same('s', { ...sum, where: ['city:eq:a'], ...to(2, 20) })).toBe(true);
+    expect(await world.same('s', { ...sum, where: ['city:eq:c'], ...to(2, 20) })).toBe(false);
+    expect(await world.same('s', { ...sum, where: ['city:eq:c'], ...to(2, 17) })).toBe(false);
+    // An hour more than memory reaches back.
+    expect(await world.same('s', { ...sum, where: ['city:eq:a'], ...from(181, 10) })).toBe(false);
+  });
+
   it('count a batch once that is sent again, and late events where they belong', async () => {
     await world.define('s', STREAM, ROLLUPS);
     const events = [event('a', 1), event('a', 90), event('a', 500)];
