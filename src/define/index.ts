@@ -45,5 +45,6 @@ export {
 } from './project.ts';
 export { defineRollup, type MeasureOf, type RollupSpec } from './rollup.ts';
 export { type Duration, defineStream, type EventOf, type Stream, type StreamSpec } from './stream.ts';
+export { defineTable, type TableSpec } from './table.ts';
 export { toDocument } from './to-document.ts';
 export { type DecimalInput, type FieldSpec, type Integer64, type TimestampInput, t } from './types.ts';

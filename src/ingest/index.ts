@@ -1,3 +1,4 @@
+export { type Classifier, classifierOf } from './classify.ts';
 export { BATCH_BYTES_MAX, type Batch, cutBatch } from './batch.ts';
 export { owes, type StagedBatch, type Target } from './batch-store.ts';
 export { type Decision, decideRows } from './decide.ts';

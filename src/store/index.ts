@@ -1,4 +1,5 @@
 export { type AskingTenants, type ChdbOptions, openChdb } from './chdb.ts';
+export { DimensionTables, dimensionColumnType } from './dimension-table.ts';
 export * from './layout.ts';
 export { type MadeStreams, readMadeStreams } from './made-streams.ts';
 export { countOutcomes, type OutcomeCounts } from './outcomes.ts';

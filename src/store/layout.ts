@@ -43,6 +43,16 @@
  *     quantile.F     AggregateFunction(quantilesDD(0.01, 0.5), Float64)   merges exactly; relative error 1 %; levels are chosen when asked
  *     top.F          AggregateFunction(approx_top_k(10 K, 10 K), String)   cut to K when asked, after equal counts are put in order
  *     _applied SimpleAggregateFunction(max, UInt64)     on the row of _tier 0: log offsets below it are in this table
+ *
+ *   t_TENANT.dimension_NAME       ReplacingMergeTree(_seq), one partition, ORDER BY (KEY, _rank)
+ *     rows of a dimension table, one for each version. What stands is the first row of a key in the order (_rank, -_seq),
+ *     whether or not the engine has merged what was replaced: its merges only give room back.
+ *     KEY            the key, typed as in a stream
+ *     FIELD …        the other fields, all Nullable (arrays are empty instead)
+ *     _valid_from    DateTime64(3,'UTC')   from when on the version is valid; 1970-01-01 in a table without history
+ *     _rank          Int64                 -(_valid_from in ms): the newest version of a key comes first
+ *     _deleted       Bool                  from then on there is no such row
+ *     _seq           UInt64                number of the change of the table that wrote it, from 1
  */
 import type { TenantId } from '../base/brand.ts';
 import type { Field, FieldType, Measure, RollupDefinition, StreamDefinition } from '../define/model.ts';
@@ -59,6 +69,8 @@ export const discardedTable = (tenant: TenantId, stream: string): string =>
   tableOf(tenant, `discarded_${stream}`);
 export const replayedTable = (tenant: TenantId, stream: string): string =>
   tableOf(tenant, `replayed_${stream}`);
+export const dimensionTable = (tenant: TenantId, table: string): string =>
+  tableOf(tenant, `dimension_${table}`);
 /** A changed rollup is built beside the one that stands, so its table carries the version. */
 export const rollupTable = (tenant: TenantId, rollup: string, version: number): string =>
   tableOf(tenant, `rollup_${rollup}_v${version}`);

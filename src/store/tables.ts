@@ -35,7 +35,7 @@ import { quoteIdentifier, quoteText } from './sql.ts';
  * Parts are fsynced before an insert returns, and those of merges and mutations before they take the place of others; no
  * insert tokens (they can lose a retry).
  */
-const DURABLE =
+export const DURABLE =
   'fsync_after_insert = 1, fsync_part_directory = 1, min_rows_to_fsync_after_merge = 1, non_replicated_deduplication_window = 0';
 
 export function createEventsTable(tenant: TenantId, stream: StreamDefinition): string {

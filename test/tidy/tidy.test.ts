@@ -24,6 +24,7 @@ const STAGES = [
   'replay',
   'quarantine',
   'reconcile',
+  'tables',
   'cache',
   'stats',
   'questions',

@@ -1,7 +1,7 @@
 /** Dimension tables: what the numbers are about, by key. */
 import { z } from 'zod';
 import { FIELDS_MAX, fieldDocument, fieldName, strict } from '../document.ts';
-import { SCALAR_KINDS } from '../kinds.ts';
+import { DIMENSION_KINDS } from '../kinds.ts';
 import type { Field } from '../model.ts';
 import { parseFields } from '../parse-stream.ts';
 import { fieldToDocument } from '../to-document.ts';
@@ -31,8 +31,12 @@ export const tableKind: KindOf<TableDefinition> = {
       const fields = [...parseFields(read.fields, mistakes).values()].filter((one) => one !== undefined);
       const key = fields.find((field) => field.name === read.key);
       if (!key) mistakes.add(['key'], `the table has no field "${read.key}"`);
-      else if (key.optional || !(SCALAR_KINDS as readonly string[]).includes(key.type.kind))
-        mistakes.add(['key'], 'must be a required field with one value: text, a number, uuid …');
+      else if (key.optional || !(DIMENSION_KINDS as readonly string[]).includes(key.type.kind))
+        mistakes.add(['key'], 'must be a required field with one value that is exact: text, a whole number, uuid …');
+      for (const field of fields) {
+        if (field.aliases || field.column || field.retired)
+          mistakes.add(['fields', field.name], 'fields of tables are not renamed or retired: add one, or leave one out');
+      }
       return { kind: 'table', name, key: read.key, fields, history: read.history ?? true };
     }),
   toDocument: ({ key, fields, history }) => ({

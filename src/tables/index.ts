@@ -1,0 +1,4 @@
+export type * from './port.ts';
+export { TABLE_ROWS_MAX } from './port.ts';
+export { currentRows, historyName, historyRows, versionRows } from './rows.ts';
+export { createTables, type RunningTables, type TablesParts } from './tables.ts';
