@@ -68,6 +68,8 @@ const server = await createServer({
   collect,
   stats: absent<ServeDeps['stats']>('stats'),
   events: absent<ServeDeps['events']>('the listing of events'),
+  tables: absent<ServeDeps['tables']>('the tables'),
+  tableRows: absent<ServeDeps['tableRows']>('the tables'),
   quarantine: absent<ServeDeps['quarantine']>('the quarantine'),
   quarantineReplay: absent<ServeDeps['quarantineReplay']>('the quarantine'),
   replays: absent<ServeDeps['replays']>('replays'),

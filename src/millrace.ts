@@ -39,6 +39,7 @@ import {
   createEvents,
   createQuarantine,
   createStats,
+  createTableRows,
   Lookups,
   Results,
 } from './stats/index.ts';
@@ -50,6 +51,7 @@ import {
   StoreTables,
   storePart,
 } from './store/index.ts';
+import { createTables } from './tables/index.ts';
 import {
   allStreams,
   catalogHoldings,
@@ -194,9 +196,11 @@ async function startOwned(
   const watermarks = await openWatermarks({ catalog, tenants, ingest, log, clock, logger });
   ingest.tell(watermarks.follower);
   const schema = new StoreTables(engine);
+  const tables = createTables({ ...area, catalog, clock, limits: limitsOf(settings) });
   const runs = createRuns({ catalog, clock, ids, logger });
   const registry = createRegistry({
     ...{ catalog, schema, ingest, log, runs, tenants },
+    hooks: () => ({ table: tables.hooks }),
     dedupBytesMax: settings.MILLRACE_DEDUP_MEMORY,
   });
   const quarantineReplay = createQuarantineReplay({
@@ -213,6 +217,7 @@ async function startOwned(
   // A swap that was interrupted is brought to its end before anything is applied to the stream.
   await recoverSwaps(replayParts, { isGone });
   await beginStreams(allStreams(tenants, catalog), { engine, schema, ingest });
+  await tables.begin(tenants);
   await registry.recover(isGone);
   watermarks.start();
   for (const { tenant, definition: stream } of allStreams(tenants, catalog)) {
@@ -268,7 +273,7 @@ async function startOwned(
   const partsOfTenants = (): readonly TenantPart[] => [
     ...[server.part, deliver.part, runsPart(runs), ledger.part, retention.part],
     ...[ingestPart({ ingest, files, directory }), registry.part],
-    ...[logPart({ log, files, directory: `${directory}/log` }), storePart({ engine, clock })],
+    ...[logPart({ log, files, directory: `${directory}/log` }), tables.part, storePart({ engine, clock })],
     ...[hot, results.part, keys],
   ];
   const deletion = createDeletion({
@@ -291,6 +296,8 @@ async function startOwned(
     results,
     lookups,
     events,
+    tables,
+    tableRows: createTableRows({ engine, tables, clock }),
     quarantine,
     quarantineReplay,
     replays,

@@ -53,7 +53,13 @@ export class Bodies {
     const lease = this.#inFlight.lease(contentLength, tenant);
     try {
       const deadlines = this.#deadlines;
-      const read = await readBody(body, { bodyBytesMax, declaredBytes: contentLength, decoder, lease, deadlines });
+      const read = await readBody(body, {
+        bodyBytesMax,
+        declaredBytes: contentLength,
+        decoder,
+        lease,
+        deadlines,
+      });
       return await work(read, (bytes) => lease.grow(bytes));
     } finally {
       lease.release();

@@ -44,7 +44,7 @@ export type AskSql = (
 
 export interface AskSqlParts {
   readonly visit: Visit;
-  readonly catalog: Pick<Catalog, 'stream' | 'rollup'>;
+  readonly catalog: Pick<Catalog, 'stream' | 'rollup' | 'object'>;
   /** Tells the moment that relative times in row filters begin at. */
   readonly clock: Pick<Clock, 'now'>;
 }

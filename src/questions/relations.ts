@@ -1,5 +1,6 @@
 /**
- * Streams and rollups as a question in SQL sees them: relations by their names.
+ * Streams, rollups and dimension tables as a question in SQL sees them: relations by their names. A table that keeps its
+ * history has one more, NAME_history.
  *
  * A key with row filters sees them through a barrier (visibleRows): nothing that the question computes may be computed
  * for a row that it does not see, or an error would tell of it (a division by zero, a text that is no number).
@@ -17,6 +18,7 @@ import type { Relation } from '../sql/index.ts';
 import { type FilterSql, rowFilterSql } from '../stats/index.ts';
 import {
   COUNT_STATE,
+  dimensionTable,
   eventsTable,
   fieldColumnType,
   quoteIdentifier,
@@ -24,6 +26,7 @@ import {
   rollupTable,
   stateColumns,
 } from '../store/index.ts';
+import { currentRows, historyName, historyRows } from '../tables/index.ts';
 import { isFiltered, type Principal, rowFilterOf } from '../tenants/index.ts';
 
 /** Two offsets of one's own rows count everybody else's between them: a key that sees only some rows has no such columns. */
@@ -36,7 +39,7 @@ const PLACELESS_COLUMNS = EVENT_COLUMNS.filter((name) => !PLACE_COLUMNS.includes
  * rollup whose dimensions do not hold the fields of the key's filter cannot be cut to its rows, and is none.
  */
 export function relationOf(
-  catalog: Pick<Catalog, 'stream' | 'rollup'>,
+  catalog: Pick<Catalog, 'stream' | 'rollup' | 'object'>,
   principal: Pick<Principal, 'tenant' | 'rowFilters'>,
   name: string,
   nowMs: number,
@@ -52,6 +55,16 @@ export function relationOf(
     const own = isFiltered(principal) ? PLACELESS_COLUMNS : EVENT_COLUMNS;
     return { sql: eventsSql(rows, definition, own), tables: [unquoted(table)] };
   }
+  return rollupRelation(catalog, principal, name, nowMs) ?? tableRelation(catalog, principal, name);
+}
+
+function rollupRelation(
+  catalog: Pick<Catalog, 'stream' | 'rollup'>,
+  principal: Pick<Principal, 'tenant' | 'rowFilters'>,
+  name: string,
+  nowMs: number,
+): Relation | undefined {
+  const { tenant } = principal;
   const rollup = catalog.rollup(tenant, name);
   const source = rollup === undefined ? undefined : catalog.stream(tenant, rollup.definition.from);
   if (rollup === undefined || source === undefined) return undefined;
@@ -66,6 +79,22 @@ export function relationOf(
       ? table
       : visibleRows(table, dimensions, `_tier = ${everySeconds} AND ${filter.sql}`);
   return { sql: rollupSql(rows, source.definition, rollup), tables: [unquoted(table)] };
+}
+
+/** A key that sees only some rows of streams sees none of a table: which of them it may know cannot be told. */
+function tableRelation(
+  catalog: Pick<Catalog, 'object'>,
+  principal: Pick<Principal, 'tenant' | 'rowFilters'>,
+  name: string,
+): Relation | undefined {
+  if (isFiltered(principal)) return undefined;
+  const { tenant } = principal;
+  const table = catalog.object(tenant, 'table', name)?.definition;
+  if (table) return { sql: currentRows(tenant, table), tables: [unquoted(dimensionTable(tenant, name))] };
+  const of = name.endsWith(historyName('')) ? name.slice(0, -historyName('').length) : '';
+  const past = catalog.object(tenant, 'table', of)?.definition;
+  if (!past?.history) return undefined;
+  return { sql: historyRows(tenant, past), tables: [unquoted(dimensionTable(tenant, of))] };
 }
 
 function filterOf(

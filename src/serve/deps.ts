@@ -16,8 +16,9 @@ import type { Registry } from '../registry/port.ts';
 import type { Replays } from '../replay/port.ts';
 import type { Runs } from '../runs/port.ts';
 import type { Lookups, Results } from '../stats/index.ts';
-import type { Duplicates, Events, Quarantine, Stats } from '../stats/port.ts';
+import type { Duplicates, Events, Quarantine, Stats, TableRows } from '../stats/port.ts';
 import type { Engine, Guests } from '../store/port.ts';
+import type { Tables } from '../tables/port.ts';
 import type { Audit, Deletion, Keys, Tenants } from '../tenants/index.ts';
 import type { Usage } from '../usage/index.ts';
 
@@ -39,6 +40,8 @@ export interface ServeDeps {
   /** The point questions that `stats` asks together. */
   readonly lookups?: Pick<Lookups, 'state'>;
   readonly events: Events;
+  readonly tables: Tables;
+  readonly tableRows: TableRows;
   readonly quarantine: Quarantine;
   readonly quarantineReplay: QuarantineReplay;
   readonly replays: Replays;

@@ -252,6 +252,20 @@ const limit = (most: number) =>
 const cursor = text.optional().describe('`next_cursor` of the page before.');
 
 export const eventsQuery = z.strictObject({ limit: limit(1_000), cursor, ...fromTo, where });
+export const tableRowsQuery = z.strictObject({
+  limit: limit(1_000),
+  cursor,
+  where,
+  at: text.optional().describe('As the rows were then: RFC 3339, epoch milliseconds or relative (`-1h`).'),
+});
+export const tableRowsAnswer = z.object({ rows: z.array(document), next_cursor: z.string().nullable() });
+export const tableChangeQuery = z.strictObject({
+  valid_from: text.optional().describe('From when on the rows are valid; default now. Not later than now.'),
+});
+export const tableChangeAnswer = z.object({
+  rows: z.int().describe('Rows of the request.'),
+  changed: z.int().describe('Versions that were written; rows that were there already write none.'),
+});
 export const eventsAnswer = z.object({ events: z.array(document), next_cursor: z.string().nullable() }).meta({
   examples: [
     {

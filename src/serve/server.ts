@@ -48,6 +48,7 @@ import { reconcileRoutes } from './routes/reconcile.ts';
 import { replayRoutes } from './routes/replay.ts';
 import { runRoutes } from './routes/runs.ts';
 import { sqlRoutes } from './routes/sql.ts';
+import { tableRoutes } from './routes/tables.ts';
 import { tenantRoutes } from './routes/tenants.ts';
 import { createSeal } from './seal.ts';
 import { createStatsDoor } from './stats-door.ts';
@@ -230,6 +231,7 @@ export async function createServer(deps: ServeDeps): Promise<MillraceServer> {
     });
     definitionRoutes(guarded, context);
     objectRoutes(guarded, context);
+    tableRoutes(guarded, context);
     numberRoutes(guarded, context);
     quarantineRoutes(guarded, context);
     ledgerRoutes(guarded, context);

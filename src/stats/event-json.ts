@@ -6,14 +6,17 @@ const OWN_COLUMNS = ['_id', '_time', '_received', '_partition', '_offset'] as co
 
 /** Columns of a listing: an array of JSON texts (declared fields, then our own), and the sender's extra fields. */
 export function eventColumns(stream: StreamDefinition): string {
-  const fields = stream.fields.map((field) => {
-    const column = quoteIdentifier(columnOf(field));
-    if (field.type.kind === 'json') return `if(empty(ifNull(${column}, '')), NULL, ${column})`;
-    return `toJSONString(${column})`;
-  });
+  const fields = stream.fields.map(jsonColumn);
   const own = OWN_COLUMNS.map((name) => `toJSONString(${name})`);
   // Without names of their own: a condition on a field called as one of them would mean it instead of the field.
   return `[${[...fields, ...own].join(', ')}], _extra, toUnixTimestamp64Milli(_time)`;
+}
+
+/** The field's value as JSON text. */
+export function jsonColumn(field: Field): string {
+  const column = quoteIdentifier(columnOf(field));
+  if (field.type.kind === 'json') return `if(empty(ifNull(${column}, '')), NULL, ${column})`;
+  return `toJSONString(${column})`;
 }
 
 /** Where an event lies tells how many others came before it. */
@@ -42,7 +45,7 @@ export function eventJson(
   return `{${[...members].map(([key, value]) => `${key}:${value}`).join(',')}}`;
 }
 
-const fieldJson = (field: Field, value: string | null): string =>
+export const fieldJson = (field: Field, value: string | null): string =>
   value === null ? 'null' : field.type.kind === 'ip' ? plainIp(value) : value;
 
 /** The engine keeps IPv4 addresses inside IPv6. */

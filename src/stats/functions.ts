@@ -74,7 +74,7 @@ function parseLevel(written: string): number | undefined {
 }
 
 /** `use one of a, b, c`: the fields that would do. */
-export function fieldsOf(stream: StreamDefinition, kinds: readonly Kind[]): string {
+export function fieldsOf(stream: Pick<StreamDefinition, 'fields'>, kinds: readonly Kind[]): string {
   const names = stream.fields
     .filter((field) => kinds.includes(field.type.kind) && !field.retired)
     .map((field) => field.name);

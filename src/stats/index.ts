@@ -8,4 +8,6 @@ export { createQuarantine } from './quarantine.ts';
 export { Results, type ResultsState } from './results.ts';
 export { type FilterSql, rowFilterSql } from './row-filter.ts';
 export { createStats, type StatsOptions } from './stats.ts';
+export { createTableRows, type TableRowsOptions } from './table-rows.ts';
+export { MOMENT_FORMS, parseMoment } from './time.ts';
 export { parseCondition } from './where.ts';

@@ -5,7 +5,7 @@ import { parseTime } from './parse.ts';
 import type { Page } from './port.ts';
 
 export const PAGE_ROWS_MAX = 1_000;
-const PAGE_ROWS_DEFAULT = 100;
+export const PAGE_ROWS_DEFAULT = 100;
 
 export interface ParsedPage {
   readonly limit: number;

@@ -88,6 +88,35 @@ export interface EventsAnswer {
   readonly next: string | null;
 }
 
+export interface TableRowsRequest {
+  /** Rows, 1-1000; default 100. */
+  readonly limit?: number;
+  /** The `next` of an earlier page. */
+  readonly cursor?: string;
+  /** Conditions as in a question. */
+  readonly where?: readonly string[];
+  /** As the rows were at that moment; absent: as they are. */
+  readonly at?: string;
+}
+
+export interface TableRowsAnswer {
+  /** The JSON array of rows: the fields in their order, then `_valid_from` where there is history. Every digit is kept. */
+  readonly rowsJson: string;
+  readonly count: number;
+  /** Cursor of the next page; null at the end. */
+  readonly next: string | null;
+}
+
+export interface TableRows {
+  /** In the order of the keys. Fails with `unknown-table` or `bad-question`. */
+  list(
+    tenant: TenantId,
+    table: string,
+    request?: TableRowsRequest,
+    signal?: AbortSignal,
+  ): Promise<TableRowsAnswer>;
+}
+
 export interface TailedEvent {
   readonly offset: number;
   /** The event as in a listing. */

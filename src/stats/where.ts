@@ -1,6 +1,6 @@
 /** Conditions: `field:op:value`, typed by the field, as SQL with bound parameters. */
 import { isIP } from 'node:net';
-import type { Field, FieldType, StreamDefinition } from '../define/model.ts';
+import type { Field, FieldType, StreamDefinition, TableDefinition } from '../define/model.ts';
 import { columnOf, fieldOf } from '../define/model.ts';
 import { quoteIdentifier, type StatementParam } from '../store/index.ts';
 import { COMPARABLE, fieldsOf } from './functions.ts';
@@ -16,6 +16,9 @@ export interface Condition {
   readonly values: readonly string[];
 }
 
+/** What has fields: a stream, or a dimension table. */
+export type Fields = Pick<StreamDefinition | TableDefinition, 'kind' | 'name' | 'fields'>;
+
 const VALUES_MAX = 1_000;
 const EQUALITY: readonly string[] = ['eq', 'ne', 'in', 'nin'];
 const UNORDERED: readonly FieldType['kind'][] = ['bool', 'enum', 'uuid', 'ip'];
@@ -26,7 +29,7 @@ const UNORDERED: readonly FieldType['kind'][] = ['bool', 'enum', 'uuid', 'ip'];
  */
 export function parseCondition(
   text: string,
-  stream: StreamDefinition,
+  stream: Fields,
   nowMs: number,
   zone: string,
 ): Condition | string {
@@ -34,7 +37,7 @@ export function parseCondition(
   if (!match) return `"${text}" is not a condition; write field:op:value, for example city:eq:Berlin`;
   const [, name = '', written = '', value = ''] = match;
   const field = fieldOf(stream, name.trim());
-  if (!field) return `stream ${stream.name} has no field "${name}"; ${fieldsOf(stream, COMPARABLE)}`;
+  if (!field) return `${stream.kind} ${stream.name} has no field "${name}"; ${fieldsOf(stream, COMPARABLE)}`;
   const { kind } = field.type;
   if (!COMPARABLE.includes(kind)) return `${kind} fields such as "${name}" cannot be compared`;
   const op = OPERATORS.find((one) => one === written.trim());

@@ -3,7 +3,8 @@ import type { TenantId } from '../base/brand.ts';
 import type { TableDefinition } from '../define/model.ts';
 import { dimensionTable, quoteIdentifier, quoteText } from '../store/index.ts';
 
-const listOf = (names: readonly string[]): string => names.map((name) => `${quoteIdentifier(name)}, `).join('');
+const listOf = (names: readonly string[]): string =>
+  names.map((name) => `${quoteIdentifier(name)}, `).join('');
 
 const fieldsOf = (table: TableDefinition): readonly string[] => table.fields.map((field) => field.name);
 

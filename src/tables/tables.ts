@@ -134,9 +134,7 @@ export function createTables(parts: TablesParts): RunningTables {
           );
         }
         const seq = await nextSeq(tenant, name, state);
-        await engine.execute(
-          changeStatement(tenant, { table: standing, removes, seq, nowMs, validFromMs }),
-        );
+        await engine.execute(changeStatement(tenant, { table: standing, removes, seq, nowMs, validFromMs }));
         return {
           rows: staged,
           changed: await countOf(`${dimensionTable(tenant, name)} WHERE _seq = {seq:UInt64}`, { seq }),
@@ -147,7 +145,8 @@ export function createTables(parts: TablesParts): RunningTables {
     });
   };
 
-  const frameRows = (format: 'json' | 'ndjson' | 'csv', body: Buffer, grow: (bytes: number) => void) =>
+  const frameRows =
+    (format: 'json' | 'ndjson' | 'csv', body: Buffer, grow: (bytes: number) => void) =>
     (table: TableDefinition): Promise<Framed> =>
       frame(format, body, { stream: rowsAsStream(table), ...limits, grow });
 

@@ -79,6 +79,9 @@ const TRIES: Readonly<Record<string, Try>> = {
     { streams: {}, rollups: { [rollup]: { from: stream, every: '1m', measures: { n: 'count()' } } } },
   ],
   sendEvents: ({ stream }) => ['POST', `/v1/streams/${stream}/events`, [{ n: 1 }]],
+  listTableRows: ({ object }) => ['GET', `/v1/tables/${object}/rows`],
+  putTableRows: ({ object }) => ['POST', `/v1/tables/${object}/rows`, [{ id: '1' }]],
+  deleteTableRow: ({ object }) => ['DELETE', `/v1/tables/${object}/rows/${MARKER}`],
   ...Object.fromEntries(Object.entries(OBJECTS).flatMap(triesOf)),
   cancelRun: ({ run }) => ['DELETE', `/v1/runs/${run}`],
   acknowledgeLedger: ({ stream }) => [
@@ -134,15 +137,18 @@ const HIDDEN: Readonly<Record<string, readonly string[]>> = {
       'deleteKey',
       'deleteRollup',
     ],
-    'deleteStream',
+    ...['deleteStream', 'listTableRows', 'putTableRows', 'deleteTableRow'],
     ...Object.keys(OBJECTS).flatMap((title) => [`get${title}`, `delete${title}`]),
   ],
   'stats:read': [
     ...['getStream', 'getStats', 'listEvents', 'followStream', 'getLedger', 'getRollup'],
+    'listTableRows',
     ...Object.keys(OBJECTS).map((title) => `get${title}`),
   ],
   'events:write': ['sendEvents', 'getStream'],
-  'definitions:write': ['getStream', 'getRollup', 'getRun', 'deleteStream'],
+  'definitions:write': [
+    ...['getStream', 'getRollup', 'getRun', 'deleteStream', 'putTableRows', 'deleteTableRow'],
+  ],
 };
 
 let parts: Parts;

@@ -28,9 +28,11 @@ import {
   createEvents,
   createQuarantine,
   createStats,
+  createTableRows,
   Results,
 } from '../../src/stats/index.ts';
 import { openChdb, StoreTables, storePart } from '../../src/store/index.ts';
+import { createTables } from '../../src/tables/index.ts';
 import {
   catalogHoldings,
   createAudit,
@@ -63,7 +65,14 @@ export async function startParts() {
     onFailure: () => undefined,
   });
   const runs = createRuns({ catalog, clock, ids, logger: pino({ level: 'silent' }) });
-  const registry = createRegistry({ catalog, schema: new StoreTables(engine), ingest, log, runs });
+  const tables = createTables({
+    ...{ ...area, catalog, clock, directory: `${directory}/scratch` },
+    limits: { bodyBytesMax: 2 ** 20, eventBytesMax: 2 ** 16 },
+  });
+  const registry = createRegistry({
+    ...{ catalog, schema: new StoreTables(engine), ingest, log, runs },
+    hooks: () => ({ table: tables.hooks }),
+  });
   const settings = readSettings({ MILLRACE_PORT: '0' });
   const collect = createCollect({
     catalog,
@@ -88,7 +97,8 @@ export async function startParts() {
     ...{ tenants, runs, logger, records: catalog.tenants },
     parts: () => [
       ...[runsPart(runs), ledger.part, ingestPart({ ingest, files, directory }), registry.part],
-      ...[logPart({ log, files, directory: `${directory}/log` }), storePart({ engine, clock }), keys],
+      ...[logPart({ log, files, directory: `${directory}/log` }), tables.part],
+      ...[storePart({ engine, clock }), keys],
       results.part,
     ],
     rows: (tenant) => catalogHoldings(catalog, tenant),
@@ -109,6 +119,8 @@ export async function startParts() {
     stats: createStats({ engine, catalog, log, ingest, clock, results }),
     results,
     events: createEvents({ engine, catalog, clock }),
+    tables,
+    tableRows: createTableRows({ engine, tables, clock }),
     quarantine: createQuarantine({ engine, catalog, clock }),
     quarantineReplay: createQuarantineReplay({
       ...{ catalog, log, ingest, area, clock, ids, runs },

@@ -28,7 +28,10 @@ describe('rows', () => {
     ];
     expect(await world.upsert(name, rows)).toEqual({ rows: 2, changed: 2 });
     expect(await world.upsert(name, rows)).toEqual({ rows: 2, changed: 0 });
-    expect(await world.upsert(name, [rows[0], { channel_id: 'b', size: 0 }])).toEqual({ rows: 2, changed: 1 });
+    expect(await world.upsert(name, [rows[0], { channel_id: 'b', size: 0 }])).toEqual({
+      rows: 2,
+      changed: 1,
+    });
     expect(await world.upsert(name, { channel_id: 'b', size: 0 })).toEqual({ rows: 1, changed: 0 });
     expect(await world.current(name)).toMatchObject([
       { channel_id: 'a', country: 'de', size: 1, price: 1.5, tags: ['x', 'y'] },
@@ -55,7 +58,12 @@ describe('rows', () => {
 
   it('come as NDJSON and CSV alike', async () => {
     const name = await table();
-    await world.upsert(name, '{"channel_id":"a","size":"7"}\n{"channel_id":"b","country":"fr"}\n', {}, 'ndjson');
+    await world.upsert(
+      name,
+      '{"channel_id":"a","size":"7"}\n{"channel_id":"b","country":"fr"}\n',
+      {},
+      'ndjson',
+    );
     await world.upsert(name, 'channel_id,size,country\nc,8,\n"d,e",9,us\n', {}, 'csv');
     expect((await world.current(name)).map((row) => [row.channel_id, row.size, row.country])).toEqual([
       ['a', 7, null],
@@ -77,7 +85,12 @@ describe('rows', () => {
 
   it('that do not fit are all told, and then nothing of the request is taken', async () => {
     const name = await table();
-    const bad = [{ channel_id: 'a' }, { channel_id: 'b', size: 1.5 }, { size: 1 }, { channel_id: 'c', country: 7 }];
+    const bad = [
+      { channel_id: 'a' },
+      { channel_id: 'b', size: 1.5 },
+      { size: 1 },
+      { channel_id: 'c', country: 7 },
+    ];
     await expect(world.upsert(name, bad)).rejects.toMatchObject({
       code: 'bad-body',
       issues: [
@@ -107,7 +120,9 @@ describe('rows', () => {
   it('that are changed at the same time are changed one after another', async () => {
     const name = await table();
     await Promise.all(
-      Array.from({ length: 8 }, (_, n) => world.upsert(name, [{ channel_id: 'a', size: n }, { channel_id: `b${n}` }])),
+      Array.from({ length: 8 }, (_, n) =>
+        world.upsert(name, [{ channel_id: 'a', size: n }, { channel_id: `b${n}` }]),
+      ),
     );
     const rows = await world.current(name);
     expect(rows.length).toBe(9);
@@ -123,7 +138,9 @@ describe('versions', () => {
     await world.upsert(name, { channel_id: 'a', country: 'old' }, at(10));
     await world.upsert(name, { channel_id: 'a', country: 'middle' }, at(5));
     // In force at that moment already.
-    expect(await world.upsert(name, { channel_id: 'a', country: 'middle' }, at(4))).toMatchObject({ changed: 0 });
+    expect(await world.upsert(name, { channel_id: 'a', country: 'middle' }, at(4))).toMatchObject({
+      changed: 0,
+    });
     await world.remove(name, 'a', at(2));
     expect(await countriesOf(name)).toEqual([['a', 'now']]);
     const history = (await world.history(name)).map((row) => [row.country, row._valid_from, row._valid_to]);
@@ -148,7 +165,9 @@ describe('versions', () => {
     expect(await countriesOf(name)).toEqual([['a', 'fr']]);
     await expect(
       world.upsert(name, { channel_id: 'a', country: 'us', _valid_from: '2025-02-01' }),
-    ).rejects.toMatchObject({ issues: [{ path: 'rows.0._valid_from', message: 'must not lie in the future' }] });
+    ).rejects.toMatchObject({
+      issues: [{ path: 'rows.0._valid_from', message: 'must not lie in the future' }],
+    });
   });
 
   it('follow one another when the clock is set back', async () => {
@@ -192,7 +211,10 @@ describe('a definition', () => {
     await world.define(name, { ...CHANNELS, fields: { ...fields, colour: 'string' } });
     expect(await world.current(name)).toMatchObject([{ channel_id: 'a', size: 1, colour: null }]);
     await world.upsert(name, { channel_id: 'a', size: 1, colour: 'red' });
-    await world.define(name, { ...CHANNELS, fields: { ...fields, country: { type: 'int32', optional: true } } });
+    await world.define(name, {
+      ...CHANNELS,
+      fields: { ...fields, country: { type: 'int32', optional: true } },
+    });
     expect(await world.current(name)).toMatchObject([{ channel_id: 'a', size: 1, country: null }]);
   });
 

@@ -32,10 +32,16 @@ export const tableKind: KindOf<TableDefinition> = {
       const key = fields.find((field) => field.name === read.key);
       if (!key) mistakes.add(['key'], `the table has no field "${read.key}"`);
       else if (key.optional || !(DIMENSION_KINDS as readonly string[]).includes(key.type.kind))
-        mistakes.add(['key'], 'must be a required field with one value that is exact: text, a whole number, uuid …');
+        mistakes.add(
+          ['key'],
+          'must be a required field with one value that is exact: text, a whole number, uuid …',
+        );
       for (const field of fields) {
         if (field.aliases || field.column || field.retired)
-          mistakes.add(['fields', field.name], 'fields of tables are not renamed or retired: add one, or leave one out');
+          mistakes.add(
+            ['fields', field.name],
+            'fields of tables are not renamed or retired: add one, or leave one out',
+          );
       }
       return { kind: 'table', name, key: read.key, fields, history: read.history ?? true };
     }),

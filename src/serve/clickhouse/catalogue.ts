@@ -9,6 +9,7 @@ import type { Catalog } from '../../catalog/port.ts';
 import { relationOf } from '../../questions/index.ts';
 import type { Relation } from '../../sql/index.ts';
 import type { Engine } from '../../store/index.ts';
+import { historyName } from '../../tables/index.ts';
 import type { Principal } from '../../tenants/index.ts';
 import type { Facts } from './facts.ts';
 import { INFORMATION_TABLES } from './information-schema.ts';
@@ -25,7 +26,7 @@ import {
 const INFORMATION = ['information_schema', 'INFORMATION_SCHEMA'];
 
 export interface CatalogueParts {
-  readonly catalog: Pick<Catalog, 'stream' | 'streams' | 'rollup' | 'rollups'>;
+  readonly catalog: Pick<Catalog, 'stream' | 'streams' | 'rollup' | 'rollups' | 'object' | 'objects'>;
   readonly engine: Pick<Engine, 'rows'>;
   readonly facts: Facts;
   readonly columnsOf: ColumnsOf;
@@ -99,11 +100,16 @@ export class Catalogue {
     const named = [
       ...catalog.streams(tenant).map((one) => ({ ...one, engine: 'MergeTree' })),
       ...catalog.rollups(tenant).map((one) => ({ ...one, engine: 'AggregatingMergeTree' })),
+      ...catalog.objects(tenant, 'table').flatMap(({ definition }) =>
+        [definition.name, ...(definition.history ? [historyName(definition.name)] : [])].map((name) => ({
+          ...{ definition: { name }, engine: 'ReplacingMergeTree' },
+        })),
+      ),
     ];
     for (const { definition, engine } of named) {
       const { name } = definition;
       const relation = this.own(name);
-      // A rollup of a stream's name stands behind the stream.
+      // A rollup of a stream's name stands behind the stream, a table behind both.
       if (relation === undefined || tables.some((table) => table.name === name)) continue;
       tables.push({ database: tenant, name, engine, columns: await columnsOf(relation.sql) });
     }

@@ -29,7 +29,7 @@ import { zoneName } from './settings.ts';
 import type { ColumnFact } from './virtual-table.ts';
 
 export interface ClickhouseDoorDeps {
-  readonly catalog: Pick<Catalog, 'stream' | 'streams' | 'rollup' | 'rollups'>;
+  readonly catalog: Pick<Catalog, 'stream' | 'streams' | 'rollup' | 'rollups' | 'object' | 'objects'>;
   readonly engine: Pick<Engine, 'rows'>;
   readonly visit: Visit;
   readonly sqlBounds: SqlLimits;
