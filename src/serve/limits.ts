@@ -15,6 +15,7 @@ const QUESTIONS: ReadonlySet<string> = new Set([
   'listEvents',
   'listDuplicates',
   'listQuarantine',
+  'listTableRows',
 ]);
 
 /** Set on the response itself, so that they are there however it is answered; nothing for who has no limits. */
