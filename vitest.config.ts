@@ -1,6 +1,16 @@
 import { defineConfig } from 'vitest/config';
 
+const source = (path: string): string => new URL(path, import.meta.url).pathname;
+
 export default defineConfig({
+  // Examples import the package by its name, as its users do.
+  resolve: {
+    alias: [
+      { find: /^millrace$/, replacement: source('src/define/index.ts') },
+      { find: /^millrace\/client$/, replacement: source('src/client/index.ts') },
+      { find: /^millrace\/testing$/, replacement: source('src/testing/index.ts') },
+    ],
+  },
   test: {
     include: ['test/**/*.test.ts'],
     // The engine is a native library with one data path per process: each test file owns a process.

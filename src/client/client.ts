@@ -3,6 +3,7 @@ import { type Ids, systemIds } from '../base/ids.ts';
 import type { EventOf, StreamDefinition } from '../define/index.ts';
 import type { Batch } from './batch.ts';
 import { type PutOptions, putDefinition, versionOf } from './definitions.ts';
+import { toJson } from './json.ts';
 import { KeysClient } from './keys.ts';
 import type { DuplicatesPage, LedgerOfBatch, LedgerPage, LedgerQuestion, PageQuestion } from './ledger.ts';
 import { follow, type LiveOptions } from './live.ts';
@@ -229,6 +230,29 @@ export class MillraceClient {
     return putDefinition(this.#transport, `${kind}s`, name, document, options);
   }
 
+  /**
+   * Rows of a dimension table, by key; those that are there already are replaced. All of them, or none.
+   *
+   * @example
+   * await client.putRows('videos', [{ video_id: 'v1', title: 'Bread', channel: 'Kitchen' }]);
+   */
+  async putRows(
+    table: string,
+    rows: Iterable<object>,
+    options: { readonly validFrom?: string | undefined; readonly signal?: AbortSignal | undefined } = {},
+  ): Promise<{ readonly rows: number; readonly changed: number }> {
+    const { validFrom, signal } = options;
+    const answer = await this.#transport.json({
+      method: 'POST',
+      path: pathOf('tables', table, 'rows') + queryText({ valid_from: validFrom }),
+      body: toJson([...rows]),
+      headers: { 'content-type': 'application/json' },
+      repeatable: 'safe',
+      signal,
+    });
+    return answer as { readonly rows: number; readonly changed: number };
+  }
+
   /** The version of a definition that stands; undefined when there is none. */
   async version(kind: Change['kind'], name: string): Promise<number | undefined> {
     try {
@@ -364,6 +388,19 @@ export class MillraceClient {
     const answer = await this.#transport.send({ method: 'GET', path: '/readyz', repeatable: 'safe', signal });
     const date = Date.parse(answer.headers.get('date') ?? '');
     return { serverTimeMs: Number.isNaN(date) ? undefined : date };
+  }
+
+  /**
+   * Anything else of the API (`/openapi.json`): the answer read as JSON.
+   *
+   * @example
+   * await client.request('GET', '/v1/triggers/alarm_rate/state');
+   */
+  request(method: 'GET' | 'POST' | 'PUT' | 'DELETE', path: string, body?: object): Promise<unknown> {
+    return this.#transport.json({
+      ...{ method, path, repeatable: method === 'POST' ? 'refused' : 'safe' },
+      ...(body === undefined ? {} : { body: toJson(body), headers: { 'content-type': 'application/json' } }),
+    });
   }
 
   #get(path: string, signal?: AbortSignal): Promise<unknown> {

@@ -128,7 +128,7 @@ describe('the house is tidy', () => {
       ...['src/cli/main.ts', 'src/define/index.ts', 'src/client/index.ts', 'src/millrace.ts'],
       'src/testing/index.ts',
     ];
-    const outside = ['test', 'bench', 'demo'].flatMap((folder) => filesUnder(join(ROOT, folder)));
+    const outside = ['test', 'bench', 'demo', 'examples'].flatMap((folder) => filesUnder(join(ROOT, folder)));
     const used = new Set<string>(roots);
     for (const path of outside.filter((one) => one.endsWith('.ts'))) {
       if (path.includes('/test/')) continue;
@@ -169,6 +169,7 @@ describe('the house is tidy', () => {
   it('links in the documentation lead somewhere', () => {
     const documents = [
       ...filesUnder(join(ROOT, 'docs')),
+      ...filesUnder(join(ROOT, 'examples')),
       join(ROOT, 'README.md'),
       join(ROOT, 'CHANGELOG.md'),
     ].filter((path) => path.endsWith('.md'));
