@@ -61,5 +61,5 @@ describe('the real tables', () => {
     );
     const left = await engine.rows({ text: "SELECT name FROM system.tables WHERE database = 't_default'" });
     expect(left).toEqual([]);
-  });
+  }, 240_000);
 });

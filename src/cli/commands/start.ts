@@ -33,6 +33,8 @@ $ MILLRACE_ADMIN_KEY=… millrace start`;
     const settings = { ...configured, MILLRACE_DATA: resolve(io.cwd, configured.MILLRACE_DATA) };
     const { startMillrace } = await import('../../millrace.ts');
     const server = await startMillrace({ settings, documents: project.documents });
+    // Whoever reads that it is ready may stop it at once.
+    const end = stopped(io, server);
     const key = server.adminKey;
     if (options.json) {
       io.stdout.write(
@@ -42,7 +44,7 @@ $ MILLRACE_ADMIN_KEY=… millrace start`;
       io.stdout.write(`Millrace is ready at ${server.url}\n`);
       if (key !== undefined) io.stdout.write(`Key (shown only now; keep it): ${key}\n`);
     }
-    await stopped(io, server);
+    await end;
   });
 }
 
