@@ -86,6 +86,7 @@ const server = await createServer({
   clock,
   ids: systemIds,
   logger: pino({ level: settings.MILLRACE_LOG_LEVEL }, pino.destination(2)),
+  deliver: absent<ServeDeps['deliver']>('deliveries'),
   audit: absent<ServeDeps['audit']>('the audit log'),
   sealSecret: new Uint8Array(32),
   keys: await openKeys({

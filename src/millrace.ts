@@ -266,7 +266,7 @@ async function startOwned(
     onFailure: (error) => logger.warn({ err: error }, 'times of use of keys could not be written'),
   });
   const deliver = openDeliver({
-    ...{ settings, catalog, tenants, clock, ids, logger },
+    ...{ settings, catalog, ingest, events, tenants, clock, ids, logger },
     ...(options.send === undefined ? {} : { send: options.send }),
   });
   // In the order in which they become quiet: nothing comes in, nothing is begun, nothing is under way; then all erase.
@@ -311,6 +311,7 @@ async function startOwned(
     clock,
     ids,
     logger,
+    deliver,
     keys,
     audit,
     sealSecret: await sealSecretOf(catalog),

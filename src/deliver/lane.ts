@@ -84,15 +84,27 @@ async function tryOne(parts: LaneParts, tenant: TenantId, head: Head, signal: Ab
   // Ended in the middle: nobody knows what became of it, so it counts as not tried.
   if (signal.aborted && outcome.kind !== 'sent') return;
   const changes = settle(parts, tenant, head, outcome);
-  // What was sent must not be sent again because the catalog is away for a moment.
+  await persist(parts, tenant, changes, signal);
+}
+
+/** What was sent must not be sent again because the catalog is away for a moment. */
+export async function persist(
+  {
+    state,
+    clock,
+    logger,
+  }: Pick<LaneParts, 'clock' | 'logger'> & { readonly state: Pick<StateRecords, 'write'> },
+  tenant: TenantId,
+  changes: readonly StateChange[],
+  signal: AbortSignal,
+): Promise<void> {
   for (;;) {
     try {
-      await parts.state.write(tenant, changes);
-      return;
+      return await state.write(tenant, changes);
     } catch (error) {
-      if (signal.aborted) return;
-      parts.logger.warn({ err: error, tenant }, 'a delivery could not be marked; trying again');
-      await parts.clock.sleep(STATE_AWAY_MS, signal);
+      if (signal.aborted) throw error;
+      logger.warn({ err: error, tenant }, 'a delivery could not be marked; trying again');
+      await clock.sleep(STATE_AWAY_MS, signal);
     }
   }
 }

@@ -5,19 +5,24 @@ import type { Ids } from '../base/ids.ts';
 import type { TenantPart } from '../base/tenant-part.ts';
 import type { Catalog } from '../catalog/index.ts';
 import type { Settings } from '../config.ts';
+import type { Ingest } from '../ingest/port.ts';
+import type { Events } from '../stats/port.ts';
 import type { TenantDirectory } from '../tenants/index.ts';
 import { receiverAgent } from './connector.ts';
 import { createDeliveries, type DeliveriesParts, type RunningDeliveries } from './deliveries.ts';
 import { createMailSender, type FindAttachment } from './mail.ts';
 import { createSecrets, type Secrets } from './secrets.ts';
+import { createSubscriptions, type Subscriptions } from './subscriptions.ts';
 import { deliverPart } from './tenant-part.ts';
 import type { Send } from './transport.ts';
 import { createWebhookSender } from './webhook.ts';
 
 export interface DeliverParts {
   readonly settings: Pick<Settings, 'MILLRACE_SMTP' | 'MILLRACE_MAIL_FROM' | 'MILLRACE_WEBHOOK_PRIVATE'>;
-  readonly catalog: Pick<Catalog, 'state'>;
-  readonly tenants: Pick<TenantDirectory, 'state' | 'list'>;
+  readonly catalog: Pick<Catalog, 'state' | 'stream'>;
+  readonly ingest: Pick<Ingest, 'state'>;
+  readonly events: Pick<Events, 'matching'>;
+  readonly tenants: Pick<TenantDirectory, 'state' | 'list' | 'limits'>;
   readonly clock: Clock;
   readonly ids: Ids;
   readonly logger: DeliveriesParts['logger'];
@@ -30,6 +35,7 @@ export interface DeliverParts {
 export interface Deliver {
   readonly deliveries: RunningDeliveries;
   readonly secrets: Secrets;
+  readonly subscriptions: Subscriptions;
   readonly part: TenantPart;
   start(): Promise<void>;
   stop(): Promise<void>;
@@ -41,10 +47,10 @@ const TRY_MS = 20_000;
 
 export function openDeliver(parts: DeliverParts): Deliver {
   const { settings, catalog, tenants, clock, ids, logger } = parts;
+  const allowsPrivate = settings.MILLRACE_WEBHOOK_PRIVATE === 'allow';
   const secrets = createSecrets({ state: catalog.state, clock, randomBytes });
   const agent = receiverAgent({
-    ...{ allowsPrivate: settings.MILLRACE_WEBHOOK_PRIVATE === 'allow', connectMs: CONNECT_MS },
-    answerMs: ANSWER_MS,
+    ...{ allowsPrivate, connectMs: CONNECT_MS, answerMs: ANSWER_MS },
   });
   const webhook = createWebhookSender({ agent, secrets, clock, tryMs: TRY_MS });
   const mail = createMailSender({
@@ -55,22 +61,31 @@ export function openDeliver(parts: DeliverParts): Deliver {
     parts.send ??
     ((tenant, message, signal) =>
       message.kind === 'webhook' ? webhook(tenant, message, signal) : mail.send(tenant, message, signal));
-  const deliveries = createDeliveries({
-    ...{ state: catalog.state, clock, tenants, logger, send },
-    random: () => Buffer.from(ids.uuidV7(clock.now())).readUInt32BE(12) / 2 ** 32,
-  });
+  const random = (): number => Buffer.from(ids.uuidV7(clock.now())).readUInt32BE(12) / 2 ** 32;
+  const common = { state: catalog.state, clock, tenants, logger, random, send };
+  const deliveries = createDeliveries(common);
+  const subscriptions = createSubscriptions({ ...parts, ...common, deliveries, allowsPrivate });
   return {
     deliveries,
     secrets,
+    subscriptions,
     part: deliverPart({
-      quiet: (tenant) => deliveries.quiet(tenant),
+      quiet: async (tenant) => {
+        await subscriptions.quiet(tenant);
+        await deliveries.quiet(tenant);
+      },
       forget: (tenant) => {
+        subscriptions.forget(tenant);
         deliveries.forget(tenant);
         secrets.forget(tenant);
       },
     }),
-    start: () => deliveries.start(),
+    start: async () => {
+      await deliveries.start();
+      await subscriptions.start();
+    },
     stop: async () => {
+      await subscriptions.stop();
       await deliveries.stop();
       mail.close();
       await agent.destroy();

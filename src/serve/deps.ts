@@ -5,6 +5,7 @@ import type { Ids } from '../base/ids.ts';
 import type { Catalog } from '../catalog/port.ts';
 import type { Collect } from '../collect/port.ts';
 import type { Settings } from '../config.ts';
+import type { Deliver } from '../deliver/index.ts';
 import type { HotTier } from '../hot/index.ts';
 import type { Ingest } from '../ingest/port.ts';
 import type { Ledger } from '../ledger/port.ts';
@@ -55,6 +56,7 @@ export interface ServeDeps {
   readonly guests: Guests;
   /** Limits of questions in SQL that differ from the usual ones. */
   readonly sqlLimits?: Partial<SqlLimits>;
+  readonly deliver: Pick<Deliver, 'deliveries' | 'secrets' | 'subscriptions'>;
   readonly clock: Clock;
   readonly ids: Ids;
   readonly logger: Logger;

@@ -106,6 +106,14 @@ export const PERMISSIONS: Readonly<Record<string, Permission>> = {
   rotateKey: unfiltered('admin', on('key.rotate', 'name', 'overlap')),
   deleteKey: unfiltered('admin', on('key.delete', 'name')),
   listAudit: unfiltered('admin'),
+  listWebhooks: unfiltered('definitions:write'),
+  getWebhook: unfiltered('definitions:write'),
+  putWebhook: unfiltered('definitions:write', on('webhook.put', 'name', 'filter', 'from', 'paused')),
+  deleteWebhook: unfiltered('definitions:write', on('webhook.delete', 'name')),
+  listDeliveries: unfiltered('admin'),
+  replayDeliveries: unfiltered('admin', { action: 'deliveries.replay', tells: ['deliveries'] }),
+  getWebhookSecret: unfiltered('admin', { action: 'webhook-secret.read' }),
+  rotateWebhookSecret: unfiltered('admin', { action: 'webhook-secret.rotate', tells: ['overlap'] }),
   metrics: unfiltered('operator'),
 };
 

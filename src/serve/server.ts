@@ -14,6 +14,7 @@ import { createClickhouseDoor, createOwnPort, matchClickhouseUrl } from './click
 import { answerBrokenRequest, isLoopback } from './connections.ts';
 import { createCors } from './cors.ts';
 import { dashboard } from './dashboard.ts';
+import { watchDeliveries } from './delivery-metrics.ts';
 import type { ServeDeps } from './deps.ts';
 import { createEventsDoor } from './events-door.ts';
 import { matchEventsUrl } from './events-url.ts';
@@ -37,6 +38,7 @@ import { auditRoutes } from './routes/audit.ts';
 import { collectRoutes } from './routes/collect.ts';
 import type { App, RouteContext } from './routes/context.ts';
 import { definitionRoutes } from './routes/definitions.ts';
+import { deliveryRoutes } from './routes/deliveries.ts';
 import { keyRoutes } from './routes/keys.ts';
 import { ledgerRoutes } from './routes/ledger.ts';
 import { liveRoutes } from './routes/live.ts';
@@ -50,6 +52,7 @@ import { runRoutes } from './routes/runs.ts';
 import { sqlRoutes } from './routes/sql.ts';
 import { tableRoutes } from './routes/tables.ts';
 import { tenantRoutes } from './routes/tenants.ts';
+import { webhookRoutes } from './routes/webhooks.ts';
 import { createSeal } from './seal.ts';
 import { createStatsDoor } from './stats-door.ts';
 import { matchStats, NAME_LENGTH_MAX } from './stats-url.ts';
@@ -243,6 +246,8 @@ export async function createServer(deps: ServeDeps): Promise<MillraceServer> {
     tenantRoutes(guarded, context);
     keyRoutes(guarded, context);
     auditRoutes(guarded, context);
+    webhookRoutes(guarded, context);
+    deliveryRoutes(guarded, context);
   });
   openRoutes(app, context, { metrics, readiness, metricsAreOpen: isLoopback(settings.MILLRACE_HOST) });
   await app.register(async (scope) => {
@@ -258,6 +263,12 @@ export async function createServer(deps: ServeDeps): Promise<MillraceServer> {
       () => deps.results!.state,
       () => deps.lookups?.state,
     );
+  watchDeliveries(metrics.registry, {
+    tenants: () => deps.tenants.list(),
+    figures: (tenant) => deps.deliver.deliveries.figures(tenant),
+    webhooks: (tenant) => deps.deliver.subscriptions.list(tenant),
+    now: () => clock.now(),
+  });
   if (deps.hot) watchHot(metrics.registry, () => deps.hot!.figures());
   metrics.gauge('millrace_live_followers', 'Connections that follow a stream', () => hub.followers);
   metrics.gauge(

@@ -3,7 +3,7 @@
 import type { Clock } from '../base/clock.ts';
 import { type Issue, invariant, MillraceError } from '../base/errors.ts';
 import type { Catalog } from '../catalog/port.ts';
-import type { Field } from '../define/model.ts';
+import type { Field, StreamDefinition } from '../define/model.ts';
 import { type Engine, eventsTable, type QueryLimits, type Statement } from '../store/index.ts';
 import { behind, encodeCursor } from './cursor.ts';
 import { eventColumns, eventJson } from './event-json.ts';
@@ -31,13 +31,7 @@ export function createEvents({ engine, catalog, clock }: ListingOptions): Events
       const nowMs = clock.now();
       const issues: Issue[] = [];
       const page = parsePage(request, nowMs, issues);
-      const conditions: Condition[] = [];
-      const withId = { ...stream, fields: [...stream.fields, ID_FIELD] };
-      for (const text of request.where ?? []) {
-        const condition = parseCondition(text, withId, nowMs, 'UTC');
-        if (typeof condition === 'string') issues.push({ path: 'where', message: condition });
-        else conditions.push(condition);
-      }
+      const conditions = parseEventConditions(request.where ?? [], stream, nowMs, issues);
       throwIfAny(issues);
 
       const filter = parseRowFilter(request.rowFilter, stream, nowMs);
@@ -90,6 +84,34 @@ export function createEvents({ engine, catalog, clock }: ListingOptions): Events
       }));
     },
 
+    async matching(tenant, streamName, { partition, from, to }, where, limit, signal) {
+      invariant(limit >= 1 && limit <= PAGE_ROWS_MAX, 'at most 1000 events are read at a time');
+      const stream = streamOf(catalog, tenant, streamName);
+      const issues: Issue[] = [];
+      const conditions = parseEventConditions(where, stream, clock.now(), issues);
+      throwIfAny(issues);
+      // What comes later is looked at in the next call: a long range is not sorted whole.
+      const end = Math.min(to, from + TAIL_WINDOW);
+      const parameters = new Parameters();
+      const holds = [
+        `_partition = ${parameters.bind('UInt16', partition)}`,
+        `_offset >= ${parameters.bind('UInt64', from)}`,
+        `_offset < ${parameters.bind('UInt64', end)}`,
+        ...conditions.map((condition) => conditionSql(condition, parameters)),
+      ].join(' AND ');
+      const text = `SELECT ${eventColumns(stream)}, _partition, toString(_offset) FROM ${eventsTable(tenant, stream.name)} WHERE ${holds} ORDER BY _offset LIMIT {most:UInt64} ${BOUNDED}`;
+      let asked = limit;
+      const rows = await inPortions(limit, (most) => {
+        asked = most;
+        return read(engine, { text, params: { ...parameters.values, most } }, listingOf(tenant, signal));
+      });
+      const events = rows.map(([row, extra, , , offset]) => ({
+        offset: Number(offset),
+        json: eventJson(stream, row, extra),
+      }));
+      return { events, upTo: events.length < asked ? end : events.at(-1)!.offset + 1 };
+    },
+
     async within(tenant, streamName, { partition, from, to }, rowFilter, limit) {
       invariant(rowFilter.length > 0, 'without a filter there is `since`');
       const stream = streamOf(catalog, tenant, streamName);
@@ -118,6 +140,22 @@ export function createEvents({ engine, catalog, clock }: ListingOptions): Events
       return { events, count: Number(counted?._found ?? rows.length) };
     },
   };
+}
+
+/** Conditions on the fields of a stream, and on `_id`. */
+export function parseEventConditions(
+  where: readonly string[],
+  stream: StreamDefinition,
+  nowMs: number,
+  issues: Issue[],
+): readonly Condition[] {
+  const withId = { ...stream, fields: [...stream.fields, ID_FIELD] };
+  return where.flatMap((text) => {
+    const condition = parseCondition(text, withId, nowMs, 'UTC');
+    if (typeof condition !== 'string') return [condition];
+    issues.push({ path: 'where', message: condition });
+    return [];
+  });
 }
 
 const TAIL_WINDOW = 100_000;

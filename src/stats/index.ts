@@ -1,6 +1,6 @@
 export { answerCodec } from './cached-answer.ts';
 export { createDuplicates } from './duplicates.ts';
-export { createEvents, type ListingOptions } from './events.ts';
+export { createEvents, type ListingOptions, parseEventConditions } from './events.ts';
 export { Lookups, type LookupsState } from './lookups.ts';
 export { parseTime } from './parse.ts';
 export type * from './port.ts';

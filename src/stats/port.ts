@@ -144,6 +144,18 @@ export interface Events {
     signal?: AbortSignal,
   ): Promise<readonly TailedEvent[]>;
   /**
+   * Stored events of a range `[from, to)` of one log partition that satisfy conditions (also on `_id`): the oldest
+   * `limit` (1-1000) of them, fewer when they are very large. Fails with `bad-question` when a condition does not fit.
+   */
+  matching(
+    tenant: TenantId,
+    stream: string,
+    range: { readonly partition: number; readonly from: number; readonly to: number },
+    where: readonly string[],
+    limit: number,
+    signal?: AbortSignal,
+  ): Promise<FoundEvents>;
+  /**
    * Stored events of a range `[from, to)` of one log partition that satisfy a filter: the newest `limit` of them, newest
    * first, and how many there are.
    */
@@ -154,6 +166,13 @@ export interface Events {
     rowFilter: RowFilter,
     limit: number,
   ): Promise<{ readonly events: readonly TailedEvent[]; readonly count: number }>;
+}
+
+export interface FoundEvents {
+  /** In the order of the log, as in a listing. */
+  readonly events: readonly TailedEvent[];
+  /** Offsets below it were looked at: begin there for the next. */
+  readonly upTo: number;
 }
 
 export interface QuarantineRequest extends Page {

@@ -22,6 +22,7 @@ export const tenantLimits = strict({
   streams: limit('Streams.'),
   fields: limit('Fields of a stream.'),
   rollups: limit('Rollups.'),
+  webhooks: limit('Webhooks of its streams; 100 when nobody says otherwise.'),
   rollupCardinality: limit('Combinations of dimensions in a rollup, over its newest day.'),
   storedBytes: limit('Bytes of events, rollups and log together.'),
   querySeconds: limit('Seconds of a question.'),

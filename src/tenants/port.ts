@@ -46,6 +46,8 @@ export interface TenantLimits extends KeyLimits {
   /** Fields of a stream. */
   readonly fields?: number;
   readonly rollups?: number;
+  /** Webhooks of its streams. */
+  readonly webhooks?: number;
   /** Different combinations of dimensions in a rollup, over its newest day. */
   readonly rollupCardinality?: number;
   /** Of events, rollups and log together. */

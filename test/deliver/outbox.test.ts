@@ -112,6 +112,7 @@ describe('the outbox', () => {
     const { state } = world.catalog;
     let isLost = false;
     const catalog: DeliverParts['catalog'] = {
+      ...world.parts().catalog,
       state: {
         ...state,
         write: (tenant, changes) => {

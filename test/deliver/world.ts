@@ -10,6 +10,8 @@ import { countingIds } from '../../src/base/ids.ts';
 import { type Catalog, openCatalog } from '../../src/catalog/index.ts';
 import { type Deliver, type DeliverParts, type Message, openDeliver } from '../../src/deliver/index.ts';
 
+import { NOTHING_APPLIED, Streams } from './streams.ts';
+
 export interface Received {
   readonly headers: IncomingHttpHeaders;
   readonly text: string;
@@ -67,6 +69,7 @@ export const ALLOW = {
 export class World {
   readonly clock = new ManualClock(Date.now());
   readonly tenants: TenantId[] = [DEFAULT_TENANT];
+  readonly streams = new Streams();
   directory = '';
   catalog!: Catalog;
   deliver!: Deliver;
@@ -83,8 +86,11 @@ export class World {
 
   parts(): DeliverParts {
     return {
-      ...{ settings: ALLOW, catalog: this.catalog, clock: this.clock, ids: this.#ids },
-      tenants: { state: () => 'active', list: () => this.tenants },
+      catalog: { state: this.catalog.state, stream: (_, name) => this.streams.definition(name) },
+      ...{ settings: ALLOW, clock: this.clock, ids: this.#ids },
+      ingest: { state: (key) => ({ ...NOTHING_APPLIED, applied: this.streams.applied(key) }) },
+      events: this.streams,
+      tenants: { state: () => 'active', list: () => this.tenants, limits: () => ({}) },
       logger: { warn: (_, message) => void this.warnings.push(message) },
     };
   }

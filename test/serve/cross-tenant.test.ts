@@ -98,6 +98,18 @@ const TRIES: Readonly<Record<string, Try>> = {
   deleteStream: ({ stream }) => ['DELETE', `/v1/streams/${stream}`],
   deleteTenant: ({ tenant }) => ['DELETE', `/v1/tenants/${tenant}`],
   putTenant: ({ tenant }) => ['PUT', `/v1/tenants/${tenant}`, { state: 'suspended' }],
+  listWebhooks: ({ stream }) => ['GET', `/v1/streams/${stream}/webhooks`],
+  getWebhook: ({ stream, object }) => ['GET', `/v1/streams/${stream}/webhooks/${object}`],
+  putWebhook: ({ stream, object }) => [
+    'PUT',
+    `/v1/streams/${stream}/webhooks/${object}`,
+    { url: 'https://receiver.invalid/' },
+  ],
+  deleteWebhook: ({ stream, object }) => ['DELETE', `/v1/streams/${stream}/webhooks/${object}`],
+  listDeliveries: () => ['GET', '/v1/deliveries'],
+  replayDeliveries: () => ['POST', '/v1/deliveries/replay', {}],
+  getWebhookSecret: () => ['GET', '/v1/webhook-secret'],
+  rotateWebhookSecret: () => ['POST', '/v1/webhook-secret/rotate', { overlap: '0s' }],
   putRollup: ({ rollup, stream }) => [
     'PUT',
     `/v1/rollups/${rollup}`,
@@ -138,6 +150,7 @@ const HIDDEN: Readonly<Record<string, readonly string[]>> = {
       'deleteRollup',
     ],
     ...['deleteStream', 'listTableRows', 'putTableRows', 'deleteTableRow'],
+    ...['listWebhooks', 'getWebhook', 'putWebhook', 'deleteWebhook'],
     ...Object.keys(OBJECTS).flatMap((title) => [`get${title}`, `delete${title}`]),
   ],
   'stats:read': [
@@ -189,6 +202,9 @@ beforeAll(async () => {
     expect([title, made.status, made.text]).toEqual([title, 201, made.text]);
   }
 
+  const hook = { url: 'https://receiver.invalid/' };
+  expect((await admin('PUT', `/v1/streams/${stream}/webhooks/${theirs.object}`, hook)).status).toBe(201);
+
   await server.makeKey(OTHER, 'admin', { scopes: ['admin'] });
   const others = server.operatorFor(OTHER);
   await others('PUT', '/v1/streams/own', STREAM);
@@ -228,6 +244,7 @@ function shape({ status, headers, text }: Reply): unknown {
       for (const [what, name] of Object.entries(names)) left = left.replaceAll(name, `<${what}>`);
     return left
       .replace(/"(request_id|elapsed_ms|lag_ms|freshness_ms|log_bytes)":("[^"]*"|[\d.]+)/g, '"$1":0')
+      .replace(/whsec_[\w+/=]+/g, '<secret>')
       .replace(/\d{4}-\d\d-\d\dT[\d:.]+Z/g, '<time>')
       .replace(/mr_[0-9A-Za-z]{9}(_[0-9A-Za-z]{48})?/g, '<key text>');
   };

@@ -32,7 +32,7 @@ describe('the log', () => {
     const server = await startServer(parts, {
       logger,
       stats: { ask: broken },
-      events: { list: broken, since: broken, within: broken },
+      events: { list: broken, since: broken, within: broken, matching: broken },
     });
     const { call } = server;
     await call('PUT', '/v1/streams/visits', VISITS);

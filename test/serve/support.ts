@@ -13,6 +13,7 @@ import { memoryCache } from '../../src/cache/index.ts';
 import { openCatalog } from '../../src/catalog/index.ts';
 import { createCollect } from '../../src/collect/index.ts';
 import { readSettings } from '../../src/config.ts';
+import { openDeliver } from '../../src/deliver/index.ts';
 import { createIngest, DedupMemory, engineStore, ingestPart } from '../../src/ingest/index.ts';
 import { createLedger } from '../../src/ledger/index.ts';
 import { logPart, openFileLog } from '../../src/log/index.ts';
@@ -96,6 +97,7 @@ export async function startParts() {
   const deletion = createDeletion({
     ...{ tenants, runs, logger, records: catalog.tenants },
     parts: () => [
+      deliver.part,
       ...[runsPart(runs), ledger.part, ingestPart({ ingest, files, directory }), registry.part],
       ...[logPart({ log, files, directory: `${directory}/log` }), tables.part],
       ...[storePart({ engine, clock }), keys],
@@ -108,7 +110,13 @@ export async function startParts() {
   const results = new Results({
     ...{ catalog, log, ingest, clock, caches: { near, shared: undefined }, process: 'the one of the test' },
   });
+  const events = createEvents({ engine, catalog, clock });
+  const deliver = openDeliver({
+    ...{ catalog, ingest, events, tenants, clock, ids, logger },
+    settings: { ...settings, MILLRACE_WEBHOOK_PRIVATE: 'allow' },
+  });
   const deps: ServeDeps = {
+    deliver,
     settings,
     tenants,
     deletion,
@@ -118,7 +126,7 @@ export async function startParts() {
     collect,
     stats: createStats({ engine, catalog, log, ingest, clock, results }),
     results,
-    events: createEvents({ engine, catalog, clock }),
+    events,
     tables,
     tableRows: createTableRows({ engine, tables, clock }),
     quarantine: createQuarantine({ engine, catalog, clock }),
@@ -154,6 +162,7 @@ export async function startParts() {
     directory,
     tenant: DEFAULT_TENANT,
     close: async () => {
+      await deliver.stop();
       await keys.close();
       await log.close();
       await Promise.all([runs.stop(), ingest.stop()]);
