@@ -51,6 +51,10 @@ export async function openapi(app: App): Promise<void> {
         { name: 'Events', description: 'Events in, and events as they are stored' },
         { name: 'Numbers', description: 'Counts, sums, quantiles and more, over time and by dimension' },
         { name: 'Tables', description: 'Rows of dimension tables, by which numbers are told apart' },
+        {
+          name: 'Deliveries',
+          description: 'Events sent on: webhooks and mails, and those that could not be sent',
+        },
         { name: 'Definitions', description: 'Streams and rollups' },
         { name: 'Keys', description: 'Who may do what, until when, from where' },
         { name: 'Tenants', description: 'Who has streams here, and how much they may take' },
