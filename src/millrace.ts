@@ -254,10 +254,10 @@ async function startOwned(
       ...{ codec: answerCodec, clock, logger },
     }),
     process: hexId(ids, clock),
-    ...{ catalog, log, ingest, clock },
+    ...{ catalog, log, ingest, clock, tables },
   });
   const lookups = new Lookups(engine);
-  const stats = createStats({ engine, catalog, log, ingest, clock, hot, results, lookups });
+  const stats = createStats({ tables, engine, catalog, log, ingest, clock, hot, results, lookups });
   const events = createEvents({ engine, catalog, clock });
   const quarantine = createQuarantine({ engine, catalog, clock });
   const { operator, generated } = await operatorKeyOf(settings.MILLRACE_ADMIN_KEY, catalog);

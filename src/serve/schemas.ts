@@ -209,6 +209,9 @@ export const statsQuery = z.strictObject({
   where,
   order: text.optional(),
   limit: text.optional(),
+  asof: text
+    .optional()
+    .describe("`event`: columns of dimension tables as they were at the events' times. Default `now`."),
   max_age: text.optional().describe('Seconds of staleness that you tolerate. Default 0.'),
 });
 export const statsAnswer = z

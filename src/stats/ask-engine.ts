@@ -1,6 +1,7 @@
 /** A prepared question put to the engine. */
 import type { Engine } from '../store/index.ts';
 import { type EngineRow, readEngineRows, refuseIfTooMany, SERIES_ROWS_MAX } from './answer.ts';
+import { joins } from './joins.ts';
 import type { PreparedQuestion } from './prepare.ts';
 import { readingOf } from './reading.ts';
 import { toSql } from './statement.ts';
@@ -16,7 +17,8 @@ export async function askEngine(
   const rowsMax = series ? SERIES_ROWS_MAX + 1 : question.limit!;
   const statement = toSql({ ...prepared, order: series ? undefined : totalOrder, rowsMax });
   const bytes = await engine.query(statement, 'JSONCompactEachRow', {
-    reading: readingOf(prepared.plan),
+    // A table may have many rows.
+    reading: joins(question) ? 'scan' : readingOf(prepared.plan),
     tenant: prepared.tenant,
     ...(signal ? { signal } : {}),
   });

@@ -5,6 +5,7 @@ import type { Ingest } from '../ingest/port.ts';
 import type { EngineRow } from './answer.ts';
 import { compareJson } from './compare.ts';
 import type { StatFunction } from './functions.ts';
+import { joins } from './joins.ts';
 import { dimensionJson, floatJson, valueJson } from './memory-text.ts';
 import { memoryWhere } from './memory-where.ts';
 import type { Piece } from './plan.ts';
@@ -39,6 +40,8 @@ export function askMemory(
   const first = buckets[0];
   const last = buckets.at(-1);
   if (!rollup || !first || !last) return undefined;
+  // Tables lie in the engine.
+  if (joins(question)) return undefined;
   if (plan.states.some((state) => !state.type.startsWith('SimpleAggregateFunction'))) return undefined;
   const conditions = memoryWhere(question.where);
   if (!conditions) return undefined;

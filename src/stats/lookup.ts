@@ -6,6 +6,7 @@ import type { Field, FieldType } from '../define/model.ts';
 import { columnOf } from '../define/model.ts';
 import type { EngineRow } from './answer.ts';
 import type { StatFunction } from './functions.ts';
+import { joins } from './joins.ts';
 import type { PreparedQuestion } from './prepare.ts';
 import type { Condition } from './where.ts';
 
@@ -27,7 +28,7 @@ const KINDS: readonly FieldType['kind'][] = ['string', 'enum', 'int32', 'int64',
 /** Undefined: it has to be asked alone. */
 export function lookupOf(prepared: PreparedQuestion): Lookup | undefined {
   const { question, plan, tenant, stream, starts } = prepared;
-  if (question.by.length > 0 || !plan.rollup) return undefined;
+  if (question.by.length > 0 || !plan.rollup || joins(question)) return undefined;
   if (!plan.pieces.every((piece) => piece.tierSeconds !== undefined)) return undefined;
   if (!question.functions.every(isSameInAnyOrder)) return undefined;
   const equal = question.where.filter(({ op, field }) => op === 'eq' && KINDS.includes(field.type.kind));

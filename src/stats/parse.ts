@@ -10,6 +10,7 @@ import type { Field, StreamDefinition } from '../define/model.ts';
 import { fieldOf } from '../define/model.ts';
 import { BUCKETS_MAX, bucketsAtLeast, EVERY_FORMS, type Every, parseEvery } from './calendar.ts';
 import { DIMENSIONS, fieldsOf, parseFunction, type StatFunction, splitList } from './functions.ts';
+import { isJoined, parseJoined, type TableOf } from './joins.ts';
 import type { RowFilter, StatsRequest } from './port.ts';
 import { isZone, MOMENT_FORMS, parseMoment } from './time.ts';
 import { type Condition, parseCondition } from './where.ts';
@@ -23,7 +24,10 @@ export interface Question {
   readonly openEnd: boolean;
   readonly every: Every | undefined;
   readonly zone: string;
+  /** Fields of the stream, and columns of tables (joins.ts). */
   readonly by: readonly Field[];
+  /** Columns of tables are those that were valid at the events' times. */
+  readonly asOfEvent: boolean;
   /** Those of the asker's key among them. */
   readonly where: readonly Condition[];
   /** Those of the asker's key alone. */
@@ -48,14 +52,22 @@ const CONDITIONS_MAX = 50;
 type Note = (path: string, message: string) => void;
 
 /** @throws MillraceError `bad-question` with every mistake, the parameter's name as its path. */
-export function parseQuestion(request: StatsRequest, stream: StreamDefinition, nowMs: number): Question {
+export function parseQuestion(
+  request: StatsRequest,
+  stream: StreamDefinition,
+  nowMs: number,
+  tables: TableOf = () => undefined,
+): Question {
   const issues: Issue[] = [];
   const note: Note = (path, message) => issues.push({ path, message });
 
   const zone = parseZone(request.tz, note);
   const functions = parseFunctions(request.fn, stream, note);
-  const by = parseBy(request.by, stream, note);
-  const asked = parseWhere(request.where, stream, nowMs, zone, note);
+  // A key that sees only some rows sees no table: what it says of the rows of others cannot be told apart.
+  const tableOf: TableOf = request.rowFilter === undefined ? tables : () => undefined;
+  const by = parseBy(request.by, stream, tableOf, note);
+  const asked = parseWhere(request.where, stream, nowMs, zone, tableOf, note);
+  const asOfEvent = parseAsOf(request.asof, [...by, ...asked.map(({ field }) => field)], note);
   const rowFilter = parseRowFilter(request.rowFilter, stream, nowMs);
   const where = [...asked, ...rowFilter];
   const every = parseWidth(request.every, note);
@@ -78,7 +90,7 @@ export function parseQuestion(request: StatsRequest, stream: StreamDefinition, n
 
   throwIfAny(issues);
   const openEnd = request.to === undefined;
-  return { functions, fromMs, toMs, openEnd, every, zone, by, where, rowFilter, order, limit };
+  return { functions, fromMs, toMs, openEnd, every, zone, by, asOfEvent, where, rowFilter, order, limit };
 }
 
 /** Milliseconds of staleness that the caller tolerates; NaN for what is no number of seconds. */
@@ -123,7 +135,25 @@ function parseFunctions(
   return [...functions.values()];
 }
 
-function parseBy(written: string | undefined, stream: StreamDefinition, note: Note): readonly Field[] {
+/** True when what is joined is to be as it was at the events' times. */
+function parseAsOf(written: string | undefined, fields: readonly Field[], note: Note): boolean {
+  const text = written?.trim() || 'now';
+  if (text !== 'now' && text !== 'event') {
+    note('asof', `"${written}" is neither now nor event`);
+    return false;
+  }
+  const joined = fields.filter(isJoined);
+  const without = joined.find(({ join }) => !join.table.history);
+  if (text === 'event' && without) note('asof', `the table "${without.join.table.name}" keeps no history`);
+  return text === 'event' && joined.length > 0;
+}
+
+function parseBy(
+  written: string | undefined,
+  stream: StreamDefinition,
+  tableOf: TableOf,
+  note: Note,
+): readonly Field[] {
   const names = [...new Set(splitList(written ?? ''))];
   if (names.length > DIMENSIONS_MAX) {
     note('by', `at most ${DIMENSIONS_MAX} dimensions, these are ${names.length}`);
@@ -131,7 +161,12 @@ function parseBy(written: string | undefined, stream: StreamDefinition, note: No
   }
   const fields: Field[] = [];
   for (const name of names) {
-    const field = fieldOf(stream, name);
+    const joined = parseJoined(name, stream, tableOf);
+    if (typeof joined === 'string') {
+      note('by', joined);
+      continue;
+    }
+    const field = joined ?? fieldOf(stream, name);
     if (!field) {
       const why = name.includes('.')
         ? `there is no dimension table for "${name}"`
@@ -152,6 +187,7 @@ function parseWhere(
   stream: StreamDefinition,
   nowMs: number,
   zone: string,
+  tableOf: TableOf,
   note: Note,
 ): readonly Condition[] {
   const texts = written ?? [];
@@ -161,7 +197,7 @@ function parseWhere(
   }
   const conditions: Condition[] = [];
   for (const text of texts) {
-    const one = parseCondition(text, stream, nowMs, zone);
+    const one = parseCondition(text, stream, nowMs, zone, (name) => parseJoined(name, stream, tableOf));
     if (typeof one === 'string') note('where', one);
     else conditions.push(one);
   }

@@ -15,6 +15,7 @@ import type { Versioned } from '../catalog/port.ts';
 import { type RollupDefinition, type StreamDefinition, tiersOf } from '../define/model.ts';
 import { COUNT_STATE, rollupStates, type StateColumn, stateColumns } from '../store/index.ts';
 import { measureOf, type StatFunction } from './functions.ts';
+import { readBy } from './joins.ts';
 import type { Question } from './parse.ts';
 
 /** `[fromMs, toMs)`, answered by a tier of the chosen rollup or by the events (`tierSeconds` undefined). */
@@ -38,7 +39,7 @@ export interface Plan {
 
 export interface PlanFacts {
   readonly stream: StreamDefinition;
-  readonly question: Pick<Question, 'functions' | 'by' | 'where'>;
+  readonly question: Pick<Question, 'functions' | 'by' | 'where'> & Partial<Pick<Question, 'asOfEvent'>>;
   readonly fromMs: number;
   readonly toMs: number;
   /** Starts of the answer's buckets; empty for one total. */
@@ -50,7 +51,9 @@ export interface PlanFacts {
 }
 
 export function planQuestion(facts: PlanFacts): Plan {
-  const plans = facts.rollups.flatMap((rollup) => planWith(facts, rollup));
+  // The time of an event is known of events alone.
+  const rollups = facts.question.asOfEvent ? [] : facts.rollups;
+  const plans = rollups.flatMap((rollup) => planWith(facts, rollup));
   plans.sort((a, b) => a.cost - b.cost || a.width - b.width || (a.plan.source < b.plan.source ? -1 : 1));
   if (plans[0]) return plans[0].plan;
   const plan = planEvents(facts);
@@ -81,7 +84,7 @@ function planWith(
   { definition: rollup, version }: Versioned<RollupDefinition>,
 ): Candidate[] {
   const { question } = facts;
-  const needed = [...question.by, ...question.where.map((condition) => condition.field)];
+  const needed = [...question.by, ...question.where.map((condition) => condition.field)].map(readBy);
   if (!needed.every((field) => rollup.by.includes(field.name))) return [];
   const needs = statesFor(facts, (field, k) => keptTop(rollup, field, k) ?? Number.NaN);
   if (!needs) return [];

@@ -13,6 +13,8 @@ export interface StatsRequest {
   readonly order?: string;
   readonly limit?: string;
   readonly max_age?: string;
+  /** `event`: columns of tables as they were at the events' times; `now`, the default: as they are. */
+  readonly asof?: string;
   /** Set by the server alone. */
   readonly rowFilter?: RowFilter;
 }

@@ -7,6 +7,7 @@ import type { RollupDefinition, StreamDefinition } from '../define/model.ts';
 import type { Ingest } from '../ingest/port.ts';
 import type { Log } from '../log/port.ts';
 import type { Engine } from '../store/index.ts';
+import type { Dimensions } from '../tables/port.ts';
 import type { Range } from './answer.ts';
 import { type Freshness, freshnessOf } from './freshness.ts';
 import { type OrderKey, parseQuestion, type Question } from './parse.ts';
@@ -37,18 +38,25 @@ export interface PrepareParts {
   readonly log: Pick<Log, 'state'>;
   readonly ingest: Pick<Ingest, 'state'>;
   readonly clock: Clock;
+  /** Absent: there are no dimension tables. */
+  readonly tables?: Pick<Dimensions, 'definition'> | undefined;
 }
 
 /** Asks the engine only for the earliest event, when the question does not say from when on. */
 export async function prepareQuestion(
-  { engine, catalog, log, ingest, clock }: PrepareParts,
+  { engine, catalog, log, ingest, clock, tables }: PrepareParts,
   tenant: TenantId,
   streamName: string,
   request: StatsRequest,
   nowMs = clock.now(),
 ): Promise<PreparedQuestion> {
   const stream = streamOf(catalog, tenant, streamName);
-  const question = parseQuestion(request, stream, nowMs);
+  const question = parseQuestion(
+    request,
+    stream,
+    nowMs,
+    (name) => tables?.definition(tenant, name)?.definition,
+  );
   const freshness = freshnessOf(log, ingest, tenant, stream, nowMs);
   const rollups = rollupsOf(catalog, tenant, stream.name);
   const range = await rangeOf(engine, tenant, stream, rollups, question);

@@ -17,9 +17,11 @@ import type { Catalog, Versioned } from '../catalog/port.ts';
 import type { StreamDefinition } from '../define/model.ts';
 import type { Ingest } from '../ingest/port.ts';
 import type { Log } from '../log/port.ts';
+import type { Dimensions } from '../tables/port.ts';
 import { ANSWER_FORMAT, type Asked, type CachedAnswer, metaNow, standingOf } from './cached-answer.ts';
 import { Flights } from './flights.ts';
 import { freshnessOf } from './freshness.ts';
+import { tablesNamed } from './joins.ts';
 import { parseMaxAge, type Question } from './parse.ts';
 import type { StatsAnswer, StatsRequest } from './port.ts';
 import { sameUntil } from './same-until.ts';
@@ -31,6 +33,8 @@ export interface ResultsOptions {
   readonly log: Pick<Log, 'state'>;
   readonly ingest: Pick<Ingest, 'state' | 'contents'>;
   readonly clock: Pick<Clock, 'now' | 'monotonicMs'>;
+  /** Absent: there are no dimension tables. */
+  readonly tables?: Dimensions | undefined;
   /** A name that no other process has, nor this one after a restart. */
   readonly process: string;
 }
@@ -79,7 +83,7 @@ export class Results {
 
   /** Undefined when there is no such stream: nothing is cached about it. */
   asked(tenant: TenantId, streamName: string, request: StatsRequest): AskedQuestion | undefined {
-    const { catalog, clock } = this.#options;
+    const { catalog, clock, tables } = this.#options;
     const stream = catalog.stream(tenant, streamName);
     if (!stream) return undefined;
     return {
@@ -87,9 +91,9 @@ export class Results {
       stream: stream.definition,
       request,
       erasures: this.#erasures,
-      key: keyOf(tenant, stream, catalog, request),
+      key: keyOf(tenant, stream, catalog, tables, request),
       process: this.#options.process,
-      state: this.#stateOf(tenant, stream.definition),
+      state: this.#stateOf(tenant, stream.definition, request),
       monotonicMs: clock.monotonicMs(),
       nowMs: clock.now(),
       maxAgeMs: parseMaxAge(request.max_age),
@@ -132,7 +136,13 @@ export class Results {
       state: asked.state,
       computedMonotonicMs: asked.monotonicMs,
       askedAtMs: asked.nowMs,
-      sameUntilMs: sameUntil(asked.request, asked.stream, question, asked.nowMs),
+      sameUntilMs: sameUntil(
+        asked.request,
+        asked.stream,
+        question,
+        asked.nowMs,
+        (table) => this.#options.tables?.definition(tenant, table)?.definition,
+      ),
     };
     let isOurs = true;
     const flight = this.#flights.begin(tenant, name, facts, async (end) => {
@@ -209,13 +219,19 @@ export class Results {
   }
 
   /** What the stream's tables hold, as far as it can be told: the same text, the same rows. */
-  #stateOf(tenant: TenantId, stream: StreamDefinition): string | undefined {
-    const { ingest } = this.#options;
+  #stateOf(tenant: TenantId, stream: StreamDefinition, request: StatsRequest): string | undefined {
+    const { ingest, tables } = this.#options;
     const contents = ingest.contents(tenant, stream.name as StreamName);
     if (contents === undefined) return undefined;
     let state = `${contents}`;
     for (let partition = 0; partition < stream.partitions; partition += 1) {
       state += ` ${ingest.state({ tenant, stream: stream.name, partition }).applied}`;
+    }
+    if (!tables) return state;
+    for (const name of tablesNamed(request)) {
+      const rows = tables.contents(tenant, name);
+      if (rows === undefined) return undefined;
+      state += ` ${rows}`;
     }
     return state;
   }
@@ -248,17 +264,23 @@ function keyOf(
   tenant: TenantId,
   stream: Versioned<StreamDefinition>,
   catalog: Pick<Catalog, 'rollups'>,
-  { fn = [], from, to, every, tz, by, where = [], order, limit, rowFilter = [] }: StatsRequest,
+  tables: Dimensions | undefined,
+  request: StatsRequest,
 ): CacheKey {
+  const { fn = [], from, to, every, tz, by, where = [], order, limit, rowFilter = [], asof } = request;
   const { name } = stream.definition;
   const versions: (string | number)[] = [stream.version, stream.updatedAtMs];
   for (const { definition, version, updatedAtMs } of catalog.rollups(tenant)) {
     if (definition.from === name) versions.push(definition.name, version, updatedAtMs);
   }
+  for (const table of tables ? tablesNamed(request) : []) {
+    const found = tables!.definition(tenant, table);
+    versions.push(table, found?.version ?? 0, found?.updatedAtMs ?? 0);
+  }
   // The order of conditions means nothing.
   const conditions = where.length > 1 ? [...where].sort() : where;
   // Answers for keys that see other rows are other answers.
-  const question = [fn, from, to, every, tz, by, conditions, order, limit, rowFilter].map((part) =>
+  const question = [fn, from, to, every, tz, by, conditions, order, limit, rowFilter, asof].map((part) =>
     typeof part === 'string' ? part.trim() : (part ?? null),
   );
   return [tenant, ANSWER_FORMAT, name, JSON.stringify([question, versions])];

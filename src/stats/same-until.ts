@@ -4,6 +4,7 @@
  */
 import type { StreamDefinition } from '../define/model.ts';
 import { bucketEnd, bucketStarts } from './calendar.ts';
+import type { TableOf } from './joins.ts';
 import { parseQuestion, type Question } from './parse.ts';
 import type { StatsRequest } from './port.ts';
 
@@ -22,8 +23,9 @@ export function sameUntil(
   stream: StreamDefinition,
   question: Question,
   nowMs: number,
+  tables?: TableOf,
 ): number {
-  if (movesWithTheClock(request, stream, question, nowMs)) return nowMs + 1;
+  if (movesWithTheClock(request, stream, question, nowMs, tables)) return nowMs + 1;
   if (!question.openEnd) return Number.POSITIVE_INFINITY;
   // A rate is divided by the time that has passed.
   if (question.functions.some((one) => one.fn === 'rate')) return nowMs + 1;
@@ -42,9 +44,10 @@ function movesWithTheClock(
   stream: StreamDefinition,
   question: Question,
   nowMs: number,
+  tables: TableOf | undefined,
 ): boolean {
   try {
-    const later = parseQuestion(request, stream, nowMs + LATER_MS);
+    const later = parseQuestion(request, stream, nowMs + LATER_MS, tables);
     return moments(question) !== moments(later);
   } catch {
     return true;

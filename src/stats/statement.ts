@@ -20,14 +20,25 @@ import {
   type Statement,
 } from '../store/index.ts';
 import type { StatFunction } from './functions.ts';
+import {
+  amongKeys,
+  dimensionAlias,
+  joinsOf,
+  keyAlias,
+  pastCondition,
+  withCurrent,
+  withPast,
+} from './join-sql.ts';
+import { isJoined, type JoinedField } from './joins.ts';
 import type { OrderKey, Question } from './parse.ts';
 import type { Piece, Plan } from './plan.ts';
-import { conditionSql, Parameters } from './where.ts';
+import { type Condition, conditionSql, Parameters } from './where.ts';
 
 export interface StatsStatement {
   readonly tenant: TenantId;
   readonly stream: StreamDefinition;
-  readonly question: Pick<Question, 'functions' | 'by' | 'where' | 'every'>;
+  readonly question: Pick<Question, 'functions' | 'by' | 'where' | 'every'> &
+    Partial<Pick<Question, 'asOfEvent'>>;
   readonly plan: Plan;
   /** Starts of the answer's buckets, epoch ms; empty for one total. */
   readonly starts: readonly number[];
@@ -42,9 +53,11 @@ export function toSql(asked: StatsStatement): Statement {
   const parameters = new Parameters();
   const series = asked.starts.length > 0;
   const keys = [...(series ? ['_b'] : []), ...question.by.map(dimensionAlias)];
+  const joinsCurrent = !question.asOfEvent && question.by.some(isJoined);
+  const found = joinsCurrent ? keysFound(asked) : keys;
   const grouping = keys.length > 0 ? ` GROUP BY ${keys.join(', ')}` : '';
   const bucket = series ? bucketSql(asked, parameters) : undefined;
-  const sources = sourcesOf(asked, bucket, keys, parameters);
+  const sources = sourcesOf(asked, bucket, found, parameters);
   const merged = plan.states.map(
     (state) => `${mergeSql(state, question.functions)} AS ${mergedAlias(state.name)}`,
   );
@@ -57,7 +70,7 @@ export function toSql(asked: StatsStatement): Statement {
   return {
     text: `SELECT [${row.join(', ')}] AS row FROM (
 SELECT ${[...keys, ...merged].join(', ')} FROM (
-${sources.join('\nUNION ALL\n')}
+${joinsCurrent ? joinedSql(asked, found, sources, parameters) : sources.join('\nUNION ALL\n')}
 )${grouping}
 )${order} LIMIT ${parameters.bind('UInt64', asked.rowsMax)} ${BOUNDED}`,
     params: parameters.values,
@@ -68,7 +81,33 @@ export const RESULT_BYTES_MAX = 64 * 2 ** 20;
 /** An answer is held in memory whole. */
 export const BOUNDED = `SETTINGS max_result_bytes = ${RESULT_BYTES_MAX}, result_overflow_mode = 'throw'`;
 
-const dimensionAlias = (field: Field): string => quoteIdentifier(`d.${field.name}`);
+/** What the states are merged by before the keys of tables get their columns. */
+const keysFound = ({ starts, question }: StatsStatement): readonly string[] => [
+  ...(starts.length > 0 ? ['_b'] : []),
+  ...question.by.filter((field) => !isJoined(field)).map(dimensionAlias),
+  ...joinsOf(question.by).map(([join]) => keyAlias(join)),
+];
+
+function joinedSql(
+  { tenant, question, plan, starts }: StatsStatement,
+  found: readonly string[],
+  sources: readonly string[],
+  parameters: Parameters,
+): string {
+  const between = (state: StateColumn): string => quoteIdentifier(`q.${state.name}`);
+  const merged = plan.states.map((state) => `${state.merge} AS ${between(state)}`);
+  const rows = `SELECT ${[...found, ...merged].join(', ')} FROM (\n${sources.join('\nUNION ALL\n')}\n) GROUP BY ${found.join(', ')}`;
+  const carried = [
+    ...(starts.length > 0 ? ['_b'] : []),
+    ...question.by.filter((field) => !isJoined(field)).map(dimensionAlias),
+    ...plan.states.map(between),
+  ];
+  const joined = withCurrent(tenant, question.by, rows, carried, question.where, parameters);
+  const keys = [...(starts.length > 0 ? ['_b'] : []), ...question.by.map(dimensionAlias)];
+  const states = plan.states.map((state) => `${between(state)} AS ${quoteIdentifier(state.name)}`);
+  return `SELECT ${[...keys, ...states].join(', ')} FROM (${joined})`;
+}
+
 const mergedAlias = (state: string): string => quoteIdentifier(`m.${state}`);
 
 /** How a moment in epoch ms (`x`) becomes the start of its bucket. */
@@ -87,10 +126,21 @@ function sourcesOf(
   keys: readonly string[],
   parameters: Parameters,
 ): string[] {
-  const conditions = question.where.map((condition) => conditionSql(condition, parameters));
-  const dimensions = question.by.map(
-    (field) => `${quoteIdentifier(columnOf(field))} AS ${dimensionAlias(field)}`,
-  );
+  const past = question.asOfEvent ? question.where.filter(isOnTable) : [];
+  const conditions = question.where
+    .filter((condition) => !past.some((one) => one === condition))
+    .map((condition) =>
+      isOnTable(condition) ? amongKeys(tenant, condition, parameters) : conditionSql(condition, parameters),
+    );
+  const dimensions = [
+    ...question.by.flatMap((field) => {
+      if (!isJoined(field)) return `${quoteIdentifier(columnOf(field))} AS ${dimensionAlias(field)}`;
+      return question.asOfEvent ? dimensionAlias(field) : [];
+    }),
+    ...(question.asOfEvent
+      ? []
+      : joinsOf(question.by).map(([join]) => `${quoteIdentifier(columnOf(join.via))} AS ${keyAlias(join)}`)),
+  ];
   const select = (moment: string, states: (state: StateColumn) => string): string =>
     [
       ...(bucket ? [`toInt64(${bucket(moment)}) AS _b`] : []),
@@ -109,12 +159,21 @@ function sourcesOf(
   if (fromEvents.length > 0) {
     const where = [anyOf(fromEvents.map((piece) => timeRange(piece, parameters))), ...conditions];
     const grouping = keys.length > 0 ? ` GROUP BY ${keys.join(', ')}` : '';
+    let rows = `${eventsTable(tenant, stream.name)} WHERE ${where.join(' AND ')}`;
+    if (question.asOfEvent) {
+      const fields = [...question.by, ...past.map(({ field }) => field)];
+      const holds = past.map((condition) => pastCondition(condition, parameters));
+      rows = `(${withPast(tenant, fields, `SELECT * FROM ${rows}`)})${holds.length > 0 ? ` WHERE ${holds.join(' AND ')}` : ''}`;
+    }
     sources.push(
-      `SELECT ${select('toUnixTimestamp64Milli(_time)', (state) => state.fromEvents)} FROM ${eventsTable(tenant, stream.name)} WHERE ${where.join(' AND ')}${grouping}`,
+      `SELECT ${select('toUnixTimestamp64Milli(_time)', (state) => state.fromEvents)} FROM ${rows}${grouping}`,
     );
   }
   return sources;
 }
+
+const isOnTable = (condition: Condition): condition is Condition & { readonly field: JoinedField } =>
+  isJoined(condition.field);
 
 const anyOf = (ranges: readonly string[]): string =>
   ranges.length === 1 ? ranges[0]! : `(${ranges.map((range) => `(${range})`).join(' OR ')})`;

@@ -32,11 +32,14 @@ export function parseCondition(
   stream: Fields,
   nowMs: number,
   zone: string,
+  joined: (name: string) => Field | string | undefined = () => undefined,
 ): Condition | string {
   const match = /^([^:]*):([^:]*):(.*)$/s.exec(text);
   if (!match) return `"${text}" is not a condition; write field:op:value, for example city:eq:Berlin`;
   const [, name = '', written = '', value = ''] = match;
-  const field = fieldOf(stream, name.trim());
+  const column = joined(name);
+  if (typeof column === 'string') return column;
+  const field = column ?? fieldOf(stream, name.trim());
   if (!field) return `${stream.kind} ${stream.name} has no field "${name}"; ${fieldsOf(stream, COMPARABLE)}`;
   const { kind } = field.type;
   if (!COMPARABLE.includes(kind)) return `${kind} fields such as "${name}" cannot be compared`;

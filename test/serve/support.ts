@@ -108,7 +108,15 @@ export async function startParts() {
   });
   const near = memoryCache({ bytesMax: 2 ** 24, codec: answerCodec, clock });
   const results = new Results({
-    ...{ catalog, log, ingest, clock, caches: { near, shared: undefined }, process: 'the one of the test' },
+    ...{
+      catalog,
+      log,
+      ingest,
+      clock,
+      tables,
+      caches: { near, shared: undefined },
+      process: 'the one of the test',
+    },
   });
   const events = createEvents({ engine, catalog, clock });
   const deliver = openDeliver({
@@ -124,7 +132,7 @@ export async function startParts() {
     registry,
     runs,
     collect,
-    stats: createStats({ engine, catalog, log, ingest, clock, results }),
+    stats: createStats({ tables, engine, catalog, log, ingest, clock, results }),
     results,
     events,
     tables,
