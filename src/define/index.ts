@@ -20,6 +20,7 @@ export type {
   RollupDefinition,
   StreamDefinition,
 } from './model.ts';
+export { defineWindow, type WindowSpec } from './objects/define-window.ts';
 export {
   type DefinitionKind,
   isObjectKind,

@@ -1,4 +1,5 @@
 export { answerCodec } from './cached-answer.ts';
+export { eventColumns, eventJson } from './event-json.ts';
 export { createDuplicates } from './duplicates.ts';
 export { createEvents, type ListingOptions, parseEventConditions } from './events.ts';
 export { Lookups, type LookupsState } from './lookups.ts';
@@ -10,4 +11,4 @@ export { type FilterSql, rowFilterSql } from './row-filter.ts';
 export { createStats, type StatsOptions } from './stats.ts';
 export { createTableRows, type TableRowsOptions } from './table-rows.ts';
 export { MOMENT_FORMS, parseMoment } from './time.ts';
-export { parseCondition } from './where.ts';
+export { conditionSql, Parameters, parseCondition } from './where.ts';

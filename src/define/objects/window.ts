@@ -89,6 +89,12 @@ export const windowKind: KindOf<WindowDefinition> = {
         mistakes.add(['sliding', 'slide'], 'must divide the size');
       if (shape.kind === 'sliding' && shape.sizeMs / shape.slideMs > SLIDES_MAX)
         mistakes.add(['sliding', 'slide'], `an event would be in more than ${SLIDES_MAX} windows`);
+      if (shape.kind === 'session' && shape.maxMs < shape.gapMs)
+        mistakes.add(['session', 'max'], 'must not be shorter than the gap');
+      if (shape.kind === 'session' && read.early !== undefined)
+        mistakes.add(['early'], 'sessions are told when they close; leave it out');
+      if (shape.kind === 'session' && read.time === 'processing')
+        mistakes.add(['time'], 'sessions follow the time of events or of their arrival');
       const timeZone = read.tz ?? 'UTC';
       if (!isTimeZone(timeZone)) mistakes.add(['tz'], `"${timeZone}" is no IANA zone; write Europe/Berlin`);
       const by = parseDimensions(read.by, stream, mistakes);
