@@ -1,5 +1,5 @@
 export type { RegistryParts } from './finish.ts';
-export type { AllHooks, ObjectHooks } from './objects.ts';
+export { type AllHooks, type ObjectHooks, refuseWhileNamed } from './objects.ts';
 export { planProject } from './plan-project.ts';
 export { planRollup } from './plan-rollup.ts';
 export { planStream } from './plan-stream.ts';

@@ -1,0 +1,2 @@
+export type * from './port.ts';
+export { createWindows, type WindowsParts } from './windows.ts';
