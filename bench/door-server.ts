@@ -68,6 +68,7 @@ const server = await createServer({
   collect,
   stats: absent<ServeDeps['stats']>('stats'),
   events: absent<ServeDeps['events']>('the listing of events'),
+  windows: { ...absent<ServeDeps['windows']>('the windows'), figures: () => [] },
   tables: absent<ServeDeps['tables']>('the tables'),
   tableRows: absent<ServeDeps['tableRows']>('the tables'),
   quarantine: absent<ServeDeps['quarantine']>('the quarantine'),

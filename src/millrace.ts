@@ -66,6 +66,7 @@ import {
 } from './tenants/index.ts';
 import { createUsageMeter } from './usage/index.ts';
 import { openWatermarks } from './watermarks/index.ts';
+import { createWindows } from './windows/index.ts';
 
 export interface StartOptions {
   readonly settings: Settings;
@@ -197,10 +198,14 @@ async function startOwned(
   ingest.tell(watermarks.follower);
   const schema = new StoreTables(engine);
   const tables = createTables({ ...area, catalog, clock, limits: limitsOf(settings) });
+  const windows = createWindows({
+    ...{ catalog, watermarks, log, ingest, engine, clock, tenants, logger },
+    registry: () => registry,
+  });
   const runs = createRuns({ catalog, clock, ids, logger });
   const registry = createRegistry({
     ...{ catalog, schema, ingest, log, runs, tenants },
-    hooks: () => ({ table: tables.hooks }),
+    hooks: () => ({ table: tables.hooks, window: windows.hooks }),
     dedupBytesMax: settings.MILLRACE_DEDUP_MEMORY,
   });
   const quarantineReplay = createQuarantineReplay({
@@ -220,6 +225,7 @@ async function startOwned(
   await tables.begin(tenants);
   await registry.recover(isGone);
   watermarks.start();
+  windows.start();
   for (const { tenant, definition: stream } of allStreams(tenants, catalog)) {
     const rollups = catalog.rollups(tenant).filter(({ definition }) => definition.from === stream.name);
     for (const rollup of rollups) hot.keep({ tenant, stream, rollup });
@@ -271,7 +277,7 @@ async function startOwned(
   });
   // In the order in which they become quiet: nothing comes in, nothing is begun, nothing is under way; then all erase.
   const partsOfTenants = (): readonly TenantPart[] => [
-    ...[server.part, deliver.part, runsPart(runs), ledger.part, retention.part],
+    ...[server.part, deliver.part, windows.part, runsPart(runs), ledger.part, retention.part],
     ...[ingestPart({ ingest, files, directory }), registry.part],
     ...[logPart({ log, files, directory: `${directory}/log` }), tables.part, storePart({ engine, clock })],
     ...[hot, results.part, keys],
@@ -296,6 +302,7 @@ async function startOwned(
     results,
     lookups,
     events,
+    windows,
     tables,
     tableRows: createTableRows({ engine, tables, clock }),
     quarantine,
@@ -336,6 +343,7 @@ async function startOwned(
     () => log.close(),
     () => retention.stop(),
     () => reconciliations.stop(),
+    () => windows.stop(),
     () => watermarks.stop(),
     // Together: a run that waits for its turn between two batches gets it when ingest ends.
     () => catalog.end(),

@@ -22,6 +22,7 @@ import type { Engine, Guests } from '../store/port.ts';
 import type { Tables } from '../tables/port.ts';
 import type { Audit, Deletion, Keys, Tenants } from '../tenants/index.ts';
 import type { Usage } from '../usage/index.ts';
+import type { RunningWindows } from '../windows/port.ts';
 
 export interface ServeDeps {
   readonly settings: Settings;
@@ -41,6 +42,7 @@ export interface ServeDeps {
   /** The point questions that `stats` asks together. */
   readonly lookups?: Pick<Lookups, 'state'>;
   readonly events: Events;
+  readonly windows: Pick<RunningWindows, 'results' | 'open' | 'state' | 'figures'>;
   readonly tables: Tables;
   readonly tableRows: TableRows;
   readonly quarantine: Quarantine;

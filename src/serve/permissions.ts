@@ -72,6 +72,8 @@ export const PERMISSIONS: Readonly<Record<string, Permission>> = {
   putRollup: unfiltered('definitions:write', on('rollup.put', 'name')),
   deleteRollup: unfiltered('definitions:write', on('rollup.delete', 'name')),
   ...Object.fromEntries(OBJECTS.flatMap(permissionsOf)),
+  listWindowResults: unfiltered('stats:read'),
+  getWindowState: unfiltered('stats:read'),
   listTableRows: unfiltered('stats:read'),
   putTableRows: unfiltered('definitions:write'),
   deleteTableRow: unfiltered('definitions:write'),

@@ -255,6 +255,32 @@ const limit = (most: number) =>
 const cursor = text.optional().describe('`next_cursor` of the page before.');
 
 export const eventsQuery = z.strictObject({ limit: limit(1_000), cursor, ...fromTo, where });
+export const windowResultsQuery = z.strictObject({
+  limit: limit(1_000),
+  cursor,
+  ...fromTo,
+  where,
+  versions: z.enum(['latest', 'all']).optional().describe('Default latest.'),
+  open: z.enum(['true', 'false']).optional().describe('Whether open windows are told, too. Default false.'),
+});
+export const windowResultsAnswer = z.object({
+  results: z.array(document),
+  open: z.array(document).optional(),
+  next_cursor: z.string().nullable(),
+});
+export const windowStateAnswer = z
+  .object({
+    step: whole.describe('The step that was done last.'),
+    closed_to: moment.nullable().describe('Windows that end by then are published.'),
+    watermark: moment.nullable().describe("The stream's, as it is now."),
+    lag_ms: z.number().min(0).describe('How far the watermark is behind the clock.'),
+    last_step_at: moment.nullable(),
+    pending: z.boolean().describe('A step is decided and not done yet.'),
+    published: z.object({ final: whole, corrected: whole, early: whole, retracted: whole }),
+    keys_cut: whole.describe('Keys of one window that were too many to be told.'),
+    failure: z.string().nullable().describe('Why the last try failed; null when it did not.'),
+  })
+  .meta({ id: 'WindowState' });
 export const tableRowsQuery = z.strictObject({
   limit: limit(1_000),
   cursor,

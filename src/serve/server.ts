@@ -53,6 +53,7 @@ import { sqlRoutes } from './routes/sql.ts';
 import { tableRoutes } from './routes/tables.ts';
 import { tenantRoutes } from './routes/tenants.ts';
 import { webhookRoutes } from './routes/webhooks.ts';
+import { windowRoutes } from './routes/windows.ts';
 import { createSeal } from './seal.ts';
 import { createStatsDoor } from './stats-door.ts';
 import { matchStats, NAME_LENGTH_MAX } from './stats-url.ts';
@@ -61,6 +62,7 @@ import { watchTenants } from './tenant-metrics.ts';
 import { servePart } from './tenant-part.ts';
 import { TenantRequests } from './tenant-requests.ts';
 import { watchUsage } from './usage-metrics.ts';
+import { watchWindows } from './window-metrics.ts';
 
 export interface MillraceServer {
   /** Starts to take requests; from then on `/readyz` answers 200. Resolves with `http://HOST:PORT`, or `https:`. */
@@ -235,6 +237,7 @@ export async function createServer(deps: ServeDeps): Promise<MillraceServer> {
     definitionRoutes(guarded, context);
     objectRoutes(guarded, context);
     tableRoutes(guarded, context);
+    windowRoutes(guarded, context);
     numberRoutes(guarded, context);
     quarantineRoutes(guarded, context);
     ledgerRoutes(guarded, context);
@@ -269,6 +272,7 @@ export async function createServer(deps: ServeDeps): Promise<MillraceServer> {
     webhooks: (tenant) => deps.deliver.subscriptions.list(tenant),
     now: () => clock.now(),
   });
+  watchWindows(metrics.registry, () => deps.windows.figures());
   if (deps.hot) watchHot(metrics.registry, () => deps.hot!.figures());
   metrics.gauge('millrace_live_followers', 'Connections that follow a stream', () => hub.followers);
   metrics.gauge(

@@ -1,6 +1,6 @@
 export { answerCodec } from './cached-answer.ts';
-export { eventColumns, eventJson } from './event-json.ts';
 export { createDuplicates } from './duplicates.ts';
+export { eventColumns, eventJson } from './event-json.ts';
 export { createEvents, type ListingOptions, parseEventConditions } from './events.ts';
 export { Lookups, type LookupsState } from './lookups.ts';
 export { parseTime } from './parse.ts';

@@ -3,8 +3,8 @@ import type { Engine } from '../store/index.ts';
 import { toldOf } from './evaluate-slots.ts';
 import { compactRows, readSessions, type Told } from './publish.ts';
 import { resultFields } from './result-stream.ts';
-import { changesOfKey, lookBackMs, type Published, type SessionShape } from './sessions.ts';
 import { type KeyedSpan, keysStatement, sessionsStatement, timesStatement } from './session-statements.ts';
+import { changesOfKey, lookBackMs, type Published, type SessionShape } from './sessions.ts';
 import type { ResultRow } from './slot-statements.ts';
 import type { Prepared, Reach } from './source.ts';
 import type { PendingStep, Standing } from './step.ts';
@@ -28,7 +28,11 @@ export interface SessionStep {
 }
 
 /** Where keys may be that the step concerns: sessions that end in it, and late events. */
-export function reachesOf({ standing, step, shape }: Omit<SessionStep, 'engine' | 'bounds' | 'prepared'>): readonly Reach[] {
+export function reachesOf({
+  standing,
+  step,
+  shape,
+}: Omit<SessionStep, 'engine' | 'bounds' | 'prepared'>): readonly Reach[] {
   const toMs = step.to.atMs!;
   const reach = {
     until: step.to.applied,
@@ -54,7 +58,11 @@ export async function* sessionResults(asked: SessionStep): AsyncGenerator<readon
         keysStatement(prepared, reach, { after, limit: bounds.keysMax }),
         prepared.tenant,
       );
-      if (keys.length > 0) yield* resultsOfKeys(asked, keys.map(([key]) => key));
+      if (keys.length > 0)
+        yield* resultsOfKeys(
+          asked,
+          keys.map(([key]) => key),
+        );
       if (keys.length < bounds.keysMax) break;
       after = keys.at(-1)![0];
     }
@@ -115,7 +123,11 @@ async function newestOf(
   return new Map(rows.map(([key, ms]) => [key, Number(ms)]));
 }
 
-async function timesOf({ engine, prepared, standing, step }: SessionStep, keys: readonly string[], backMs: number) {
+async function timesOf(
+  { engine, prepared, standing, step }: SessionStep,
+  keys: readonly string[],
+  backMs: number,
+) {
   const reach = { until: step.to.applied, since: standing.applied, toMs: step.to.atMs! };
   const rows = await compactRows<[string, (string | number)[], (string | number)[]]>(
     engine,
@@ -148,7 +160,9 @@ async function* toldOfSessions(
   }
   for (let at = 0; at < changed.length; at += bounds.sessionsMax) {
     const some = changed.slice(at, at + bounds.sessionsMax);
-    const told = new Set(some.filter(({ before }) => before).map(({ key, startMs }) => JSON.stringify([key, startMs])));
+    const told = new Set(
+      some.filter(({ before }) => before).map(({ key, startMs }) => JSON.stringify([key, startMs])),
+    );
     yield (await ask(some)).map((row) => {
       const isAgain = told.has(JSON.stringify([row[2], Number(row[0])]));
       return toldOf(row, names, (endMs) =>

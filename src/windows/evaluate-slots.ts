@@ -2,7 +2,7 @@
 import type { Engine } from '../store/index.ts';
 import { compactRows, type Told } from './publish.ts';
 import { resultFields } from './result-stream.ts';
-import { resultsStatement, type ResultRow, slotsOfUnit, unitsStatement } from './slot-statements.ts';
+import { type ResultRow, resultsStatement, slotsOfUnit, unitsStatement } from './slot-statements.ts';
 import { type Slots, spanOf } from './slots.ts';
 import type { Prepared, Reach } from './source.ts';
 import type { PendingStep, Standing } from './step.ts';
@@ -60,7 +60,12 @@ export async function* slotResults(asked: SlotStep): AsyncGenerator<readonly Tol
   const closes = (window: number) =>
     mayBeTold(window) && endOf(window) <= toMs && (atMs === null || endOf(window) > atMs);
   const closesFrom = atMs === null ? undefined : slots.start(slots.at(atMs) + 1 - slots.perWindow);
-  yield* resultsOf(asked, { ...reach, fromMs: closesFrom, toMs: slots.start(slots.at(toMs)) }, closes, atMs ?? undefined);
+  yield* resultsOf(
+    asked,
+    { ...reach, fromMs: closesFrom, toMs: slots.start(slots.at(toMs)) },
+    closes,
+    atMs ?? undefined,
+  );
 }
 
 const reachOf = ({ standing, step }: SlotStep): Reach => ({
@@ -70,10 +75,18 @@ const reachOf = ({ standing, step }: SlotStep): Reach => ({
   marks: step.marks ?? undefined,
 });
 
-/** Slots with events, in order, as far as a step may take them on; undefined: all of them. */
-export async function firstSlots(
-  { engine, prepared, slots, standing, step, bounds }: SlotStep,
-): Promise<{ readonly lastSlot: number } | undefined> {
+/** How far a step may go: all the way, or up to a slot behind which there are too many with events. */
+export async function firstSlots({
+  engine,
+  prepared,
+  slots,
+  standing,
+  step,
+  bounds,
+}: SlotStep): Promise<
+  | { readonly isWhole: true; readonly isEmpty: boolean }
+  | { readonly isWhole: false; readonly lastSlot: number }
+> {
   const { atMs } = standing;
   const limit = Math.max(bounds.unitsMax, 2 * slots.perWindow);
   const fromMs = atMs === null ? undefined : slots.start(slots.at(atMs) + 1 - slots.perWindow);
@@ -84,8 +97,8 @@ export async function firstSlots(
     unitsStatement(prepared, slots, { ...reach, marks }, { after: undefined, limit }),
     prepared.tenant,
   );
-  if (rows.length < limit) return undefined;
-  return { lastSlot: slotsOfUnit(slots, Number(rows.at(-1)![0])).at(-1)! };
+  if (rows.length < limit) return { isWhole: true, isEmpty: rows.length === 0 };
+  return { isWhole: false, lastSlot: slotsOfUnit(slots, Number(rows.at(-1)![0])).at(-1)! };
 }
 
 async function* resultsOf(
@@ -154,7 +167,11 @@ async function* rowsOf(
     const told: Told[] = [];
     for (const row of rows) {
       const one = toldOf(row, names, (endMs) =>
-        step.kind === 'early' ? 'early' : standing.atMs !== null && endMs <= standing.atMs ? 'corrected' : 'final',
+        step.kind === 'early'
+          ? 'early'
+          : standing.atMs !== null && endMs <= standing.atMs
+            ? 'corrected'
+            : 'final',
       );
       keys = one.startMs === after?.startMs ? keys + 1 : 1;
       after = { startMs: one.startMs, key: one.key };

@@ -18,7 +18,15 @@ import { keysStatement } from './session-statements.ts';
 import { unitsStatement } from './slot-statements.ts';
 import { type Slots, slotsOf } from './slots.ts';
 import type { Prepared, ProcessingMarks } from './source.ts';
-import { addCounts, beginAt, doneStep, NOTHING, type PendingStep, type Position, type Standing } from './step.ts';
+import {
+  addCounts,
+  beginAt,
+  doneStep,
+  NOTHING,
+  type PendingStep,
+  type Position,
+  type Standing,
+} from './step.ts';
 
 export interface EvaluatorParts {
   readonly catalog: Pick<Catalog, 'stream' | 'object' | 'state' | 'setting'>;
@@ -38,7 +46,9 @@ const RELATION = 'event';
 const LOOK_EVERY_MS = 1_000;
 
 /** What a try came to: whether there may be more to do at once, else when to look again at the latest. */
-export type Outcome = { readonly again: true } | { readonly again: false; readonly dueInMs: number | undefined };
+export type Outcome =
+  | { readonly again: true }
+  | { readonly again: false; readonly dueInMs: number | undefined };
 
 export class Evaluator {
   readonly #parts: EvaluatorParts;
@@ -138,19 +148,44 @@ export class Evaluator {
   ): Promise<PendingStep | undefined> {
     const { engine, clock } = this.#parts;
     const { atMs } = standing;
-    const reachesEnd =
-      position.atMs !== null && (atMs === null || slots.at(position.atMs) > slots.at(atMs));
+    const reachesEnd = position.atMs !== null && (atMs === null || slots.at(position.atMs) > slots.at(atMs));
     if (reachesEnd) {
       const marks = this.#marksOf(found.definition, slots, standing, position);
       const pending = this.#step(found, standing, 'close', position, marks);
       const bounds = { ...BOUNDS, ...this.#parts.bounds };
-      const asked = { ...{ engine, prepared, slots, standing, step: pending, bounds }, onKeysCut: () => undefined };
+      const asked = {
+        ...{ engine, prepared, slots, standing, step: pending, bounds },
+        onKeysCut: () => undefined,
+      };
       const first = await firstSlots(asked);
-      if (!first) return pending;
-      return { ...pending, to: { ...position, atMs: Math.min(position.atMs!, slots.start(first.lastSlot + 1)) } };
+      if (first.isWhole) {
+        const lateTo = atMs === null ? undefined : slots.start(slots.at(atMs));
+        const isEmpty =
+          first.isEmpty &&
+          (lateTo === undefined ||
+            !isBehind(standing, position) ||
+            !(await this.#hasEvents(prepared, slots, standing, position, lateTo)));
+        if (!isEmpty) return pending;
+        // Nothing is to be told: that need not be saved.
+        this.#standing = { ...standing, ...position, marks };
+        return undefined;
+      }
+      return {
+        ...pending,
+        // At least one slot further, or it would stand still.
+        to: {
+          ...position,
+          atMs: Math.min(
+            position.atMs!,
+            slots.start(Math.max(first.lastSlot, atMs === null ? first.lastSlot : slots.at(atMs)) + 1),
+          ),
+        },
+      };
     }
     if (isBehind(standing, position) && this.#mayLook(force)) {
-      const isLate = atMs !== null && (await this.#hasEvents(prepared, slots, standing, position, slots.start(slots.at(atMs))));
+      const isLate =
+        atMs !== null &&
+        (await this.#hasEvents(prepared, slots, standing, position, slots.start(slots.at(atMs))));
       if (isLate) return this.#step(found, standing, 'close', { ...position, atMs }, standing.marks);
       // Nothing of it was late: that need not be looked at again, nor be saved.
       this.#standing = { ...standing, applied: position.applied, arrivedFromMs: position.arrivedFromMs };
@@ -269,12 +304,15 @@ export class Evaluator {
     });
     const prepared = await this.prepare(window);
     let keysCut = 0;
+    const cut = (keys: number): void => {
+      keysCut += keys;
+    };
     const asked = { ...{ engine, prepared, standing, step: pending } };
     const bounds = { ...BOUNDS, ...this.#parts.bounds };
     const slots = slotsOf(window);
     const results =
       slots || window.shape.kind !== 'session'
-        ? slotResults({ ...asked, slots: slots!, bounds, onKeysCut: (keys) => void (keysCut += keys) })
+        ? slotResults({ ...asked, slots: slots!, bounds, onKeysCut: cut })
         : sessionResults({ ...asked, shape: window.shape, bounds: bounds.sessions ?? SESSION_BOUNDS });
     let counts = NOTHING;
     for await (const told of results)
@@ -284,9 +322,7 @@ export class Evaluator {
   }
 
   async #save(standing: Standing): Promise<void> {
-    await this.#parts.catalog.state.write(this.#tenant, [
-      { area: AREA, key: [this.#name], value: standing },
-    ]);
+    await this.#parts.catalog.state.write(this.#tenant, [{ area: AREA, key: [this.#name], value: standing }]);
     this.#standing = standing;
     this.#isLoaded = true;
   }

@@ -38,7 +38,15 @@ function resultsOf(
     const asked = { ...standing, earlyApplied: [] };
     const step = { ...nothing, step: 0, kind: 'early' as const, to: position };
     const bounds = { ...BOUNDS, rowsMax: Math.min(BOUNDS.rowsMax, limit) };
-    return slotResults({ engine, prepared, slots, standing: asked, step, bounds, onKeysCut: () => undefined });
+    return slotResults({
+      engine,
+      prepared,
+      slots,
+      standing: asked,
+      step,
+      bounds,
+      onKeysCut: () => undefined,
+    });
   }
   if (shape.kind !== 'session') throw new Error('a window has slots or is a session');
   // As if the watermark passed everything that there is.

@@ -49,7 +49,12 @@ export interface WindowState {
  */
 export interface Windows {
   /** Fails with `unknown-window` or `bad-question`. */
-  results(tenant: TenantId, name: string, request?: ResultsRequest, signal?: AbortSignal): Promise<ResultsAnswer>;
+  results(
+    tenant: TenantId,
+    name: string,
+    request?: ResultsRequest,
+    signal?: AbortSignal,
+  ): Promise<ResultsAnswer>;
   /** Windows that are still open, with their numbers so far; JSON array, at most `limit` of them. */
   open(tenant: TenantId, name: string, limit?: number): Promise<string>;
   state(tenant: TenantId, name: string): Promise<WindowState>;

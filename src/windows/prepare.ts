@@ -29,10 +29,17 @@ export async function prepareWindow(
 ): Promise<void> {
   const stream = catalog.stream(tenant, window.from)!.definition;
   if (!previous && catalog.objects(tenant, 'window').length >= WINDOWS_MAX)
-    throw new MillraceError('limit-exceeded', `a tenant has at most ${WINDOWS_MAX} windows; remove what is not needed`);
+    throw new MillraceError(
+      'limit-exceeded',
+      `a tenant has at most ${WINDOWS_MAX} windows; remove what is not needed`,
+    );
   if (previous && previous.from !== window.from)
-    throw new MillraceError('conflict', `the window "${window.name}" cannot go over to another stream; make a new one`);
-  if (window.name === window.from) throw bad(window, 'name', 'results need a stream of their own: take another name');
+    throw new MillraceError(
+      'conflict',
+      `the window "${window.name}" cannot go over to another stream; make a new one`,
+    );
+  if (window.name === window.from)
+    throw bad(window, 'name', 'results need a stream of their own: take another name');
   const { hotMs } = stream.retention;
   const longestMs = window.shape.kind === 'session' ? window.shape.maxMs : window.shape.sizeMs;
   if (hotMs !== undefined && hotMs < longestMs)

@@ -7,8 +7,8 @@ import type { Ingest } from '../ingest/port.ts';
 import type { Log } from '../log/port.ts';
 import { type Engine, eventsTable, type Statement } from '../store/index.ts';
 import type { Status } from './result-stream.ts';
-import { Parameters, statement } from './source.ts';
 import type { Published } from './sessions.ts';
+import { Parameters, statement } from './source.ts';
 import { type Counts, NOTHING, type PendingStep } from './step.ts';
 
 export interface PublishParts {
@@ -47,7 +47,11 @@ export const resultKey = (tenant: TenantId, window: string): PartitionKey => ({
 });
 
 /** Everything that was appended is in the store: what is asked next sees it. */
-export async function resultsApplied({ log, ingest }: PublishParts, tenant: TenantId, window: string): Promise<void> {
+export async function resultsApplied(
+  { log, ingest }: PublishParts,
+  tenant: TenantId,
+  window: string,
+): Promise<void> {
   const key = resultKey(tenant, window);
   const { start, end } = log.state(key);
   if (end > start) await ingest.applied(key, start, end);
@@ -184,4 +188,3 @@ export async function compactRows<Row>(
   const lines = Buffer.from(bytes).toString('utf8').split('\n');
   return lines.filter((line) => line !== '').map((line) => JSON.parse(line) as Row);
 }
-

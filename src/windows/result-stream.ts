@@ -177,12 +177,18 @@ export function resultDocument(stream: StreamDefinition, window: WindowDefinitio
     fields[name] = document;
   }
   if (clashes.length > 0)
-    throw new MillraceError('bad-definition', `the window "${window.name}" is not right`, { issues: clashes });
+    throw new MillraceError('bad-definition', `the window "${window.name}" is not right`, {
+      issues: clashes,
+    });
   return {
     fields,
     eventTime: 'window_start',
     future: '10y',
-    dedupe: { within: formatDuration(window.retentionMs === undefined ? DAY_MS : Math.min(DAY_MS, window.retentionMs)) },
+    dedupe: {
+      within: formatDuration(
+        window.retentionMs === undefined ? DAY_MS : Math.min(DAY_MS, window.retentionMs),
+      ),
+    },
     ...(window.retentionMs === undefined ? {} : { retention: retentionOf(window.retentionMs) }),
     resultOf: 'window',
   };

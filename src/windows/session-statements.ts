@@ -52,14 +52,27 @@ export interface KeyedSpan extends Span {
 }
 
 /** Results of sessions, in rows like those of windows of slots. */
-export function sessionsStatement(prepared: Prepared, reach: Reach, sessions: readonly KeyedSpan[]): Statement {
+export function sessionsStatement(
+  prepared: Prepared,
+  reach: Reach,
+  sessions: readonly KeyedSpan[],
+): Statement {
   const { stream, window } = prepared;
   const parameters = new Parameters();
   const keys = keyFields(stream, window);
   const states = windowStates(stream, window);
-  const hashes = parameters.bind('Array(String)', sessions.map(({ key }) => key));
-  const starts = parameters.bind('Array(Int64)', sessions.map(({ startMs }) => startMs));
-  const ends = parameters.bind('Array(Int64)', sessions.map(({ endMs }) => endMs));
+  const hashes = parameters.bind(
+    'Array(String)',
+    sessions.map(({ key }) => key),
+  );
+  const starts = parameters.bind(
+    'Array(Int64)',
+    sessions.map(({ startMs }) => startMs),
+  );
+  const ends = parameters.bind(
+    'Array(Int64)',
+    sessions.map(({ endMs }) => endMs),
+  );
   const events = eventsSql(
     prepared,
     {

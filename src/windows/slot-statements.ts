@@ -20,7 +20,10 @@ export function unitsStatement(
 ): Statement {
   const parameters = new Parameters();
   const unit = slots.fixed
-    ? floorDiv(`(_t - ${parameters.bind('Int64', slots.fixed.baseMs)})`, parameters.bind('Int64', slots.fixed.ms))
+    ? floorDiv(
+        `(_t - ${parameters.bind('Int64', slots.fixed.baseMs)})`,
+        parameters.bind('Int64', slots.fixed.ms),
+      )
     : floorDiv('_t', String(QUARTER_MS));
   const found = eventsSql(prepared, reach, parameters, `DISTINCT ${unit} AS unit`);
   const behind = after === undefined ? '' : ` WHERE unit > ${parameters.bind('Int64', after)}`;

@@ -64,7 +64,9 @@ export function eventsSql(
   const { fromMs, toMs } = reach;
   if (fromMs !== undefined && fromMs > MOMENT_MS_MIN)
     conditions.push(
-      time.column ? `${time.column} >= ${moment(parameters, fromMs)}` : `_t >= ${parameters.bind('Int64', fromMs)}`,
+      time.column
+        ? `${time.column} >= ${moment(parameters, fromMs)}`
+        : `_t >= ${parameters.bind('Int64', fromMs)}`,
     );
   if (toMs !== undefined && toMs < MOMENT_MS_MAX)
     conditions.push(

@@ -70,7 +70,10 @@ export function beginAt(
 }
 
 /** The pending step is done. */
-export function doneStep(standing: Standing, told: { readonly counts: Counts; readonly keysCut: number }): Standing {
+export function doneStep(
+  standing: Standing,
+  told: { readonly counts: Counts; readonly keysCut: number },
+): Standing {
   const pending = standing.pending!;
   const early = pending.kind === 'early';
   return {

@@ -182,7 +182,10 @@ class AllWindows implements RunningWindows {
         while ((await evaluator.load())?.definition !== version) await evaluator.advance(true);
       });
     } catch (error) {
-      this.#parts.logger.error({ err: error, tenant, window: name }, 'a window could not begin; trying again');
+      this.#parts.logger.error(
+        { err: error, tenant, window: name },
+        'a window could not begin; trying again',
+      );
     }
     this.#kick(tenant, from);
   }
@@ -271,13 +274,18 @@ class AllWindows implements RunningWindows {
   }
 
   #streamsOf(tenant: TenantId): readonly string[] {
-    return [...new Set(this.#parts.catalog.objects(tenant, 'window').map(({ definition }) => definition.from))];
+    return [
+      ...new Set(this.#parts.catalog.objects(tenant, 'window').map(({ definition }) => definition.from)),
+    ];
   }
 
   #find(tenant: TenantId, name: string): Versioned<WindowDefinition> {
     const found = this.#parts.catalog.object(tenant, 'window', name);
     if (found) return found;
-    throw new MillraceError('unknown-window', `There is no window ${JSON.stringify(name)}; GET /v1/windows lists them.`);
+    throw new MillraceError(
+      'unknown-window',
+      `There is no window ${JSON.stringify(name)}; GET /v1/windows lists them.`,
+    );
   }
 
   #evaluatorOf(tenant: TenantId, name: string): Evaluator {

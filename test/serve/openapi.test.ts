@@ -81,6 +81,8 @@ describe('the OpenAPI document', () => {
         "GET /v1/webhook-secret",
         "GET /v1/windows",
         "GET /v1/windows/{name}",
+        "GET /v1/windows/{name}/results",
+        "GET /v1/windows/{name}/state",
         "POST /v1/deliveries/replay",
         "POST /v1/keys/{name}/rotate",
         "POST /v1/plan",

@@ -19,7 +19,7 @@ import { createLedger } from '../../src/ledger/index.ts';
 import { logPart, openFileLog } from '../../src/log/index.ts';
 import { createQuarantineReplay } from '../../src/quarantine/index.ts';
 import { createReconciler } from '../../src/reconcile/index.ts';
-import { createRegistry } from '../../src/registry/index.ts';
+import { createRegistry, type RunningRegistry } from '../../src/registry/index.ts';
 import { createReplays } from '../../src/replay/index.ts';
 import { createRuns, runsPart } from '../../src/runs/index.ts';
 import { createServer, type ServeDeps, sealSecretOf } from '../../src/serve/index.ts';
@@ -42,6 +42,8 @@ import {
   openKeys,
   operatorKey,
 } from '../../src/tenants/index.ts';
+import { UNKNOWN } from '../../src/watermarks/port.ts';
+import { createWindows } from '../../src/windows/index.ts';
 
 export const KEY = 'a-key-for-the-tests';
 
@@ -70,9 +72,15 @@ export async function startParts() {
     ...{ ...area, catalog, clock, directory: `${directory}/scratch` },
     limits: { bodyBytesMax: 2 ** 20, eventBytesMax: 2 ** 16 },
   });
-  const registry = createRegistry({
+  const windows = createWindows({
+    ...{ catalog, log, ingest, engine, clock, logger: pino({ level: 'silent' }) },
+    watermarks: { of: () => UNKNOWN, heartbeat: async () => undefined, watch: () => () => undefined },
+    tenants: { list: () => [] },
+    registry: () => registry,
+  });
+  const registry: RunningRegistry = createRegistry({
     ...{ catalog, schema: new StoreTables(engine), ingest, log, runs },
-    hooks: () => ({ table: tables.hooks }),
+    hooks: () => ({ table: tables.hooks, window: windows.hooks }),
   });
   const settings = readSettings({ MILLRACE_PORT: '0' });
   const collect = createCollect({
@@ -99,7 +107,7 @@ export async function startParts() {
     parts: () => [
       deliver.part,
       ...[runsPart(runs), ledger.part, ingestPart({ ingest, files, directory }), registry.part],
-      ...[logPart({ log, files, directory: `${directory}/log` }), tables.part],
+      ...[logPart({ log, files, directory: `${directory}/log` }), tables.part, windows.part],
       ...[storePart({ engine, clock }), keys],
       results.part,
     ],
@@ -135,6 +143,7 @@ export async function startParts() {
     stats: createStats({ tables, engine, catalog, log, ingest, clock, results }),
     results,
     events,
+    windows,
     tables,
     tableRows: createTableRows({ engine, tables, clock }),
     quarantine: createQuarantine({ engine, catalog, clock }),

@@ -27,6 +27,7 @@ const STAGES = [
   'tables',
   'cache',
   'stats',
+  'windows',
   'questions',
   'deliver',
   'serve',

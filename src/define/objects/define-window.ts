@@ -1,6 +1,6 @@
+import type { DimensionKind } from '../kinds.ts';
 import { formatMeasure } from '../measures.ts';
 import type { MeasureOf } from '../rollup.ts';
-import type { DimensionKind } from '../kinds.ts';
 import { type Duration, type FieldNames, type FieldSpecs, type Stream, withoutUndefined } from '../stream.ts';
 import { type WindowDefinition, type WindowTime, windowKind } from './window.ts';
 
