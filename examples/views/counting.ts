@@ -37,6 +37,15 @@ export interface Counting {
     readonly end?: Date | string;
     readonly limit?: number;
   }): Promise<readonly TopVideo[]>;
+  /** The channels by how often their videos were seen, and by how many people. */
+  topChannels(range?: Range): Promise<readonly TopChannel[]>;
+}
+
+export interface TopChannel {
+  /** Null: of videos that nobody has told about. */
+  readonly channel: unknown;
+  readonly views: Integer;
+  readonly viewers: Integer;
 }
 
 export interface TopVideo {
@@ -81,6 +90,17 @@ export function createCounting(client: MillraceClient): Counting {
       });
       const lines = text.split('\n').filter((line) => line !== '');
       return lines.map((line) => JSON.parse(line) as TopVideo);
+    },
+    topChannels: async ({ start, end } = {}) => {
+      const { rows } = await client.getStats('activity', {
+        ...{ fn: ['count', 'unique(user_id)'], by: 'videos.channel', order: '-count' },
+        ...{ where: 'type:eq:view', from: start, to: end },
+      });
+      return rows.map((row) => ({
+        channel: row['videos.channel'],
+        views: row.count,
+        viewers: row['unique(user_id)'],
+      }));
     },
   };
 }

@@ -46,5 +46,8 @@ for (const { video, title, channel, views } of await counting.topVideos({ ...hou
   say(
     `  ${String(video).padEnd(4)} ${String(title).padEnd(22)} ${String(channel).padEnd(10)} ${String(views).padStart(6)}`,
   );
+say('\nChannels');
+for (const { channel, views, viewers } of await counting.topChannels(hour))
+  say(`  ${String(channel).padEnd(10)} ${String(views).padStart(6)} views by ${String(viewers)} people`);
 
 await serveUntilStopped(server, values.exit);

@@ -109,7 +109,7 @@ export class TestClock implements Clock {
         signal?.removeEventListener('abort', leave);
         resolve();
       };
-      const sleeper: Sleeper = { atMs: this.#monotonicMs + ms, looks: ms < LOOKS_MS_MAX, wake };
+      const sleeper: Sleeper = { atMs: this.#monotonicMs + ms, looks: ms <= LOOKS_MS_MAX, wake };
       sleepers.add(sleeper);
       signal?.addEventListener('abort', leave, { once: true });
     });

@@ -3,3 +3,4 @@ export type { AnyDefinition, ProjectUnderTest } from './documents.ts';
 export { repeated, shuffled, straggling } from './events.ts';
 export type { Delivery } from './outside.ts';
 export { type TestProject, type TestProjectOptions, testProject } from './project.ts';
+export type { Firing, ReportRun, WindowResult } from './results.ts';

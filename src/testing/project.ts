@@ -15,6 +15,15 @@ import { documentsOf, type ProjectUnderTest } from './documents.ts';
 import { injectFetch, NOWHERE } from './inject-fetch.ts';
 import { Installation, OPERATOR_KEY } from './installation.ts';
 import type { Delivery } from './outside.ts';
+import {
+  type Firing,
+  type ReportRun,
+  reportResult,
+  reportRuns,
+  runReport,
+  type WindowResult,
+  windowResults,
+} from './results.ts';
 
 export interface TestProjectOptions {
   /** What the clock shows at the beginning, and after `reset`. Default 2024-01-01T00:00:00Z. */
@@ -167,6 +176,44 @@ export class TestProject {
       .split('\n')
       .filter((line) => line !== '')
       .map((line) => JSON.parse(line) as Row);
+  }
+
+  /**
+   * What a window has told, in the order of time: of each window and key the newest version, or every one.
+   *
+   * @example
+   * await app.advance('6m');
+   * (await app.window('alarms')).map((one) => [one.window_start, one.station_id, one.alarms, one.status]);
+   */
+  window(name: string, versions: 'latest' | 'all' = 'latest'): Promise<readonly WindowResult[]> {
+    return this.#installation.during(() => windowResults(this.#client, name, versions));
+  }
+
+  /** When a trigger began to fire, and when it ended to, in the order of time. */
+  async firings(name: string): Promise<readonly Firing[]> {
+    return (await this.events(name)) as readonly unknown[] as readonly Firing[];
+  }
+
+  /** Runs a report now, about the newest period that has ended or the one that is named; its answers by question. */
+  async report(
+    name: string,
+    question: {
+      readonly from?: string | number;
+      readonly to?: string | number;
+      readonly parameters?: object;
+    } = {},
+  ): Promise<{ readonly run: ReportRun; readonly result: unknown }> {
+    return this.#installation.during(() => runReport(this.#client, name, question));
+  }
+
+  /** Every run of a report: on schedule, by triggers, on demand; the oldest period first. */
+  runs(name: string): Promise<readonly ReportRun[]> {
+    return this.#installation.during(() => reportRuns(this.#client, name));
+  }
+
+  /** What a run answered, as its JSON document has it. */
+  result(name: string, id: string): Promise<unknown> {
+    return this.#installation.during(() => reportResult(this.#client, name, id));
   }
 
   /**

@@ -70,4 +70,18 @@ describe('the example of views', () => {
       channel: 'Music',
     });
   });
+
+  it('tells the channels with the numbers of their videos', async () => {
+    const videos = videoList(8);
+    await app.client.putRows('videos', videos);
+    await counting.processEvents(events);
+    const expected = [...new Set(videos.map((one) => one.channel))]
+      .map((channel) => {
+        const own = videos.filter((one) => one.channel === channel);
+        const views = own.flatMap((one) => seen(one.video_id, 'view'));
+        return { channel, views: views.length, viewers: new Set(views.map((one) => one.user_id)).size };
+      })
+      .sort((a, b) => b.views - a.views);
+    expect(await counting.topChannels(hour)).toEqual(expected);
+  });
 });
