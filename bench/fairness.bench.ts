@@ -30,8 +30,15 @@ const SIZES: Readonly<Record<BenchOptions['size'], Size>> = {
   full: { eventsPerSecond: 1_000, questionsPerSecond: 20, seconds: 12, rounds: 3, scannedSeconds: 10 },
 };
 
-type Case = 'events' | 'questions' | 'scans';
-const CASES: readonly Case[] = ['events', 'questions', 'scans'];
+/** `engine`: questions that memory cannot answer. */
+type Case = 'events' | 'questions' | 'engine' | 'scans';
+const CASES: readonly Case[] = ['events', 'questions', 'engine', 'scans'];
+const TITLES: Readonly<Record<Case, string>> = {
+  events: `${TIMES} times the events`,
+  questions: `${TIMES} times the questions`,
+  engine: `${TIMES} times the questions, in the engine`,
+  scans: `${SCANS} scans at a time`,
+};
 
 function casesOf({ cases }: BenchOptions): readonly Case[] {
   const unknown = cases?.filter((name) => !(CASES as readonly string[]).includes(name)) ?? [];
@@ -64,7 +71,7 @@ export async function run(options: BenchOptions, print: Print): Promise<void> {
       for (let turn = 0; turn < size.rounds; turn += 1) {
         for (const met of turn % 2 === 0 ? [alone, beside] : [beside, alone]) {
           progress(`fairness: ${name}, ${met === alone ? 'alone' : 'beside the other'}, round ${turn + 1}`);
-          await measure(server, met, met === alone ? undefined : name, { ...size, seconds });
+          await measure(server, met, name, met === beside, { ...size, seconds });
         }
       }
       print(figureOf(name, alone, beside, { ...size, seconds }));
@@ -102,20 +109,20 @@ async function load(server: BenchServer, { rate, seconds, tenant }: Driven) {
 async function measure(
   server: BenchServer,
   met: Met,
-  beside: Case | undefined,
+  name: Case,
+  isBeside: boolean,
   { eventsPerSecond, questionsPerSecond, seconds }: Size,
 ): Promise<void> {
   const warmupMs = 250 * seconds;
   const wholeSeconds = seconds + warmupMs / 1_000;
   const probe = new FreshnessProbe(server);
-  const asker = new Asker(server, { path: rollupQuestion });
-  const other = new Asker(server, {
-    tenant: OTHER,
-    path: beside === 'scans' ? scanQuestion : rollupQuestion,
-  });
+  const beside = isBeside ? name : undefined;
+  const path = name === 'engine' ? engineQuestion : rollupQuestion;
+  const asker = new Asker(server, { path });
+  const other = new Asker(server, { tenant: OTHER, path: name === 'scans' ? scanQuestion : path });
   probe.start(warmupMs);
   asker.atRate(questionsPerSecond, warmupMs);
-  if (beside === 'questions') other.atRate(TIMES * questionsPerSecond, warmupMs);
+  if (beside === 'questions' || beside === 'engine') other.atRate(TIMES * questionsPerSecond, warmupMs);
   if (beside === 'scans') other.atATime(SCANS, warmupMs);
   const [, flood] = await Promise.all([
     load(server, { rate: eventsPerSecond, seconds: wholeSeconds, tenant: '' }),
@@ -138,6 +145,12 @@ function rollupQuestion(): string {
   return `/v1/streams/${STREAM}/stats?fn=count&fn=${encodeURIComponent('sum(value)')}&by=type&from=-1h&where=country:ne:X${turns}`;
 }
 
+/** As the first, with a function whose states only the engine merges. */
+function engineQuestion(): string {
+  turns += 1;
+  return `/v1/streams/${STREAM}/stats?fn=count&fn=${encodeURIComponent('unique(key)')}&by=type&from=-1h&where=country:ne:X${turns}`;
+}
+
 /** All events, with a function that no rollup has. */
 function scanQuestion(): string {
   turns += 1;
@@ -152,7 +165,7 @@ function figureOf(name: Case, alone: Met, beside: Met, size: Size) {
     round(of(beside).quantile(QUANTILE) / Math.max(0.1, of(alone).quantile(QUANTILE)), 2);
   return {
     bench: 'fairness',
-    case: name === 'scans' ? `${SCANS} scans at a time` : `${TIMES} times the ${name}`,
+    case: TITLES[name],
     freshness_p99_ratio: ratio((met) => met.freshness),
     question_p99_ratio: ratio((met) => met.questions),
     freshness_p99_alone_ms: p99(alone.freshness),

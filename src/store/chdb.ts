@@ -17,7 +17,7 @@ import { createGuest, guestSettings, KILLS_MAX } from './guest.ts';
 import type { Engine, Guest, GuestLimits, Guests, QueryLimits, Statement } from './port.ts';
 import { READING_CLASSES, type ReadingClass, ReadingPlaces } from './reading-places.ts';
 import { FULL_ROLE, openWithRoles, roleOf } from './roles.ts';
-import { forgetLongParameters, parameterSettings, setAll } from './session-parameters.ts';
+import { forgetLongParameters, parameterSettings, setAllSoon } from './session-parameters.ts';
 import { SessionPool } from './session-pool.ts';
 
 export interface ChdbOptions {
@@ -154,7 +154,7 @@ class ChdbEngine implements Engine, Guests {
   async execute(statement: Statement): Promise<void> {
     await this.#names.around(statement.text, () =>
       this.#writers.use(async (session) => {
-        prepare(session, parameterSettings(statement));
+        await prepare(session, parameterSettings(statement));
         await run(session, statement, 'Null');
       }),
     );
@@ -169,7 +169,7 @@ class ChdbEngine implements Engine, Guests {
     const leave = await this.#enter(limits);
     try {
       return await this.#readers.use(async (session) => {
-        const stopWatching = this.#limit(session, limits, statement);
+        const stopWatching = await this.#limit(session, limits, statement);
         try {
           return await run(session, statement, format);
         } finally {
@@ -184,17 +184,23 @@ class ChdbEngine implements Engine, Guests {
   async *stream(statement: Statement, format: string, limits: QueryLimits = {}): AsyncIterable<Uint8Array> {
     await this.#names.settle();
     const leave = await this.#enter(limits);
-    const session = await this.#readers.take();
-    const stopWatching = this.#limit(session, limits, statement);
     try {
-      const chunks = session.queryStream(statement.text, { format });
-      for await (const chunk of chunks) yield chunk.raw();
-    } catch (cause) {
-      throw explain(cause);
+      const session = await this.#readers.take();
+      try {
+        const stopWatching = await this.#limit(session, limits, statement);
+        try {
+          const chunks = session.queryStream(statement.text, { format });
+          for await (const chunk of chunks) yield chunk.raw();
+        } catch (cause) {
+          throw explain(cause);
+        } finally {
+          stopWatching();
+          await setAllSoon(session, forgetLongParameters(statement));
+        }
+      } finally {
+        this.#readers.give(session);
+      }
     } finally {
-      stopWatching();
-      setAll(session, forgetLongParameters(statement));
-      this.#readers.give(session);
       leave();
     }
   }
@@ -203,7 +209,7 @@ class ChdbEngine implements Engine, Guests {
     try {
       return await this.#places.enter(reading, tenant, signal);
     } catch (cause) {
-      throw signal?.aborted ? explain(new Error('Code: 394. DB::Exception: Query was cancelled')) : cause;
+      throw signal?.aborted ? cancelled() : cause;
     }
   }
 
@@ -284,7 +290,7 @@ class ChdbEngine implements Engine, Guests {
    * Sets the session's limits and the statement's parameters, and ends the statement when the caller goes away; returns the
    * way to stop watching.
    */
-  #limit(session: Session, limits: QueryLimits, statement: Statement): () => void {
+  async #limit(session: Session, limits: QueryLimits, statement: Statement): Promise<() => void> {
     this.#nextQuery += 1;
     const label = `${LABEL}${this.#nextQuery}`;
     const own = limits.tenant === undefined ? {} : (this.#tenants?.limits(limits.tenant) ?? {});
@@ -298,7 +304,9 @@ class ChdbEngine implements Engine, Guests {
       `log_comment='${label}'`,
       ...parameterSettings(statement),
     ];
-    prepare(session, settings);
+    await prepare(session, settings);
+    // Who goes away from here on finds a statement to end.
+    if (limits.signal?.aborted) throw cancelled();
     const kill = () => void this.#kill(label);
     limits.signal?.addEventListener('abort', kill, { once: true });
     return () => limits.signal?.removeEventListener('abort', kill);
@@ -313,9 +321,9 @@ class ChdbEngine implements Engine, Guests {
   }
 }
 
-function prepare(session: Session, settings: readonly string[]): void {
+async function prepare(session: Session, settings: readonly string[]): Promise<void> {
   try {
-    setAll(session, settings);
+    await setAllSoon(session, settings);
   } catch (cause) {
     throw explain(cause);
   }
@@ -328,7 +336,7 @@ async function run(session: Session, statement: Statement, format: string): Prom
   } catch (cause) {
     throw explain(cause);
   } finally {
-    setAll(session, forgetLongParameters(statement));
+    await setAllSoon(session, forgetLongParameters(statement));
   }
 }
 
@@ -341,6 +349,9 @@ const least = (first: number, ...others: readonly (number | undefined)[]): numbe
   Math.min(first, ...others.filter((one) => one !== undefined));
 
 const wordsOf = (cause: unknown): string => (cause instanceof Error ? cause.message : String(cause));
+
+/** As the engine says it of a statement that was killed. */
+const cancelled = () => explain(new Error('Code: 394. DB::Exception: Query was cancelled'));
 
 const TIMEOUT_CODES = new Set([159, 394]);
 const ASKED_TOO_MUCH_CODES = new Set([241, 396, 158, 307]);

@@ -25,6 +25,11 @@ export function setAll(session: Session, settings: readonly string[]): void {
   if (settings.length > 0) session.query(`SET ${settings.join(', ')}`);
 }
 
+/** The same without holding up everything else: on a busy machine the engine may take a hundred milliseconds even for this. */
+export async function setAllSoon(session: Session, settings: readonly string[]): Promise<void> {
+  if (settings.length > 0) await session.queryAsync(`SET ${settings.join(', ')}`);
+}
+
 /** A text as the value of a setting: statements end at a NUL byte, so it is written. */
 export const quoteSetting = (text: string): string => quoteText(text).replaceAll('\0', '\\0');
 
