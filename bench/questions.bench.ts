@@ -61,7 +61,7 @@ const CASES: readonly Case[] = [
     name: '1 000 relative questions, no cache',
     keys: 1_000,
     query: () => 'fn=count&from=-5m&where=merchant:eq:KEY_NUMBER',
-    note: 'the same with max_age 0: a range that is not of whole buckets needs the events',
+    note: 'the same with max_age 0: a range that begins within a bucket needs the events, unless that bucket holds none of the key',
   },
   {
     name: 'one key, engine, together',
