@@ -80,6 +80,7 @@ const server = await createServer({
     ...absent<ServeDeps['ledger']>('the ledger'),
     health: () => ({ balanced: true, checkedToMs: undefined, mismatchedMinutes: 0, checked: 0 }),
   },
+  triggers: absent<ServeDeps['triggers']>('triggers'),
   log,
   ingest,
   engine: { ...absent<ServeDeps['engine']>('the engine'), rows: () => Promise.resolve([]) },

@@ -64,6 +64,7 @@ import {
   queryLimitsOf,
   type StreamOfTenant,
 } from './tenants/index.ts';
+import { createTriggers } from './triggers/index.ts';
 import { createUsageMeter } from './usage/index.ts';
 import { openWatermarks } from './watermarks/index.ts';
 import { createWindows } from './windows/index.ts';
@@ -205,8 +206,17 @@ async function startOwned(
   const runs = createRuns({ catalog, clock, ids, logger });
   const registry = createRegistry({
     ...{ catalog, schema, ingest, log, runs, tenants },
-    hooks: () => ({ table: tables.hooks, window: windows.hooks }),
+    hooks: () => ({ table: tables.hooks, window: windows.hooks, trigger: triggers.hooks }),
     dedupBytesMax: settings.MILLRACE_DEDUP_MEMORY,
+  });
+  // What it asks is made further below; a removal that was interrupted is finished before.
+  const triggers = createTriggers({
+    ...{ catalog, registry, tenants, ingest, log, engine, clock, logger },
+    watch: (listener) => watermarks.watch(listener),
+    closedThrough: (tenant, window) => windows.closedTo(tenant, window),
+    stats: () => stats,
+    events: () => events,
+    outbox: () => deliver.deliveries,
   });
   const quarantineReplay = createQuarantineReplay({
     ...{ catalog, log, ingest, area, clock, ids, runs },
@@ -277,7 +287,7 @@ async function startOwned(
   });
   // In the order in which they become quiet: nothing comes in, nothing is begun, nothing is under way; then all erase.
   const partsOfTenants = (): readonly TenantPart[] => [
-    ...[server.part, deliver.part, windows.part, runsPart(runs), ledger.part, retention.part],
+    ...[server.part, triggers.part, deliver.part, windows.part, runsPart(runs), ledger.part, retention.part],
     ...[ingestPart({ ingest, files, directory }), registry.part],
     ...[logPart({ log, files, directory: `${directory}/log` }), tables.part, storePart({ engine, clock })],
     ...[hot, results.part, keys],
@@ -311,6 +321,7 @@ async function startOwned(
     reconciler,
     duplicates: createDuplicates({ engine, catalog, clock }),
     ledger,
+    triggers,
     log,
     ingest,
     engine,
@@ -329,6 +340,7 @@ async function startOwned(
   await deletion.recover();
   await deliver.start();
   await applyProject({ catalog, registry, runs, audit }, options.documents, STREAM_CHANGE_MS_MAX);
+  triggers.start();
   if (options.listen === false) server.open();
   const url = options.listen === false ? '' : await server.listen();
   const unwatch = watchOwnership(owner, housekeeping);
@@ -337,6 +349,7 @@ async function startOwned(
   // In the order in which they end.
   const ends: readonly (() => unknown)[] = [
     () => server.close(),
+    () => triggers.stop(),
     () => deliver.stop(),
     () => results.close(),
     () => keys.close(),

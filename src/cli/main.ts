@@ -19,6 +19,7 @@ import { statsCommand } from './commands/stats.ts';
 import { streamsCommand } from './commands/streams.ts';
 import { tailCommand } from './commands/tail.ts';
 import { tenantsCommand } from './commands/tenants.ts';
+import { triggersCommand } from './commands/triggers.ts';
 import { Failure, type Io, systemIo, UsageError } from './io.ts';
 
 export type ExitCode = 0 | 1 | 2;
@@ -35,6 +36,7 @@ const COMMANDS = [
   streamsCommand,
   ledgerCommand,
   quarantineCommand,
+  triggersCommand,
   replayCommand,
   reconcileCommand,
   runsCommand,

@@ -15,6 +15,7 @@ import { askSql, type SqlOptions, type SqlStreamOptions, streamSql } from './sql
 import { StreamClient } from './stream-client.ts';
 import { TenantsClient } from './tenants.ts';
 import { type Fetch, Transport } from './transport.ts';
+import { TriggersClient } from './triggers.ts';
 import type {
   Accepted,
   BatchOptions,
@@ -93,11 +94,13 @@ export class MillraceClient {
   readonly #sender: Sender;
   readonly tenants: TenantsClient;
   readonly keys: KeysClient;
+  readonly triggers: TriggersClient;
 
   /** Use `createClient`. */
   constructor(transport: Transport, ids: Ids) {
     this.#transport = transport;
     this.keys = new KeysClient(transport);
+    this.triggers = new TriggersClient(transport);
     this.#sender = new Sender(transport, ids);
     this.tenants = new TenantsClient(transport);
   }
@@ -251,6 +254,12 @@ export class MillraceClient {
       signal,
     });
     return answer as { readonly rows: number; readonly changed: number };
+  }
+
+  /** Removes a definition and what is its own. Fails while something else stands on it. */
+  async remove(kind: Change['kind'], name: string): Promise<void> {
+    const path = pathOf(`${kind}s`, name);
+    await this.#transport.send({ method: 'DELETE', path, repeatable: 'refused' });
   }
 
   /** The version of a definition that stands; undefined when there is none. */

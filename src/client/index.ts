@@ -35,4 +35,5 @@ export type {
   TenantInfo,
   TenantsClient,
 } from './tenants.ts';
+export type { TriggerGroup, TriggerInfo, TriggerState, TriggerTest } from './triggers.ts';
 export type * from './types.ts';

@@ -48,4 +48,5 @@ export { defineRollup, type MeasureOf, type RollupSpec } from './rollup.ts';
 export { type Duration, defineStream, type EventOf, type Stream, type StreamSpec } from './stream.ts';
 export { defineTable, type TableSpec } from './table.ts';
 export { toDocument } from './to-document.ts';
+export { defineTrigger, type TriggerDo, type TriggerSpec, type TriggerWhen } from './trigger.ts';
 export { type DecimalInput, type FieldSpec, type Integer64, type TimestampInput, t } from './types.ts';

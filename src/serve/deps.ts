@@ -21,6 +21,7 @@ import type { Duplicates, Events, Quarantine, Stats, TableRows } from '../stats/
 import type { Engine, Guests } from '../store/port.ts';
 import type { Tables } from '../tables/port.ts';
 import type { Audit, Deletion, Keys, Tenants } from '../tenants/index.ts';
+import type { Triggers } from '../triggers/index.ts';
 import type { Usage } from '../usage/index.ts';
 import type { RunningWindows } from '../windows/port.ts';
 
@@ -51,6 +52,7 @@ export interface ServeDeps {
   readonly reconciler: Reconciler;
   readonly duplicates: Duplicates;
   readonly ledger: Ledger;
+  readonly triggers: Triggers;
   readonly log: Log;
   readonly ingest: Pick<Ingest, 'state' | 'applied'>;
   readonly engine: Pick<Engine, 'rows' | 'query'>;

@@ -52,6 +52,7 @@ import { runRoutes } from './routes/runs.ts';
 import { sqlRoutes } from './routes/sql.ts';
 import { tableRoutes } from './routes/tables.ts';
 import { tenantRoutes } from './routes/tenants.ts';
+import { triggerRoutes } from './routes/triggers.ts';
 import { webhookRoutes } from './routes/webhooks.ts';
 import { windowRoutes } from './routes/windows.ts';
 import { createSeal } from './seal.ts';
@@ -61,6 +62,7 @@ import { StreamStates } from './stream-states.ts';
 import { watchTenants } from './tenant-metrics.ts';
 import { servePart } from './tenant-part.ts';
 import { TenantRequests } from './tenant-requests.ts';
+import { watchTriggers } from './trigger-metrics.ts';
 import { watchUsage } from './usage-metrics.ts';
 import { watchWindows } from './window-metrics.ts';
 
@@ -246,6 +248,7 @@ export async function createServer(deps: ServeDeps): Promise<MillraceServer> {
     replayRoutes(guarded, context);
     reconcileRoutes(guarded, context);
     runRoutes(guarded, context);
+    triggerRoutes(guarded, context);
     tenantRoutes(guarded, context);
     keyRoutes(guarded, context);
     auditRoutes(guarded, context);
@@ -274,6 +277,7 @@ export async function createServer(deps: ServeDeps): Promise<MillraceServer> {
   });
   watchWindows(metrics.registry, () => deps.windows.figures());
   if (deps.hot) watchHot(metrics.registry, () => deps.hot!.figures());
+  watchTriggers(metrics.registry, () => deps.triggers.figures());
   metrics.gauge('millrace_live_followers', 'Connections that follow a stream', () => hub.followers);
   metrics.gauge(
     'millrace_tls_certificate_expires_seconds',

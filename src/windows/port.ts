@@ -68,6 +68,8 @@ export interface RunningWindows extends Windows {
   /** Begins to evaluate. Call it when the streams have begun. */
   start(): void;
   stop(): Promise<void>;
+  /** Windows that end by then are published, and visible: epoch ms, from memory; undefined before that is known. */
+  closedTo(tenant: TenantId, name: string): number | undefined;
   /** For metrics. */
   figures(): readonly WindowFigures[];
 }

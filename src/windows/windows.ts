@@ -157,6 +157,10 @@ class AllWindows implements RunningWindows {
     };
   }
 
+  closedTo(tenant: TenantId, name: string): number | undefined {
+    return this.#evaluators.get(tenant)?.get(name)?.standing?.atMs ?? undefined;
+  }
+
   figures(): readonly WindowFigures[] {
     return [...this.#evaluators].flatMap(([tenant, windows]) =>
       [...windows].map(([window, evaluator]) => ({

@@ -35,9 +35,9 @@ const STREAM = { fields: { n: 'int32' }, dedupe: false };
 
 /** In the order in which they can be removed again. */
 const OBJECTS: Readonly<Record<string, (names: Names) => object>> = {
-  Trigger: ({ object, stream }) => ({
+  Trigger: ({ object }) => ({
     ...{ on: { window: object }, measure: 'n', when: { above: 1 } },
-    do: [{ report: object }, { event: stream }],
+    do: [{ report: object }],
   }),
   Report: ({ stream }) => ({ period: '1d', questions: { n: { stream, stats: { fn: 'count' } } } }),
   Window: ({ stream }) => ({ from: stream, tumbling: { size: '1m' }, measures: { n: 'count()' } }),
@@ -84,6 +84,9 @@ const TRIES: Readonly<Record<string, Try>> = {
   listTableRows: ({ object }) => ['GET', `/v1/tables/${object}/rows`],
   putTableRows: ({ object }) => ['POST', `/v1/tables/${object}/rows`, [{ id: '1' }]],
   deleteTableRow: ({ object }) => ['DELETE', `/v1/tables/${object}/rows/${MARKER}`],
+  getTriggerState: ({ object }) => ['GET', `/v1/triggers/${object}/state`],
+  testTrigger: ({ object }) => ['POST', `/v1/triggers/${object}/test`, { from: '-1d' }],
+  muteTrigger: ({ object }) => ['POST', `/v1/triggers/${object}/mute`, { until: '+1h' }],
   ...Object.fromEntries(Object.entries(OBJECTS).flatMap(triesOf)),
   cancelRun: ({ run }) => ['DELETE', `/v1/runs/${run}`],
   acknowledgeLedger: ({ stream }) => [
@@ -154,12 +157,14 @@ const HIDDEN: Readonly<Record<string, readonly string[]>> = {
     ...['listWindowResults', 'getWindowState'],
     ...['deleteStream', 'listTableRows', 'putTableRows', 'deleteTableRow'],
     ...['listWebhooks', 'getWebhook', 'putWebhook', 'deleteWebhook'],
+    ...['getTriggerState', 'testTrigger', 'muteTrigger'],
     ...Object.keys(OBJECTS).flatMap((title) => [`get${title}`, `delete${title}`]),
   ],
   'stats:read': [
     ...['getStream', 'getStats', 'listEvents', 'followStream', 'getLedger', 'getRollup'],
     ...['listWindowResults', 'getWindowState'],
     'listTableRows',
+    ...['getTriggerState', 'testTrigger'],
     ...Object.keys(OBJECTS).map((title) => `get${title}`),
   ],
   'events:write': ['sendEvents', 'getStream'],

@@ -42,6 +42,7 @@ import {
   openKeys,
   operatorKey,
 } from '../../src/tenants/index.ts';
+import { createTriggers } from '../../src/triggers/index.ts';
 import { UNKNOWN } from '../../src/watermarks/port.ts';
 import { createWindows } from '../../src/windows/index.ts';
 
@@ -167,6 +168,11 @@ export async function startParts() {
     logger,
     duplicates: createDuplicates({ engine, catalog, clock }),
     ledger,
+    // Evaluated by hand.
+    triggers: createTriggers({
+      ...{ catalog, registry, tenants, ingest, log, engine, clock, logger },
+      ...{ stats: () => deps.stats, events: () => deps.events },
+    }),
     keys,
     audit: createAudit({ records: catalog.audit, clock, ids }),
     sealSecret: await sealSecretOf(catalog),

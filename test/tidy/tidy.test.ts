@@ -30,6 +30,7 @@ const STAGES = [
   'windows',
   'questions',
   'deliver',
+  'triggers',
   'serve',
   'config.ts',
   'project.ts',

@@ -2,9 +2,9 @@
 import { z } from 'zod';
 import { formatDuration, parseDuration } from '../../base/duration.ts';
 import { DIMENSIONS_MAX, definitionName, duration, strict } from '../document.ts';
-import { hint } from '../names.ts';
 import type { KindOf, Reference } from './kinds.ts';
 import { readObject } from './reading.ts';
+import { actionsOf, checkCondition, checkSource } from './trigger-checks.ts';
 
 /** What is looked at: each result of a window, or a stats question about the last `overMs`, asked every `everyMs`. */
 export type TriggerSource =
@@ -18,13 +18,13 @@ export type TriggerSource =
     };
 
 export type TriggerCondition =
-  /** It clears only beyond `clear`: hysteresis. */
+  /** Once it holds, it holds until the number has come back to `clear`: hysteresis. */
   | { readonly kind: 'above' | 'below'; readonly value: number; readonly clear: number }
-  /** The number has grown or fallen by this share (0.5: half) against `withinMs` ago. */
+  /** The number has grown or fallen by at least this share (0.5: half) against `withinMs` ago. */
   | { readonly kind: 'changes'; readonly by: number; readonly withinMs: number }
   /** No result, or a number of 0, for so long. */
   | { readonly kind: 'absent'; readonly forMs: number }
-  /** Beyond `factor` standard deviations of the same hour of the last weeks. */
+  /** Further than `factor` standard deviations from the mean of the same time of the last weeks. */
   | { readonly kind: 'deviates'; readonly factor: number; readonly weeks: number };
 
 export type TriggerAction =
@@ -39,12 +39,12 @@ export interface TriggerDefinition {
   readonly on: TriggerSource;
   /** Of a window, the name of a measure; of stats, a function such as `sum(price)`. */
   readonly measure: string;
-  /** Each combination has a state of its own; of a window, some of its keys. */
+  /** Each combination of values has a state of its own; of a window, its keys. */
   readonly by: readonly string[];
   readonly when: TriggerCondition;
   /** How long the condition must hold before it fires. */
   readonly forMs: number;
-  /** After it has fired it keeps silent for so long. */
+  /** After a group has fired it does not fire again for so long. */
   readonly muteMs: number;
   readonly actions: readonly TriggerAction[];
 }
@@ -58,7 +58,9 @@ const condition = strict({
     within: duration('1s', '31d', 'Against how long ago.'),
   }).optional(),
   absent: duration('1s', '31d', 'No result, or 0, for so long.').optional(),
-  deviates: strict({ factor: z.number().positive().max(100), weeks: z.int().min(1).max(12) }).optional(),
+  deviates: strict({ factor: z.number().positive().max(100), weeks: z.int().min(2).max(12) })
+    .optional()
+    .describe('Standard deviations from the mean of the same time of the last weeks.'),
 });
 
 const action = z.union([
@@ -79,7 +81,13 @@ export const triggerDocument = strict({
     }),
   ]),
   measure: z.string().describe('A measure of the window, or a function such as `sum(price)`.'),
-  by: z.array(z.string()).max(DIMENSIONS_MAX).optional(),
+  by: z
+    .array(z.string())
+    .max(DIMENSIONS_MAX)
+    .optional()
+    .describe(
+      'Each combination of values has a state of its own. Of a window: its keys, which need not be written.',
+    ),
   when: condition,
   for: duration('0s', '31d', 'How long it must hold.').optional(),
   mute: duration('0s', '31d', 'How long it keeps silent after it has fired.').optional(),
@@ -101,40 +109,24 @@ export const triggerKind: KindOf<TriggerDefinition> = {
               everyMs: ms(read.on.every),
               where: read.on.where ?? [],
             };
-      if (on.kind === 'window') {
-        const window = known.object('window', on.window);
-        if (!window) mistakes.add(['on', 'window'], `there is no window "${on.window}"; define it first`);
-        else {
-          const measures = window.measures.map((one) => one.name);
-          if (!measures.includes(read.measure))
-            mistakes.add(['measure'], `is no measure of "${on.window}"${hint(read.measure, measures)}`);
-          for (const [index, key] of (read.by ?? []).entries()) {
-            if (!window.by.includes(key))
-              mistakes.add(['by', index], `is no key of "${on.window}"${hint(key, window.by)}`);
-          }
-        }
-      } else if (!known.stream(on.stream))
-        mistakes.add(['on', 'stream'], `there is no stream "${on.stream}"; define it first`);
+      const measure = read.measure.replaceAll(/\s+/g, '');
+      const by = checkSource({ name, on, measure, by: read.by }, known, mistakes);
       const actions = (read.do ?? []).map((one): TriggerAction => {
         if ('report' in one) return { kind: 'report', report: one.report };
         if ('webhook' in one) return { kind: 'webhook', url: one.webhook };
         if ('email' in one) return { kind: 'email', to: one.email, subject: one.subject };
         return { kind: 'event', stream: one.event };
       });
-      actions.forEach((one, index) => {
-        if (one.kind === 'report' && !known.object('report', one.report))
-          mistakes.add(['do', index, 'report'], `there is no report "${one.report}"; define it first`);
-        if (one.kind === 'event' && !known.stream(one.stream))
-          mistakes.add(['do', index, 'event'], `there is no stream "${one.stream}"; define it first`);
-      });
+      actionsOf({ name, on, by, actions }, known, mistakes);
       const when = conditionOf(read.when);
       if (!when) mistakes.add(['when'], 'name exactly one of above, below, changes, absent, deviates');
+      else checkCondition({ on, when, clear: read.when.clear }, known, mistakes);
       return {
         kind: 'trigger',
         name,
         on,
-        measure: read.measure,
-        by: read.by ?? [],
+        measure,
+        by,
         when: when ?? { kind: 'above', value: 0, clear: 0 },
         forMs: ms(read.for),
         muteMs: ms(read.mute),

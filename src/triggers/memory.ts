@@ -1,0 +1,99 @@
+/** What triggers remember, as far as it is in memory; the catalog has all of it. */
+import { LRUCache } from 'lru-cache';
+import type { TenantId } from '../base/brand.ts';
+import type { TriggerFigures } from './port.ts';
+import type { Held } from './records.ts';
+
+/** Groups of all triggers that are in memory at a time. */
+const GROUPS_MAX = 200_000;
+const PAUSE_MS = 1_000;
+const PAUSE_MS_MAX = 60_000;
+
+interface Failure {
+  readonly count: number;
+  readonly message: string;
+  readonly againAtMs: number;
+}
+
+interface Kept {
+  readonly held: Held;
+  readonly firing: number;
+  readonly pending: number;
+}
+
+export class Memory {
+  readonly #kept = new LRUCache<string, Kept>({
+    maxSize: GROUPS_MAX,
+    sizeCalculation: ({ held }) => 1 + held.groups.size,
+  });
+  readonly #failures = new Map<TenantId, Map<string, Failure>>();
+  #evaluations = 0;
+  #failed = 0;
+  #told = 0;
+
+  peek(tenant: TenantId, name: string): Held | undefined {
+    return this.#kept.get(keyOf(tenant, name))?.held;
+  }
+
+  /** For who is about to change it: until it is kept again, nobody knows what stands in the catalog. */
+  take(tenant: TenantId, name: string): Held | undefined {
+    const held = this.peek(tenant, name);
+    this.#kept.delete(keyOf(tenant, name));
+    return held;
+  }
+
+  keep(tenant: TenantId, name: string, held: Held, told: number): void {
+    let firing = 0;
+    let pending = 0;
+    for (const { state } of held.groups.values()) {
+      if (state.phase === 'firing') firing += 1;
+      else if (state.phase === 'pending') pending += 1;
+    }
+    this.#kept.set(keyOf(tenant, name), { held, firing, pending });
+    this.#failures.get(tenant)?.delete(name);
+    this.#evaluations += 1;
+    this.#told += told;
+  }
+
+  failed(tenant: TenantId, name: string, error: unknown, nowMs: number): void {
+    const ofTenant = this.#failures.get(tenant) ?? new Map<string, Failure>();
+    const count = (ofTenant.get(name)?.count ?? 0) + 1;
+    const message = error instanceof Error ? error.message : String(error);
+    const againAtMs = nowMs + Math.min(PAUSE_MS_MAX, PAUSE_MS * 2 ** Math.min(count - 1, 10));
+    this.#failures.set(tenant, ofTenant.set(name, { count, message, againAtMs }));
+    this.#failed += 1;
+  }
+
+  errorOf(tenant: TenantId, name: string): string | undefined {
+    return this.#failures.get(tenant)?.get(name)?.message;
+  }
+
+  /** Before, it is not tried again. */
+  notBeforeMs(tenant: TenantId, name: string): number {
+    return this.#failures.get(tenant)?.get(name)?.againAtMs ?? 0;
+  }
+
+  forget(tenant: TenantId, name: string): void {
+    this.#kept.delete(keyOf(tenant, name));
+    this.#failures.get(tenant)?.delete(name);
+  }
+
+  forgetTenant(tenant: TenantId): void {
+    for (const key of [...this.#kept.keys()]) {
+      if ((JSON.parse(key) as readonly string[])[0] === tenant) this.#kept.delete(key);
+    }
+    this.#failures.delete(tenant);
+  }
+
+  figures(): TriggerFigures {
+    let firing = 0;
+    let pending = 0;
+    for (const one of this.#kept.values()) {
+      firing += one.firing;
+      pending += one.pending;
+    }
+    return { evaluations: this.#evaluations, failures: this.#failed, told: this.#told, firing, pending };
+  }
+}
+
+const keyOf = (tenant: TenantId, name: string): string => JSON.stringify([tenant, name]);
