@@ -3,6 +3,7 @@ import { readFileSync } from 'node:fs';
 import { Command, CommanderError } from 'commander';
 import { MillraceError } from '../base/errors.ts';
 import { MillraceRequestError } from '../client/index.ts';
+import { deliveriesCommand } from './commands/deliveries.ts';
 import { doctorCommand } from './commands/doctor.ts';
 import { initCommand } from './commands/init.ts';
 import { keysCommand } from './commands/keys.ts';
@@ -20,6 +21,7 @@ import { streamsCommand } from './commands/streams.ts';
 import { tailCommand } from './commands/tail.ts';
 import { tenantsCommand } from './commands/tenants.ts';
 import { triggersCommand } from './commands/triggers.ts';
+import { webhooksCommand } from './commands/webhooks.ts';
 import { Failure, type Io, systemIo, UsageError } from './io.ts';
 
 export type ExitCode = 0 | 1 | 2;
@@ -42,6 +44,8 @@ const COMMANDS = [
   runsCommand,
   tenantsCommand,
   keysCommand,
+  webhooksCommand,
+  deliveriesCommand,
   doctorCommand,
 ];
 

@@ -178,6 +178,7 @@ export async function startParts() {
     sealSecret: await sealSecretOf(catalog),
     webDirectory: join(directory, 'no-dashboard'),
   };
+  await deliver.start();
   return {
     deps,
     ledger,
