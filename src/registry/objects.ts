@@ -106,7 +106,12 @@ export function planObject(current: Versioned<ObjectDefinition> | undefined, nex
   const changed = [...new Set([...Object.keys(before), ...Object.keys(after)])].filter(
     (key) => JSON.stringify(before[key]) !== JSON.stringify(after[key]),
   );
-  return { ...about, action: 'change', effects: [`changes ${changed.join(', ')}`] };
+  const effects = [`changes ${changed.join(', ')}`];
+  if (next.kind === 'window')
+    effects.push(
+      'tells windows that end after the present watermark; results that were told stay as they are, and are not corrected any more',
+    );
+  return { ...about, action: 'change', effects };
 }
 
 export const nameOf = ({ kind, name }: Reference): string => `the ${kind} "${name}"`;
