@@ -198,7 +198,7 @@ describe('an answer from memory', () => {
     expect(world.cold).toEqual([]);
     // The comparison would be idle if memory were never used.
     expect(fromMemory).toBeGreaterThan(asked.length * 0.6);
-  });
+  }, 300_000);
 });
 
 const span = () => {
