@@ -195,7 +195,7 @@ async function startOwned(
     onFailure: (error, where) =>
       logger.error({ err: error, ...where }, 'a batch could not be applied; trying again'),
   });
-  const watermarks = await openWatermarks({ catalog, tenants, ingest, log, clock, logger });
+  const watermarks = await openWatermarks({ catalog, tenants, ingest, log, engine, clock, logger });
   ingest.tell(watermarks.follower);
   const schema = new StoreTables(engine);
   const tables = createTables({ ...area, catalog, clock, limits: limitsOf(settings) });

@@ -134,6 +134,13 @@ export function tiersOf(everySeconds: number): readonly number[] {
 export const watermarkOf = (stream: Pick<StreamDefinition, 'watermark'>): WatermarkPolicy =>
   stream.watermark ?? WATERMARK_DEFAULT;
 
+/** How late is late: behind the greatest event time by more than events come out of order and may be late on top of it. */
+export const judgedLateness = ({
+  lateness,
+  watermark,
+}: Pick<StreamDefinition, 'lateness' | 'watermark'>): StreamDefinition['lateness'] =>
+  lateness && { ...lateness, allowedMs: lateness.allowedMs + (watermark?.delayMs ?? 0) };
+
 /** The field of this name, or the one that had it before. */
 export function fieldOf(stream: Pick<StreamDefinition, 'fields'>, name: string): Field | undefined {
   return (

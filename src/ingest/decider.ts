@@ -1,7 +1,7 @@
 /** Decides the batches of one stream's partitions, one after another: reads them, stages them, remembers their ids. */
 import type { Offset, StreamName, TenantId } from '../base/brand.ts';
 import type { Catalog } from '../catalog/port.ts';
-import type { StreamDefinition } from '../define/model.ts';
+import { judgedLateness, type StreamDefinition } from '../define/model.ts';
 import type { Log } from '../log/index.ts';
 import { type Batch, cutBatch } from './batch.ts';
 import type { BatchStore, StagedBatch } from './batch-store.ts';
@@ -202,7 +202,7 @@ export class Decider {
 const inputOf = (
   { from, to, blocks }: Batch,
   { rows }: StagedBatch,
-  { lateness }: StreamDefinition,
+  stream: StreamDefinition,
   watermarkMs: number | undefined,
   seen: DecideInput['seen'],
-): DecideInput => ({ from, to, blocks, rows, lateness, watermarkMs, seen });
+): DecideInput => ({ from, to, blocks, rows, lateness: judgedLateness(stream), watermarkMs, seen });

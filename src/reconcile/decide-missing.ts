@@ -3,6 +3,7 @@
  * that stand before them, and an id that another event has makes them duplicates. A quarantined record of which a copy
  * was replayed goes back to quarantine: its copy counts.
  */
+import { judgedLateness } from '../define/model.ts';
 import { type Batch, type Decision, decideRows, type Target } from '../ingest/index.ts';
 import { replayedTable } from '../store/index.ts';
 import { BOUNDED, type ReconcileParts, rangesOf } from './parts.ts';
@@ -73,7 +74,8 @@ async function decide(
   wanted: readonly number[],
 ): Promise<Decision> {
   const { batch, rows } = staged;
-  const { lateness, dedupeWithinMs } = scope.stream.definition;
+  const { dedupeWithinMs } = scope.stream.definition;
+  const lateness = judgedLateness(scope.stream.definition);
   const stands = dedupeWithinMs > 0 ? await idsThatStand(engine, scope, staged) : new Set<number>();
   const taken = new Set<string>();
   const before = lateness ? await storedAround(engine, scope, batch) : [];

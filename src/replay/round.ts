@@ -3,7 +3,7 @@
  * over all partitions (ties: the lower partition first, then the lower offset). Pure.
  */
 import type { Offset, PartitionKey } from '../base/brand.ts';
-import type { StreamDefinition } from '../define/model.ts';
+import { judgedLateness, type StreamDefinition } from '../define/model.ts';
 import { type Batch, cutBatch, type Decision, decideRows, type StagedBatch } from '../ingest/index.ts';
 import type { LogBlock } from '../log/index.ts';
 
@@ -70,7 +70,7 @@ export function decideRound<Staged extends StagedBatch>(
     const from = blocks[0]!.baseOffset;
     const to = blocks.at(-1)!.baseOffset + blocks.at(-1)!.count;
     const decision = decideRows({
-      ...{ from, to, blocks, rows: staged.rows.between(from, to), lateness: stream.lateness },
+      ...{ from, to, blocks, rows: staged.rows.between(from, to), lateness: judgedLateness(stream) },
       watermarkMs: watermarks.get(partition),
       seen: (a, b, c, d, atMs, offset) => isReplayed(partition, offset) || seen(a, b, c, d, atMs),
     });

@@ -2,18 +2,24 @@ import type { StreamName, TenantId } from '../base/brand.ts';
 import type { Clock } from '../base/clock.ts';
 import { MillraceError } from '../base/errors.ts';
 import type { Catalog } from '../catalog/port.ts';
+import type { StreamDefinition } from '../define/model.ts';
 import type { Follower, Ingest } from '../ingest/index.ts';
 import type { Log } from '../log/index.ts';
+import type { Engine } from '../store/index.ts';
 import { allStreams, type TenantDirectory } from '../tenants/index.ts';
+import type { Beat, KeptBeat } from './beats.ts';
 import { UNKNOWN, type WatermarkState, type Watermarks } from './port.ts';
+import { SOURCES_AREA, SourceKeeper } from './source-keeper.ts';
+import { SOURCES_MAX } from './source-table.ts';
 import { SteadyTime } from './steady-time.ts';
-import { StreamMark } from './stream-mark.ts';
+import { type Moment, StreamMark } from './stream-mark.ts';
 
 export interface WatermarkDeps {
   readonly catalog: Pick<Catalog, 'stream' | 'streams' | 'state'>;
   readonly tenants: Pick<TenantDirectory, 'list'>;
   readonly ingest: Pick<Ingest, 'state'>;
   readonly log: Pick<Log, 'state'>;
+  readonly engine: Pick<Engine, 'query'>;
   readonly clock: Clock;
   readonly logger: { error(details: object, message: string): void };
 }
@@ -32,15 +38,33 @@ interface Saved {
 }
 
 const AREA = 'watermarks';
+/** Key `[stream]`, or `[stream, source]`. */
+const BEATS_AREA = 'watermark-beats';
+const BEATS_READ_MAX = 1_000_000;
+/** What was kept of streams at which nobody has looked since the start. */
+type Remembered = Map<
+  TenantId,
+  Map<string, { readonly atMs: number | undefined; readonly beats: readonly Beat[] }>
+>;
+
 /** How often silence is looked for. */
 const LOOK_EVERY_MS = 1_000;
 
 /** Reads what was told before the process began, so that nothing goes back. */
 export async function openWatermarks(deps: WatermarkDeps): Promise<RunningWatermarks> {
-  const saved = new Map<TenantId, Map<string, number>>();
+  const saved: Remembered = new Map();
+  const { state } = deps.catalog;
   for (const tenant of deps.tenants.list()) {
-    const entries = await deps.catalog.state.list<Saved>(tenant, AREA);
-    saved.set(tenant, new Map(entries.map(({ key, value }) => [String(key[0]), value.atMs])));
+    const streams = new Map<string, { atMs: number | undefined; readonly beats: Beat[] }>();
+    saved.set(tenant, streams);
+    for (const { key, value } of await state.list<Saved>(tenant, AREA))
+      streams.set(String(key[0]), { atMs: value.atMs, beats: [] });
+    for (const { key, value } of await state.list<KeptBeat>(tenant, BEATS_AREA, [], BEATS_READ_MAX)) {
+      const [stream, source] = [String(key[0]), key[1] === undefined ? undefined : String(key[1])];
+      const one = streams.get(stream) ?? { atMs: undefined, beats: [] };
+      one.beats.push({ source, ...value });
+      streams.set(stream, one);
+    }
   }
   return new AllWatermarks(deps, saved);
 }
@@ -49,8 +73,8 @@ class AllWatermarks implements RunningWatermarks {
   readonly #deps: WatermarkDeps;
   readonly #time: SteadyTime;
   readonly #marks = new Map<TenantId, Map<string, StreamMark>>();
-  /** Of streams that nobody has looked at since the start. */
-  readonly #saved: ReadonlyMap<TenantId, Map<string, number>>;
+  readonly #saved: Remembered;
+  readonly #sources: SourceKeeper;
   readonly #listeners = new Set<(tenant: TenantId, stream: string) => void>();
   /** What must be written before it may be told, and the writing under way. */
   readonly #toSave = new Map<TenantId, Map<StreamMark, number>>();
@@ -58,21 +82,39 @@ class AllWatermarks implements RunningWatermarks {
   readonly #stop = new AbortController();
   #running: Promise<void> = Promise.resolve();
 
-  constructor(deps: WatermarkDeps, saved: ReadonlyMap<TenantId, Map<string, number>>) {
+  constructor(deps: WatermarkDeps, saved: Remembered) {
     this.#deps = deps;
     this.#time = new SteadyTime(deps.clock);
     this.#saved = saved;
+    this.#sources = new SourceKeeper({
+      ...deps,
+      moment: () => this.#moment(),
+      onRead: ({ tenant, stream }) => this.#lookAt(tenant, stream),
+      onFailure: (error, tenant, stream) =>
+        deps.logger.error({ err: error, tenant, stream }, 'the sources of a stream could not be read'),
+    });
   }
 
   readonly follower: Follower = {
-    follow: ({ key }) => ({ applied: () => this.#lookAt(key.tenant, key.stream) }),
+    follow: ({ key: { tenant, stream } }, definition, select) => {
+      const mark = this.#markOf(tenant, stream);
+      const sources = this.#sources.follow(mark, definition, select);
+      return {
+        ready: sources.ready,
+        applied: () => {
+          sources.applied();
+          this.#lookAt(tenant, stream);
+        },
+      };
+    },
     ended: async (tenant, stream) => {
       const mark = this.#marks.get(tenant)?.get(stream);
       this.#marks.get(tenant)?.delete(stream);
       this.#saved.get(tenant)?.delete(stream);
       if (mark) this.#toSave.get(tenant)?.delete(mark);
       await this.#saving.get(tenant);
-      await this.#deps.catalog.state.clear(tenant, AREA, [stream]);
+      for (const area of [AREA, BEATS_AREA, SOURCES_AREA])
+        await this.#deps.catalog.state.clear(tenant, area, [stream]);
     },
   };
 
@@ -84,8 +126,21 @@ class AllWatermarks implements RunningWatermarks {
     return { ...told, lagMs };
   }
 
-  heartbeat(): Promise<void> {
-    return Promise.reject(new MillraceError('bad-request', 'heartbeats are not taken yet'));
+  async heartbeat(tenant: TenantId, stream: string, atMs: number, source?: string): Promise<void> {
+    const definition = this.#deps.catalog.stream(tenant, stream)?.definition;
+    if (!definition) throw new MillraceError('unknown-stream', `there is no stream "${stream}"`);
+    const mark = this.#markOf(tenant, definition.name);
+    checkBeat(definition, mark, atMs, source, this.#deps.clock.now());
+    const ends = Array.from(
+      { length: definition.partitions },
+      (_, partition) => this.#deps.log.state({ tenant, stream: definition.name, partition }).end,
+    );
+    const beat = mark.beats.join({ source, atMs, ends });
+    const key = source === undefined ? [stream] : [stream, source];
+    const value: KeptBeat = { atMs: beat.atMs, ends };
+    await this.#deps.catalog.state.write(tenant, [{ area: BEATS_AREA, key, value }]);
+    mark.beats.add(beat);
+    this.#lookAt(tenant, definition.name);
   }
 
   watch(listener: (tenant: TenantId, stream: string) => void): () => void {
@@ -101,14 +156,33 @@ class AllWatermarks implements RunningWatermarks {
   async stop(): Promise<void> {
     this.#stop.abort();
     await this.#running;
+    await this.#sources.stop();
     await Promise.all(this.#saving.values());
+    await this.#keepSources({ isLast: true });
   }
 
   async #run(): Promise<void> {
     while (!this.#stop.signal.aborted) {
       await this.#deps.clock.sleep(LOOK_EVERY_MS, this.#stop.signal);
-      if (!this.#stop.signal.aborted) this.#lookAtAll();
+      if (this.#stop.signal.aborted) return;
+      this.#lookAtAll();
+      await this.#keepSources();
     }
+  }
+
+  async #keepSources(options: { readonly isLast?: boolean } = {}): Promise<void> {
+    for (const { tenant, definition } of allStreams(this.#deps.tenants, this.#deps.catalog)) {
+      const mark = this.#marks.get(tenant)?.get(definition.name);
+      if (!mark?.sources) continue;
+      await this.#sources.keep(mark, definition, options).catch((error: unknown) => {
+        // A restart reads more of the store then.
+        this.#deps.logger.error({ err: error, tenant, stream: mark.stream }, 'sources could not be kept');
+      });
+    }
+  }
+
+  #moment(): Moment {
+    return { nowMs: this.#time.now(), monotonicMs: this.#deps.clock.monotonicMs() };
   }
 
   #lookAtAll(): void {
@@ -126,10 +200,8 @@ class AllWatermarks implements RunningWatermarks {
       const definition = this.#deps.catalog.stream(tenant, stream)?.definition;
       if (!definition || this.#stop.signal.aborted) return;
       const mark = this.#markOf(tenant, stream);
-      const { hasChanged, toSaveMs } = mark.look(definition, {
-        nowMs: this.#time.now(),
-        monotonicMs: this.#deps.clock.monotonicMs(),
-      });
+      this.#sources.ensure(mark, definition);
+      const { hasChanged, toSaveMs } = mark.look(definition, this.#moment());
       if (toSaveMs !== undefined) this.#save(mark, toSaveMs);
       if (hasChanged) for (const listener of this.#listeners) listener(tenant, stream);
     } catch (error) {
@@ -142,7 +214,9 @@ class AllWatermarks implements RunningWatermarks {
     this.#marks.set(tenant, ofTenant);
     let mark = ofTenant.get(stream);
     if (!mark) {
-      mark = new StreamMark(tenant, stream, this.#deps, this.#saved.get(tenant)?.get(stream));
+      const kept = this.#saved.get(tenant)?.get(stream);
+      mark = new StreamMark(tenant, stream, this.#deps, kept?.atMs);
+      for (const beat of kept?.beats ?? []) mark.beats.add(beat);
       ofTenant.set(stream, mark);
     }
     return mark;
@@ -184,4 +258,25 @@ class AllWatermarks implements RunningWatermarks {
       }
     }
   }
+}
+
+function checkBeat(
+  { name, futureAllowedMs, watermark }: StreamDefinition,
+  { beats }: StreamMark,
+  atMs: number,
+  source: string | undefined,
+  nowMs: number,
+): void {
+  const refuse = (message: string): never => {
+    throw new MillraceError('bad-request', message);
+  };
+  if (source !== undefined && watermark?.source === undefined)
+    refuse(
+      `the sources of the stream "${name}" are its partitions; name a field for them (watermark.source)`,
+    );
+  if (!Number.isSafeInteger(atMs)) refuse('time must be a moment');
+  if (atMs > nowMs + futureAllowedMs)
+    refuse('time lies further ahead of the clock than the events of the stream may (future)');
+  if (!beats.has(source) && beats.size >= SOURCES_MAX)
+    refuse(`at most ${SOURCES_MAX} sources of a stream may send heartbeats`);
 }

@@ -61,6 +61,13 @@ export async function openWorld() {
   let ingest: RunningIngest;
   let watermarks: RunningWatermarks;
   let ids = 0;
+  let isDead = false;
+  const { state } = catalog;
+  const mortal = {
+    ...state,
+    write: (...args: Parameters<typeof state.write>) =>
+      isDead ? Promise.reject(new Error('the process is dead')) : state.write(...args),
+  };
 
   const begin = async () => {
     ingest = createIngest({
@@ -73,8 +80,24 @@ export async function openWorld() {
       }),
       onFailure: (error) => errors.push(error),
     });
-    const logger = { error: (details: object) => void errors.push(details) };
-    watermarks = await openWatermarks({ catalog, tenants, ingest, log, clock, logger });
+    const logger = {
+      error: (details: object) => {
+        if (!isDead) errors.push(details);
+      },
+    };
+    watermarks = await openWatermarks({
+      catalog: {
+        state: mortal,
+        stream: catalog.stream.bind(catalog),
+        streams: catalog.streams.bind(catalog),
+      },
+      tenants,
+      ingest,
+      log,
+      engine,
+      clock,
+      logger,
+    });
     ingest.tell(watermarks.follower);
     for (const { definition } of catalog.streams(DEFAULT_TENANT))
       await ingest.begin(DEFAULT_TENANT, definition);
@@ -149,9 +172,34 @@ export async function openWorld() {
         },
         { timeout: 10_000, interval: 5 },
       ),
-    /** The process ends, in order or not, and another begins. `meanwhile` happens in between. */
-    restart: async (meanwhile: () => Promise<unknown> = async () => undefined) => {
+    /** Until the sources are read. */
+    reads: (stream: StreamDefinition, sources: number) =>
+      vi.waitFor(
+        () => {
+          const is = watermarks.of(DEFAULT_TENANT, stream.name).sources;
+          if (is !== sources) throw new Error(`there are ${is} sources`);
+        },
+        { timeout: 10_000, interval: 5 },
+      ),
+    change: async (name: string, document: object): Promise<StreamDefinition> => {
+      const stream = parseStream(name, { ...STREAM, ...document });
+      await catalog.put(DEFAULT_TENANT, stream);
+      return stream;
+    },
+    /** Nothing is applied until the returned function is called. */
+    holdUp: (stream: StreamDefinition): Promise<() => void> =>
+      new Promise((holds) => {
+        const work = () => new Promise<void>((release) => holds(release));
+        void ingest.exclusively(DEFAULT_TENANT, stream.name, work);
+      }),
+    /** The process ends, or is killed: then nothing is written any more. Another begins behind `meanwhile`. */
+    restart: async (
+      meanwhile: () => Promise<unknown> = async () => undefined,
+      { killed = false }: { readonly killed?: boolean } = {},
+    ) => {
+      isDead = killed;
       await end();
+      isDead = false;
       await meanwhile();
       await begin();
     },

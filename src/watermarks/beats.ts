@@ -1,0 +1,61 @@
+/**
+ * Heartbeats that wait for what was in the log before them: a producer that sends events and then says that it has sent all
+ * of them must not be believed before they are stored.
+ */
+import type { Offset } from '../base/brand.ts';
+
+export interface Beat {
+  /** Undefined: of the whole stream. */
+  readonly source: string | undefined;
+  readonly atMs: number;
+  /** The ends of the log's partitions when it came. */
+  readonly ends: readonly Offset[];
+}
+
+/** As it is kept over a restart, under `[stream]` or `[stream, source]`. */
+export type KeptBeat = Omit<Beat, 'source'>;
+
+export class Beats {
+  /** By source: the one that waits longest, and the newest; those between are never needed. */
+  readonly #waiting = new Map<string | undefined, { first: Beat; last: Beat }>();
+  /** The greatest that was told of each; bounded by who may tell. */
+  readonly #greatest = new Map<string | undefined, number>();
+
+  /** What is to be kept of the source's beats, this one among them. */
+  join({ source, atMs, ends }: Beat): Beat {
+    const greatest = this.#greatest.get(source);
+    return { source, atMs: greatest === undefined ? atMs : Math.max(greatest, atMs), ends };
+  }
+
+  add(beat: Beat): void {
+    this.#greatest.set(beat.source, this.join(beat).atMs);
+    const waiting = this.#waiting.get(beat.source);
+    if (waiting) waiting.last = beat;
+    else this.#waiting.set(beat.source, { first: beat, last: beat });
+  }
+
+  /** Those that count now; each is given once. */
+  due(applied: readonly Offset[]): readonly Beat[] {
+    const due: Beat[] = [];
+    const isDue = ({ ends }: Beat) => ends.every((end, partition) => (applied[partition] ?? 0) >= end);
+    for (const [source, { first, last }] of this.#waiting) {
+      if (!isDue(first)) continue;
+      if (isDue(last)) {
+        due.push(last);
+        this.#waiting.delete(source);
+      } else {
+        due.push(first);
+        this.#waiting.set(source, { first: last, last });
+      }
+    }
+    return due;
+  }
+
+  get size(): number {
+    return this.#greatest.size;
+  }
+
+  has(source: string | undefined): boolean {
+    return this.#greatest.has(source);
+  }
+}
