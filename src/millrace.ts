@@ -37,6 +37,7 @@ import {
   answerCodec,
   createDuplicates,
   createEvents,
+  createLate,
   createQuarantine,
   createStats,
   createTableRows,
@@ -270,10 +271,12 @@ async function startOwned(
       ...{ codec: answerCodec, clock, logger },
     }),
     process: hexId(ids, clock),
-    ...{ catalog, log, ingest, clock, tables },
+    ...{ catalog, log, ingest, clock, tables, watermarks },
   });
   const lookups = new Lookups(engine);
-  const stats = createStats({ tables, engine, catalog, log, ingest, clock, hot, results, lookups });
+  const stats = createStats({
+    ...{ tables, engine, catalog, log, ingest, clock, hot, results, lookups, watermarks },
+  });
   const events = createEvents({ engine, catalog, clock });
   const quarantine = createQuarantine({ engine, catalog, clock });
   const { operator, generated } = await operatorKeyOf(settings.MILLRACE_ADMIN_KEY, catalog);
@@ -310,6 +313,8 @@ async function startOwned(
     stats,
     hot,
     results,
+    watermarks,
+    late: createLate({ engine, catalog, clock, watermarks }),
     lookups,
     events,
     windows,

@@ -126,6 +126,12 @@ export interface StatsMeta {
   readonly source: string;
   readonly as_of: string | null;
   readonly lag_ms: number;
+  /** Up to this event time the events are complete, as far as one can know; null: unknown, or not to be told. */
+  readonly watermark: string | null;
+  /** `final`: the watermark has passed the range; `corrected`: it has, and late events came into it; `open`: more may come. */
+  readonly finality: 'final' | 'open' | 'corrected';
+  /** Events in the range that came when the watermark had passed their minute; null: unknown, or not to be told. */
+  readonly late: number | null;
   readonly cached: boolean;
   readonly elapsed_ms: number;
   readonly from: string;

@@ -17,12 +17,13 @@ import type { Registry } from '../registry/port.ts';
 import type { Replays } from '../replay/port.ts';
 import type { Runs } from '../runs/port.ts';
 import type { Lookups, Results } from '../stats/index.ts';
-import type { Duplicates, Events, Quarantine, Stats, TableRows } from '../stats/port.ts';
+import type { Duplicates, Events, Late, Quarantine, Stats, TableRows } from '../stats/port.ts';
 import type { Engine, Guests } from '../store/port.ts';
 import type { Tables } from '../tables/port.ts';
 import type { Audit, Deletion, Keys, Tenants } from '../tenants/index.ts';
 import type { Triggers } from '../triggers/index.ts';
 import type { Usage } from '../usage/index.ts';
+import type { Watermarks } from '../watermarks/index.ts';
 import type { RunningWindows } from '../windows/port.ts';
 
 export interface ServeDeps {
@@ -38,6 +39,8 @@ export interface ServeDeps {
   readonly stats: Stats;
   /** The recent buckets from which `stats` answers. */
   readonly hot?: Pick<HotTier, 'figures'>;
+  /** Absent: nothing is known to be complete. */
+  readonly watermarks?: Watermarks;
   /** The answers that `stats` keeps. */
   readonly results?: Pick<Results, 'state'>;
   /** The point questions that `stats` asks together. */
@@ -51,6 +54,8 @@ export interface ServeDeps {
   readonly replays: Replays;
   readonly reconciler: Reconciler;
   readonly duplicates: Duplicates;
+  /** Absent: nothing is told of what came late. */
+  readonly late?: Late;
   readonly ledger: Ledger;
   readonly triggers: Triggers;
   readonly log: Log;

@@ -54,12 +54,14 @@ const permissionsOf = ([kind, title]: (typeof OBJECTS)[number]): readonly (reado
 
 export const PERMISSIONS: Readonly<Record<string, Permission>> = {
   sendEvents: { need: 'events:write' },
+  sendHeartbeat: unfiltered('events:write'),
   getStats: { need: 'stats:read' },
   listEvents: { need: 'stats:read' },
   followStream: { need: 'stats:read' },
   getLedger: unfiltered('stats:read'),
   listDuplicates: unfiltered('stats:read'),
   listQuarantine: unfiltered('stats:read'),
+  listLate: unfiltered('stats:read'),
   askSql: { need: 'sql:read' },
   askClickhouse: { need: 'sql:read' },
   listStreams: { need: 'any' },

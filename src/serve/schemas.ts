@@ -47,6 +47,10 @@ const stateExample = {
   freshness_ms: 141.5,
   newest_at: '2024-05-01T12:00:00.000Z',
   as_of: '2024-05-01T11:59:59.880Z',
+  watermark: '2024-05-01T11:59:58.000Z',
+  watermark_lag_ms: 2_120,
+  sources: 1,
+  idle_sources: 0,
   first_event_time: '2024-04-30T00:00:00.000Z',
   last_event_time: '2024-05-01T11:59:58.000Z',
   log_bytes: 240_000,
@@ -72,6 +76,12 @@ export const streamState = z
       .describe('Time from acknowledgement to being visible, as last measured; else the lag.'),
     newest_at: moment.nullable().describe('Arrival of the newest event.'),
     as_of: moment.nullable().describe('Arrival of the newest event that is in the store.'),
+    watermark: moment
+      .nullable()
+      .describe('Up to this event time the events are complete, as far as one can know.'),
+    watermark_lag_ms: z.number().min(0).describe('How far the watermark is behind the clock.'),
+    sources: whole.describe('Partitions, or values of watermark.source, that have a watermark each.'),
+    idle_sources: whole.describe('Of them: silent for so long that they do not hold the watermark back.'),
     first_event_time: moment.nullable(),
     last_event_time: moment.nullable(),
     log_bytes: whole,
@@ -222,6 +232,15 @@ export const statsAnswer = z
       source: z.string().describe('`rollup NAME`, `events`, or several joined by ` + `.'),
       as_of: moment.nullable(),
       lag_ms: z.number(),
+      watermark: moment
+        .nullable()
+        .describe('Up to this event time the events are complete, as far as one can know.'),
+      finality: z
+        .enum(['final', 'open', 'corrected'])
+        .describe(
+          'final: the watermark has passed `to`; corrected: it has, and late events came into the range.',
+        ),
+      late: whole.nullable().describe('Events that came when the watermark had passed their minute.'),
       cached: z.boolean(),
       elapsed_ms: z.number(),
       from: moment,
@@ -241,6 +260,9 @@ export const statsAnswer = z
           source: 'rollup by_page',
           as_of: '2024-05-01T11:59:59.880Z',
           lag_ms: 0,
+          watermark: '2024-05-01T12:00:00.000Z',
+          finality: 'final',
+          late: 0,
           cached: false,
           elapsed_ms: 3.1,
           from: '2024-05-01T11:00:00.000Z',
@@ -494,3 +516,64 @@ export function problems(...codes: readonly ErrorCode[]): Record<number, typeof 
   const always: readonly ErrorCode[] = ['internal', 'stopping'];
   return Object.fromEntries([...codes, ...always].map((code) => [ERROR_CATALOGUE[code].status, problem]));
 }
+
+export const lateQuery = z.strictObject({
+  every: text.optional().describe('Width of a bucket of event time, `1m` to `1d`. Default `1h`.'),
+  limit: limit(1_000),
+  ...fromTo,
+});
+export const lateAnswer = z
+  .object({
+    counts: z
+      .array(z.object({ time: moment, counted: whole, quarantined: whole, dropped: whole }))
+      .describe('By event time, newest first; those with late events only.'),
+    sample: z
+      .array(
+        z.object({
+          what: z.enum(['quarantined', 'dropped']),
+          partition: whole,
+          offset: whole,
+          received: moment,
+          time: moment.nullable(),
+          line: z.string(),
+        }),
+      )
+      .describe('What was quarantined or dropped, newest arrival first.'),
+  })
+  .meta({
+    id: 'Late',
+    examples: [
+      {
+        counts: [{ time: '2024-05-01T10:00:00.000Z', counted: 2, quarantined: 0, dropped: 1 }],
+        sample: [
+          {
+            what: 'dropped',
+            partition: 0,
+            offset: 17,
+            received: '2024-05-01T12:00:00.000Z',
+            time: '2024-05-01T10:20:00.000Z',
+            line: '{"page":"/","at":"2024-05-01T10:20:00Z"}',
+          },
+        ],
+      },
+    ],
+  });
+
+export const heartbeatRequest = z
+  .strictObject({
+    time: z
+      .union([z.string(), z.number()])
+      .optional()
+      .describe('Nothing older than this will come: RFC 3339 or epoch milliseconds. Default: now.'),
+    source: z
+      .string()
+      .max(1_024)
+      .optional()
+      .describe('Of this value of `watermark.source` alone; absent: of the whole stream.'),
+  })
+  .meta({ examples: [{ time: '2024-05-01T12:00:00Z' }] });
+export const heartbeatAnswer = z
+  .object({ stream: z.string(), time: moment, watermark: moment.nullable() })
+  .meta({
+    examples: [{ stream: 'visits', time: '2024-05-01T12:00:00.000Z', watermark: '2024-05-01T12:00:00.000Z' }],
+  });

@@ -53,6 +53,7 @@ import { sqlRoutes } from './routes/sql.ts';
 import { tableRoutes } from './routes/tables.ts';
 import { tenantRoutes } from './routes/tenants.ts';
 import { triggerRoutes } from './routes/triggers.ts';
+import { watermarkRoutes } from './routes/watermarks.ts';
 import { webhookRoutes } from './routes/webhooks.ts';
 import { windowRoutes } from './routes/windows.ts';
 import { createSeal } from './seal.ts';
@@ -242,6 +243,7 @@ export async function createServer(deps: ServeDeps): Promise<MillraceServer> {
     windowRoutes(guarded, context);
     numberRoutes(guarded, context);
     quarantineRoutes(guarded, context);
+    watermarkRoutes(guarded, context);
     ledgerRoutes(guarded, context);
     liveRoutes(guarded, context);
     sqlRoutes(guarded, context);

@@ -5,6 +5,7 @@ import type { StreamDefinition } from '../define/model.ts';
 import type { IngestState } from '../ingest/port.ts';
 import type { LedgerHealth } from '../ledger/port.ts';
 import type { PartitionState } from '../log/port.ts';
+import type { WatermarkState } from '../watermarks/index.ts';
 import type { ServeDeps } from './deps.ts';
 import type { Freshness } from './freshness.ts';
 import { partitionKeys } from './partition-keys.ts';
@@ -39,7 +40,7 @@ interface PartitionView {
   readonly ingest: IngestState;
 }
 
-type Deps = Pick<ServeDeps, 'log' | 'ingest' | 'engine' | 'ledger'> & {
+type Deps = Pick<ServeDeps, 'log' | 'ingest' | 'engine' | 'ledger' | 'watermarks'> & {
   readonly freshness: Freshness;
   readonly clock: Clock;
 };
@@ -79,6 +80,7 @@ export class StreamStates {
       freshness_ms: round(this.#deps.freshness.recentMs(tenant, stream.name) ?? lag),
       newest_at: moment(newest),
       as_of: moment(applied),
+      ...watermarkFigures(this.#deps.watermarks?.of(tenant, stream.name)),
       log_bytes: views.reduce((sum, view) => sum + view.log.bytes, 0),
     };
   }
@@ -132,6 +134,13 @@ export class StreamStates {
     return known.range;
   }
 }
+
+const watermarkFigures = (state: WatermarkState | undefined) => ({
+  watermark: state?.atMs === undefined ? null : iso(state.atMs),
+  watermark_lag_ms: state?.lagMs ?? 0,
+  sources: state?.sources ?? 0,
+  idle_sources: state?.idleSources ?? 0,
+});
 
 const ledgerOf = ({ balanced, checkedToMs, mismatchedMinutes }: LedgerHealth) => ({
   balanced,

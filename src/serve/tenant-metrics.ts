@@ -138,6 +138,14 @@ function gaugesOf({ states, ledger, reconciler }: Deps): readonly OfStream[] {
   return [
     ...figures,
     {
+      name: 'millrace_watermark_seconds',
+      help: 'Event time up to which the events of the stream are complete, in seconds since 1970',
+      read: async (tenant, stream) => {
+        const { watermark } = await states.figures(tenant, stream);
+        return watermark === null ? [] : [[Date.parse(watermark) / 1_000]];
+      },
+    },
+    {
       name: 'millrace_ledger_mismatched_minutes',
       help: 'Minutes of arrival (by partition) in which log and store do not balance',
       read: (tenant, { name }) => [[ledger.health(tenant, name).mismatchedMinutes]],
@@ -166,5 +174,12 @@ const FIGURES = [
   ['millrace_pending_events', 'pending', 'Events in the log that are not in the store yet'],
   ['millrace_lag_ms', 'lag_ms', 'Age of the oldest event that is not in the store yet'],
   ['millrace_freshness_ms', 'freshness_ms', 'Time from the acknowledgement of an event to its being visible'],
+  ['millrace_watermark_lag_ms', 'watermark_lag_ms', 'How far the watermark is behind the clock'],
+  ['millrace_watermark_sources', 'sources', 'Partitions or sources that have a watermark each'],
+  [
+    'millrace_watermark_idle_sources',
+    'idle_sources',
+    'Sources that are idle and do not hold the watermark back',
+  ],
   ['millrace_log_bytes', 'log_bytes', 'Bytes of log on disk'],
 ] as const;

@@ -48,24 +48,26 @@ const ageOf = (kept: CachedAnswer, asked: Asked): number =>
     ? asked.monotonicMs - kept.computedMonotonicMs
     : asked.nowMs - kept.askedAtMs;
 
+/** How good an answer is: what moves although its rows are the same. */
+export type Told = Pick<StatsMeta, 'as_of' | 'lag_ms' | 'watermark' | 'finality' | 'late'>;
+
 /** The kept answer's meta as it is true now. `freshness` is that of the stream now. */
 export function metaNow(
   kept: CachedAnswer,
   asked: Asked,
   standing: 'exact' | 'aged',
-  freshness: () => Pick<StatsMeta, 'as_of' | 'lag_ms'>,
+  freshness: () => Told,
   to: (ms: number) => string,
 ): StatsMeta {
   const { meta } = kept.answer;
   // What was pending then is not in the answer, and everything that came later may not be either.
   const age = Math.max(0, ageOf(kept, asked));
-  const { as_of, lag_ms } = isOfState(kept, asked)
+  const { as_of, lag_ms, watermark, finality, late } = isOfState(kept, asked)
     ? freshness()
-    : { as_of: meta.as_of, lag_ms: Math.round(meta.lag_ms + age) };
+    : { ...meta, lag_ms: Math.round(meta.lag_ms + age) };
   return {
     source: meta.source,
-    as_of,
-    lag_ms,
+    ...{ as_of, lag_ms, watermark, finality, late },
     cached: true,
     elapsed_ms: 0,
     from: meta.from,
@@ -74,7 +76,7 @@ export function metaNow(
 }
 
 /** Part of every key: values of another format are never found. */
-export const ANSWER_FORMAT = 1;
+export const ANSWER_FORMAT = 2;
 
 /** A line of JSON, then the rows. */
 export const answerCodec: Codec<CachedAnswer> = {

@@ -2,6 +2,7 @@ export { answerCodec } from './cached-answer.ts';
 export { createDuplicates } from './duplicates.ts';
 export { eventColumns, eventJson } from './event-json.ts';
 export { createEvents, type ListingOptions, parseEventConditions } from './events.ts';
+export { createLate } from './late.ts';
 export { Lookups, type LookupsState } from './lookups.ts';
 export { parseTime } from './parse.ts';
 export type * from './port.ts';

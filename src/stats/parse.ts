@@ -229,7 +229,7 @@ function parseWidth(written: string | undefined, note: Note): Every | undefined 
 }
 
 export function parseTime(
-  name: 'from' | 'to',
+  name: 'from' | 'to' | 'time',
   written: string | undefined,
   nowMs: number,
   zone: string,

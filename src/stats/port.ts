@@ -39,6 +39,15 @@ export interface StatsMeta {
   readonly as_of: string | null;
   /** Age of the oldest record that is accepted but not yet in the answer, ms; 0 when there is none. */
   readonly lag_ms: number;
+  /** Up to this event time the events are complete, as far as one can know, RFC 3339; null: unknown, or not to be told. */
+  readonly watermark: string | null;
+  /**
+   * `final`: the watermark has passed the range. `corrected`: it has, and events came into the range when it had passed
+   * their minute. `open`: more may come.
+   */
+  readonly finality: 'final' | 'open' | 'corrected';
+  /** Events in the range that came when the watermark had passed their minute; null: unknown, or not to be told. */
+  readonly late: number | null;
   readonly cached: boolean;
   readonly elapsed_ms: number;
   readonly from: string;
@@ -242,4 +251,41 @@ export interface Quarantine {
     request?: QuarantineRequest,
     signal?: AbortSignal,
   ): Promise<QuarantineAnswer>;
+}
+
+export interface LateRequest extends Omit<Page, 'cursor'> {
+  /** Width of a bucket of event time, 1m to 1d; default 1h. */
+  readonly every?: string;
+}
+
+export interface LateBucket {
+  /** Start of the bucket, RFC 3339. */
+  readonly time: string;
+  /** Stored, and in every number: they came when the watermark had passed their minute. */
+  readonly counted: number;
+  readonly quarantined: number;
+  readonly dropped: number;
+}
+
+export interface LateRecord {
+  readonly what: 'quarantined' | 'dropped';
+  readonly partition: number;
+  readonly offset: number;
+  /** Time of arrival, RFC 3339. */
+  readonly received: string;
+  /** Its event time, RFC 3339. */
+  readonly time: string | null;
+  readonly line: string;
+}
+
+export interface LateAnswer {
+  /** Newest first, those with late events only. */
+  readonly counts: readonly LateBucket[];
+  /** Newest arrival first. */
+  readonly sample: readonly LateRecord[];
+}
+
+export interface Late {
+  /** By event time. Fails with `unknown-stream` or `bad-question`. */
+  list(tenant: TenantId, stream: string, request?: LateRequest, signal?: AbortSignal): Promise<LateAnswer>;
 }

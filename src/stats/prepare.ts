@@ -8,7 +8,9 @@ import type { Ingest } from '../ingest/port.ts';
 import type { Log } from '../log/port.ts';
 import type { Engine } from '../store/index.ts';
 import type { Dimensions } from '../tables/port.ts';
+import type { Watermarks } from '../watermarks/index.ts';
 import type { Range } from './answer.ts';
+import { type Standing, standingAt } from './finality.ts';
 import { type Freshness, freshnessOf } from './freshness.ts';
 import { type OrderKey, parseQuestion, type Question } from './parse.ts';
 import { type Plan, planQuestion } from './plan.ts';
@@ -22,6 +24,9 @@ export interface PreparedQuestion {
   readonly question: Question;
   /** How good an answer is that is given from now on. */
   readonly freshness: Freshness;
+  /** What the watermark says, taken before the question is put. */
+  readonly standing: Standing | undefined;
+  readonly isFiltered: boolean;
   readonly range: Range;
   /** Starts of the answer's buckets, epoch ms; empty for one total. */
   readonly starts: readonly number[];
@@ -40,11 +45,13 @@ export interface PrepareParts {
   readonly clock: Clock;
   /** Absent: there are no dimension tables. */
   readonly tables?: Pick<Dimensions, 'definition'> | undefined;
+  /** Absent: no answer is known to be final. */
+  readonly watermarks?: Pick<Watermarks, 'of' | 'late'>;
 }
 
 /** Asks the engine only for the earliest event, when the question does not say from when on. */
 export async function prepareQuestion(
-  { engine, catalog, log, ingest, clock, tables }: PrepareParts,
+  { engine, catalog, log, ingest, clock, tables, watermarks }: PrepareParts,
   tenant: TenantId,
   streamName: string,
   request: StatsRequest,
@@ -58,6 +65,8 @@ export async function prepareQuestion(
     (name) => tables?.definition(tenant, name)?.definition,
   );
   const freshness = freshnessOf(log, ingest, tenant, stream, nowMs);
+  const standing = standingAt(watermarks, tenant, stream.name);
+  const isFiltered = request.rowFilter !== undefined;
   const rollups = rollupsOf(catalog, tenant, stream.name);
   const range = await rangeOf(engine, tenant, stream, rollups, question);
   const starts = startsOf(question, range);
@@ -78,7 +87,8 @@ export async function prepareQuestion(
   });
   const rollup = rollups.find(({ definition }) => definition.name === plan.rollup?.name);
   const totalOrder = totalOrderOf(question);
-  return { tenant, stream, question, freshness, range, starts, plan, rollup, totalOrder };
+  const asked = { tenant, stream, question, freshness, standing, isFiltered };
+  return { ...asked, range, starts, plan, rollup, totalOrder };
 }
 
 /** The rollups that may answer. */

@@ -18,7 +18,16 @@ import type { StreamDefinition } from '../define/model.ts';
 import type { Ingest } from '../ingest/port.ts';
 import type { Log } from '../log/port.ts';
 import type { Dimensions } from '../tables/port.ts';
-import { ANSWER_FORMAT, type Asked, type CachedAnswer, metaNow, standingOf } from './cached-answer.ts';
+import type { Watermarks } from '../watermarks/index.ts';
+import {
+  ANSWER_FORMAT,
+  type Asked,
+  type CachedAnswer,
+  metaNow,
+  standingOf,
+  type Told,
+} from './cached-answer.ts';
+import { finalityOf, standingAt } from './finality.ts';
 import { Flights } from './flights.ts';
 import { freshnessOf } from './freshness.ts';
 import { tablesNamed } from './joins.ts';
@@ -35,6 +44,7 @@ export interface ResultsOptions {
   readonly clock: Pick<Clock, 'now' | 'monotonicMs'>;
   /** Absent: there are no dimension tables. */
   readonly tables?: Dimensions | undefined;
+  readonly watermarks?: Pick<Watermarks, 'of' | 'late'>;
   /** A name that no other process has, nor this one after a restart. */
   readonly process: string;
 }
@@ -119,7 +129,7 @@ export class Results {
     if (under) {
       const standing = standingOf(under.facts as CachedAnswer, asked);
       if (standing) {
-        const freshness = this.#freshness(asked);
+        const told = this.#goodness(asked);
         this.#counts.shared += 1;
         const kept = await this.#flights.join(tenant, name, under, signal);
         if (standing === 'aged') return this.#told(kept, asked, 'aged');
@@ -127,7 +137,7 @@ export class Results {
         const to = kept.endsNow ? formatMoment(asked.nowMs) : kept.answer.meta.to;
         return {
           ...kept.answer,
-          meta: { ...kept.answer.meta, ...freshness, to, elapsed_ms: this.#since(asked) },
+          meta: { ...kept.answer.meta, ...told(kept), to, elapsed_ms: this.#since(asked) },
         };
       }
     }
@@ -196,7 +206,7 @@ export class Results {
 
   #told(kept: CachedAnswer, asked: AskedQuestion, standing: 'exact' | 'aged'): StatsAnswer {
     this.#counts[standing] += 1;
-    const meta = metaNow(kept, asked, standing, () => this.#freshness(asked), formatMoment);
+    const meta = metaNow(kept, asked, standing, () => this.#goodness(asked)(kept), formatMoment);
     return { ...kept.answer, meta: { ...meta, elapsed_ms: this.#since(asked) } };
   }
 
@@ -236,8 +246,16 @@ export class Results {
     return state;
   }
 
-  #freshness({ tenant, stream, nowMs }: AskedQuestion) {
-    return freshnessOf(this.#options.log, this.#options.ingest, tenant, stream, nowMs);
+  /** How good an answer is that holds what is applied now: taken at once, told of an answer later. */
+  #goodness({ tenant, stream, nowMs, request }: AskedQuestion): (kept: CachedAnswer) => Told {
+    const { log, ingest, watermarks } = this.#options;
+    const freshness = freshnessOf(log, ingest, tenant, stream, nowMs);
+    const standing = standingAt(watermarks, tenant, stream.name);
+    return ({ answer: { meta }, endsNow }) => {
+      const toMs = endsNow ? nowMs : Date.parse(meta.to);
+      const range = { fromMs: Date.parse(meta.from), toMs };
+      return { ...freshness, ...finalityOf(standing, range, request.rowFilter !== undefined) };
+    };
   }
 
   #since({ monotonicMs }: AskedQuestion): number {

@@ -7,6 +7,7 @@ import type { HotReader } from '../hot/index.ts';
 import type { Engine } from '../store/index.ts';
 import { columnsOf, type EngineRow, seriesRows, totalRows } from './answer.ts';
 import { askMemory } from './ask-memory.ts';
+import { finalityOf } from './finality.ts';
 import { Lookups } from './lookups.ts';
 import type { Stats, StatsAnswer } from './port.ts';
 import { type PreparedQuestion, type PrepareParts, prepareQuestion, rollupsOf } from './prepare.ts';
@@ -89,7 +90,7 @@ const isSame = (a: Standing, b: Standing): boolean =>
 
 /** The rows as the asker gets them: filled, ordered, cut. */
 export function toAnswer(
-  { question, plan, freshness, range, starts }: PreparedQuestion,
+  { question, plan, freshness, standing, isFiltered, range, starts }: PreparedQuestion,
   found: readonly EngineRow[],
   elapsedMs: number,
 ): StatsAnswer {
@@ -106,6 +107,7 @@ export function toAnswer(
     meta: {
       source: plan.source,
       ...freshness,
+      ...finalityOf(standing, range, isFiltered),
       cached: false,
       elapsed_ms: Math.round(elapsedMs * 100) / 100,
       from: formatMoment(range.fromMs),

@@ -25,6 +25,18 @@ export interface Watermarks {
   /** Of a stream that is not there, and before it has begun: a state without time and offsets. */
   of(tenant: TenantId, stream: string): WatermarkState;
   /**
+   * Stored events of minutes in `[fromMs, toMs)` that came when the watermark had passed their minute. `isExact` is false
+   * when some of them may have been forgotten: only the newest minutes of that kind are kept.
+   */
+  late(
+    tenant: TenantId,
+    stream: string,
+    fromMs: number,
+    toMs: number,
+  ): { readonly count: number; readonly isExact: boolean };
+  /** The minutes of event time that `late` counts: `[minute since 1970, events]`, ascending. */
+  lateMinutes(tenant: TenantId, stream: string): readonly (readonly [number, number])[];
+  /**
    * "From this source, or from all of them, nothing older than `atMs` will come." Durable when it resolves; it counts once
    * every record that the log has now is applied. Fails with `unknown-stream`; with `bad-request` when it lies further
    * ahead than the stream's events may, or names a source of a stream whose sources are its partitions.

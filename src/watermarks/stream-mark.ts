@@ -6,6 +6,7 @@ import type { Ingest } from '../ingest/index.ts';
 import type { Log } from '../log/index.ts';
 import { type Beat, Beats } from './beats.ts';
 import { decide, later, leastOf, type SourceFacts } from './decide.ts';
+import { type KeptLate, NO_LATE } from './late-minutes.ts';
 import type { WatermarkState } from './port.ts';
 import type { SourceNews } from './read-sources.ts';
 import type { Hearing, KeptSource, SourceTable } from './source-table.ts';
@@ -49,6 +50,7 @@ export class StreamMark {
   readonly tenant: TenantId;
   readonly stream: StreamName;
   readonly beats = new Beats();
+  late: KeptLate = NO_LATE;
   /** Of a stream that names a field for its sources; `read`: it knows all that is applied. */
   sources: { readonly table: SourceTable; known: 'stale' | 'reading' | 'read' } | undefined;
   readonly #deps: MarkDeps;

@@ -3,11 +3,12 @@ import type { Clock } from '../base/clock.ts';
 import { MillraceError } from '../base/errors.ts';
 import type { Catalog } from '../catalog/port.ts';
 import type { StreamDefinition } from '../define/model.ts';
-import type { Follower, Ingest } from '../ingest/index.ts';
+import type { Follower, Ingest, SelectStored } from '../ingest/index.ts';
 import type { Log } from '../log/index.ts';
 import type { Engine } from '../store/index.ts';
 import { allStreams, type TenantDirectory } from '../tenants/index.ts';
 import type { Beat, KeptBeat } from './beats.ts';
+import { type KeptLate, lateBetween, lateOfBatch, NO_LATE, readLate, withLate } from './late-minutes.ts';
 import { UNKNOWN, type WatermarkState, type Watermarks } from './port.ts';
 import { SOURCES_AREA, SourceKeeper } from './source-keeper.ts';
 import { SOURCES_MAX } from './source-table.ts';
@@ -40,12 +41,17 @@ interface Saved {
 const AREA = 'watermarks';
 /** Key `[stream]`, or `[stream, source]`. */
 const BEATS_AREA = 'watermark-beats';
+/** Key `[stream]`. */
+const LATE_AREA = 'watermark-late';
 const BEATS_READ_MAX = 1_000_000;
+interface Kept {
+  atMs?: number;
+  late?: KeptLate;
+  readonly beats: Beat[];
+}
+
 /** What was kept of streams at which nobody has looked since the start. */
-type Remembered = Map<
-  TenantId,
-  Map<string, { readonly atMs: number | undefined; readonly beats: readonly Beat[] }>
->;
+type Remembered = Map<TenantId, Map<string, Kept>>;
 
 /** How often silence is looked for. */
 const LOOK_EVERY_MS = 1_000;
@@ -55,16 +61,17 @@ export async function openWatermarks(deps: WatermarkDeps): Promise<RunningWaterm
   const saved: Remembered = new Map();
   const { state } = deps.catalog;
   for (const tenant of deps.tenants.list()) {
-    const streams = new Map<string, { atMs: number | undefined; readonly beats: Beat[] }>();
+    const streams = new Map<string, Kept>();
     saved.set(tenant, streams);
-    for (const { key, value } of await state.list<Saved>(tenant, AREA))
-      streams.set(String(key[0]), { atMs: value.atMs, beats: [] });
-    for (const { key, value } of await state.list<KeptBeat>(tenant, BEATS_AREA, [], BEATS_READ_MAX)) {
-      const [stream, source] = [String(key[0]), key[1] === undefined ? undefined : String(key[1])];
-      const one = streams.get(stream) ?? { atMs: undefined, beats: [] };
-      one.beats.push({ source, ...value });
-      streams.set(stream, one);
-    }
+    const of = (stream: unknown): Kept => {
+      const kept = streams.get(String(stream)) ?? { beats: [] };
+      streams.set(String(stream), kept);
+      return kept;
+    };
+    for (const { key, value } of await state.list<Saved>(tenant, AREA)) of(key[0]).atMs = value.atMs;
+    for (const { key, value } of await state.list<KeptLate>(tenant, LATE_AREA)) of(key[0]).late = value;
+    for (const { key, value } of await state.list<KeptBeat>(tenant, BEATS_AREA, [], BEATS_READ_MAX))
+      of(key[0]).beats.push({ source: key[1] === undefined ? undefined : String(key[1]), ...value });
   }
   return new AllWatermarks(deps, saved);
 }
@@ -96,13 +103,15 @@ class AllWatermarks implements RunningWatermarks {
   }
 
   readonly follower: Follower = {
-    follow: ({ key: { tenant, stream } }, definition, select) => {
+    follow: ({ key: { tenant, stream, partition }, to }, definition, select) => {
       const mark = this.#markOf(tenant, stream);
       const sources = this.#sources.follow(mark, definition, select);
+      const late = this.#followLate(mark, definition, { partition, to }, select);
       return {
-        ready: sources.ready,
+        ready: Promise.all([sources.ready, late?.ready]).then(() => undefined),
         applied: () => {
           sources.applied();
+          late?.applied();
           this.#lookAt(tenant, stream);
         },
       };
@@ -113,7 +122,7 @@ class AllWatermarks implements RunningWatermarks {
       this.#saved.get(tenant)?.delete(stream);
       if (mark) this.#toSave.get(tenant)?.delete(mark);
       await this.#saving.get(tenant);
-      for (const area of [AREA, BEATS_AREA, SOURCES_AREA])
+      for (const area of [AREA, BEATS_AREA, SOURCES_AREA, LATE_AREA])
         await this.#deps.catalog.state.clear(tenant, area, [stream]);
     },
   };
@@ -124,6 +133,15 @@ class AllWatermarks implements RunningWatermarks {
     const { told } = mark;
     const lagMs = told.atMs === undefined ? 0 : Math.max(0, this.#deps.clock.now() - told.atMs);
     return { ...told, lagMs };
+  }
+
+  late(tenant: TenantId, stream: string, fromMs: number, toMs: number) {
+    const mark = this.#marks.get(tenant)?.get(stream);
+    return lateBetween(mark?.late ?? NO_LATE, fromMs, toMs);
+  }
+
+  lateMinutes(tenant: TenantId, stream: string) {
+    return this.#marks.get(tenant)?.get(stream)?.late.minutes ?? [];
   }
 
   async heartbeat(tenant: TenantId, stream: string, atMs: number, source?: string): Promise<void> {
@@ -209,6 +227,39 @@ class AllWatermarks implements RunningWatermarks {
     }
   }
 
+  /** Written before the batch is applied: what came late is known as long as the events are there. */
+  #followLate(
+    mark: StreamMark,
+    { eventTime }: StreamDefinition,
+    { partition, to }: { readonly partition: number; readonly to: number },
+    select: SelectStored | undefined,
+  ) {
+    const { atMs } = mark.told;
+    // Arrivals come in their order.
+    if (atMs === undefined || eventTime === undefined || !select) return undefined;
+    let next: KeptLate | undefined;
+    const ready = select(lateOfBatch(atMs))
+      .then(async (bytes) => {
+        const found = readLate(bytes);
+        if (found.length === 0) return;
+        const after = withLate(mark.late, partition, to, found);
+        await this.#deps.catalog.state.write(mark.tenant, [
+          { area: LATE_AREA, key: [mark.stream], value: after },
+        ]);
+        next = after;
+      })
+      .catch((error: unknown) => {
+        const { tenant, stream } = mark;
+        this.#deps.logger.error({ err: error, tenant, stream }, 'late events could not be noted');
+      });
+    return {
+      ready,
+      applied: () => {
+        if (next) mark.late = next;
+      },
+    };
+  }
+
   #markOf(tenant: TenantId, stream: StreamName): StreamMark {
     const ofTenant = this.#marks.get(tenant) ?? new Map<string, StreamMark>();
     this.#marks.set(tenant, ofTenant);
@@ -217,6 +268,7 @@ class AllWatermarks implements RunningWatermarks {
       const kept = this.#saved.get(tenant)?.get(stream);
       mark = new StreamMark(tenant, stream, this.#deps, kept?.atMs);
       for (const beat of kept?.beats ?? []) mark.beats.add(beat);
+      if (kept?.late) mark.late = kept.late;
       ofTenant.set(stream, mark);
     }
     return mark;

@@ -61,6 +61,8 @@ const TRIES: Readonly<Record<string, Try>> = {
   getLedger: ({ stream }) => ['GET', `/v1/streams/${stream}/ledger`],
   listDuplicates: ({ stream }) => ['GET', `/v1/streams/${stream}/duplicates`],
   listQuarantine: ({ stream }) => ['GET', `/v1/streams/${stream}/quarantine`],
+  listLate: ({ stream }) => ['GET', `/v1/streams/${stream}/late`],
+  sendHeartbeat: ({ stream }) => ['POST', `/v1/streams/${stream}/heartbeat`, {}],
   getReconciliation: ({ stream }) => ['GET', `/v1/streams/${stream}/reconcile`],
   listRollups: () => ['GET', '/v1/rollups'],
   getRollup: ({ rollup }) => ['GET', `/v1/rollups/${rollup}`],
@@ -143,6 +145,8 @@ const HIDDEN: Readonly<Record<string, readonly string[]>> = {
       'getLedger',
       'listDuplicates',
       'listQuarantine',
+      'listLate',
+      'sendHeartbeat',
     ],
     ...['getReconciliation', 'getRollup', 'getRun', 'getTenant', 'getKey', 'sendEvents', 'cancelRun'],
     ...[

@@ -1,0 +1,133 @@
+import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { DEFAULT_TENANT } from '../../src/base/brand.ts';
+import type { StreamDefinition } from '../../src/define/model.ts';
+import { createLate, createStats } from '../../src/stats/index.ts';
+import { lateBetween, NO_LATE, withLate } from '../../src/watermarks/late-minutes.ts';
+import { openWorld, START, type World } from './world.ts';
+
+const MINUTE = 60_000;
+const YEAR = 365 * 24 * 60 * MINUTE;
+let world: World;
+
+beforeAll(async () => {
+  world = await openWorld();
+});
+afterAll(async () => {
+  await world.close();
+  expect(world.errors).toEqual([]);
+});
+
+const iso = (ms: number) => new Date(ms).toISOString();
+const parts = () => {
+  const { engine, catalog, log, ingest, clock, watermarks } = world;
+  return { engine, catalog, log, ingest, clock, watermarks };
+};
+const meta = async (
+  stream: StreamDefinition,
+  fromMs: number,
+  toMs: number,
+  rowFilter?: readonly string[],
+) => {
+  const asked = { from: iso(fromMs), to: iso(toMs), ...(rowFilter ? { rowFilter } : {}) };
+  const answer = await createStats(parts()).ask(DEFAULT_TENANT, stream.name, asked);
+  const { watermark, finality, late } = answer.meta;
+  return { watermark, finality, late, rows: JSON.parse(answer.rowsJson) };
+};
+const late = (stream: StreamDefinition, request = {}) =>
+  createLate(parts()).list(DEFAULT_TENANT, stream.name, request);
+
+describe('answers', () => {
+  it('are open, then final, then corrected by what comes late; a restart knows it too', async () => {
+    const stream = await world.define('answers');
+    const [from, to] = [START - 10 * MINUTE, START];
+    await world.send(stream, [START - MINUTE]);
+    expect(await meta(stream, from, to)).toMatchObject({ finality: 'open', watermark: iso(START - MINUTE) });
+    await world.send(stream, [START]);
+    expect(await meta(stream, from, to)).toMatchObject({ finality: 'final', late: 0, rows: [{ count: 1 }] });
+    await world.send(stream, [START - 3 * MINUTE, START - 4 * MINUTE]);
+    const corrected = { finality: 'corrected', late: 2, watermark: iso(START), rows: [{ count: 3 }] };
+    expect(await meta(stream, from, to)).toMatchObject(corrected);
+    expect(await meta(stream, from, START - 5 * MINUTE)).toMatchObject({ finality: 'final', late: 0 });
+    await world.restart(undefined, { killed: true });
+    expect(await meta(stream, from, to)).toMatchObject(corrected);
+  });
+
+  it('tell a key with row filters whether they are final, and nothing of the events of others', async () => {
+    const stream = await world.define('filtered');
+    await world.send(stream, [START], { station: 'a' });
+    await world.send(stream, [START - 5 * MINUTE], { station: 'b' });
+    expect(await meta(stream, START - 10 * MINUTE, START, ['station:eq:a'])).toEqual({
+      ...{ watermark: null, finality: 'final', late: null },
+      rows: [{ count: 0 }],
+    });
+  });
+});
+
+describe('the late lane', () => {
+  it('tells what came late by event time, and what became of it', async () => {
+    const dropping = { lateness: { allowed: '1m', then: 'drop' }, watermark: { delay: '5s' } };
+    const stream = await world.define('dropping', dropping);
+    await world.send(stream, [START]);
+    // Within the delay and what is allowed on top of it; behind it; a year behind.
+    expect(await world.send(stream, [START - 65_000])).toMatchObject({ stored: 1, late: 0 });
+    expect(await world.send(stream, [START - 65_001, START - YEAR])).toMatchObject({ lateDropped: 2 });
+    const answer = await late(stream);
+    expect(answer.counts).toEqual([
+      { time: iso(START - 60 * MINUTE), counted: 1, quarantined: 0, dropped: 1 },
+      { time: iso(START - YEAR), counted: 0, quarantined: 0, dropped: 1 },
+    ]);
+    expect(answer.sample.map(({ what, offset, time }) => [what, offset, time])).toEqual([
+      ['dropped', 3, iso(START - YEAR)],
+      ['dropped', 2, iso(START - 65_001)],
+    ]);
+    expect(answer.sample[0]!.line).toContain(iso(START - YEAR));
+    const narrow = await late(stream, { from: iso(START - MINUTE - 10_000), every: '1m', limit: 1 });
+    expect(narrow.sample).toHaveLength(1);
+    expect(narrow.counts.map(({ dropped }) => dropped)).toEqual([1]);
+    await expect(late(stream, { every: '7m' })).rejects.toMatchObject({ code: 'bad-question' });
+  });
+
+  it('finds the time of what was quarantined in its line', async () => {
+    const stream = await world.define('quarantining', { lateness: { allowed: '1m', then: 'quarantine' } });
+    await world.send(stream, [START]);
+    expect(await world.send(stream, [START - 3 * 60 * MINUTE])).toMatchObject({ quarantined: 1, late: 1 });
+    const { counts, sample } = await late(stream);
+    expect(counts).toEqual([{ time: iso(START - 3 * 60 * MINUTE), counted: 0, quarantined: 1, dropped: 0 }]);
+    expect(sample).toMatchObject([{ what: 'quarantined', time: iso(START - 3 * 60 * MINUTE) }]);
+  });
+
+  it('counts a flood of late events, every one of them', async () => {
+    const stream = await world.define('flood');
+    await world.send(stream, [START]);
+    const flood = Array.from({ length: 5_000 }, (_, index) => START - 2 * MINUTE - index * 1_000);
+    await world.send(stream, flood);
+    const { counts, sample } = await late(stream, { every: '1d' });
+    expect(counts.reduce((sum, { counted }) => sum + counted, 0)).toBe(5_000);
+    expect(sample).toEqual([]);
+    expect(world.of(stream).atMs).toBe(START);
+  });
+});
+
+describe('minutes with late events', () => {
+  it('count a batch once, however often it is told', () => {
+    const once = withLate(NO_LATE, 0, 10, [[5, 2]]);
+    expect(withLate(once, 0, 10, [[5, 2]])).toEqual(once);
+    expect(withLate(once, 1, 10, [[5, 2]]).minutes).toEqual([[5, 4]]);
+  });
+
+  it('are bounded: the oldest are forgotten, and a range that reaches there is not exact', () => {
+    const kept = withLate(
+      NO_LATE,
+      0,
+      1,
+      [
+        [1, 1],
+        [2, 1],
+        [3, 7],
+      ],
+      2,
+    );
+    expect(lateBetween(kept, 2 * MINUTE, 4 * MINUTE)).toEqual({ count: 8, isExact: true });
+    expect(lateBetween(kept, MINUTE, 4 * MINUTE)).toEqual({ count: 8, isExact: false });
+  });
+});
