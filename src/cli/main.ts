@@ -7,6 +7,7 @@ import { deliveriesCommand } from './commands/deliveries.ts';
 import { doctorCommand } from './commands/doctor.ts';
 import { initCommand } from './commands/init.ts';
 import { keysCommand } from './commands/keys.ts';
+import { lateCommand } from './commands/late.ts';
 import { ledgerCommand } from './commands/ledger.ts';
 import { applyCommand, planCommand } from './commands/plan.ts';
 import { quarantineCommand } from './commands/quarantine.ts';
@@ -39,6 +40,7 @@ const COMMANDS = [
   ledgerCommand,
   quarantineCommand,
   triggersCommand,
+  lateCommand,
   replayCommand,
   reconcileCommand,
   runsCommand,

@@ -24,7 +24,10 @@ import type {
   Definition,
   EventsPage,
   EventsQuestion,
+  HeartbeatAnswer,
   Integer,
+  LatePage,
+  LateQuestion,
   LiveMessage,
   ManyOptions,
   Project,
@@ -319,6 +322,19 @@ export class MillraceClient {
   async quarantine(stream: string, question: QuarantineQuestion = {}): Promise<QuarantinePage> {
     const path = pathOf('streams', stream, 'quarantine') + queryText(question);
     return (await this.#get(path)) as QuarantinePage;
+  }
+
+  /** What came late, by event time, and what became of it. */
+  async late(stream: string, question: LateQuestion = {}): Promise<LatePage> {
+    return (await this.#get(pathOf('streams', stream, 'late') + queryText(question))) as LatePage;
+  }
+
+  /** Says that nothing older than `time` (default: now) will come, from one source or from the whole stream. */
+  async heartbeat(
+    stream: string,
+    beat: { readonly time?: string | number; readonly source?: string } = {},
+  ): Promise<HeartbeatAnswer> {
+    return (await this.#start(pathOf('streams', stream, 'heartbeat'), beat)) as HeartbeatAnswer;
   }
 
   /** What `replayQuarantine` would do; changes nothing. */

@@ -195,6 +195,42 @@ export interface RunInfo {
   readonly ended_at: string | null;
 }
 
+/** Late events, by the time at which they happened. */
+export interface LateQuestion {
+  /** Width of a bucket, `1m` to `1d`; default `1h`. */
+  readonly every?: string | undefined;
+  readonly from?: string | undefined;
+  readonly to?: string | undefined;
+  /** Rows of the sample. */
+  readonly limit?: number | undefined;
+}
+
+export interface LatePage {
+  /** Newest first. `counted` are in every number; the others are not. */
+  readonly counts: readonly {
+    readonly time: string;
+    readonly counted: number;
+    readonly quarantined: number;
+    readonly dropped: number;
+  }[];
+  /** Of those that were quarantined or dropped, newest arrival first. */
+  readonly sample: readonly {
+    readonly what: 'quarantined' | 'dropped';
+    readonly partition: number;
+    readonly offset: number;
+    readonly received: string;
+    readonly time: string | null;
+    readonly line: string;
+  }[];
+}
+
+export interface HeartbeatAnswer {
+  readonly stream: string;
+  readonly time: string;
+  /** Where the stream's watermark stands now. */
+  readonly watermark: string | null;
+}
+
 /** Which quarantined records to list. */
 export interface QuarantineQuestion {
   readonly reason?: string | undefined;
