@@ -25,6 +25,18 @@ export interface Watermarks {
   /** Of a stream that is not there, and before it has begun: a state without time and offsets. */
   of(tenant: TenantId, stream: string): WatermarkState;
   /**
+   * "From this source, or from all of them, nothing older than `atMs` will come." Durable when it resolves; it counts once
+   * every record that the log has now is applied. Fails with `unknown-stream`; with `bad-request` when it lies further
+   * ahead than the stream's events may, or names a source of a stream whose sources are its partitions.
+   */
+  heartbeat(tenant: TenantId, stream: string, atMs: number, source?: string): Promise<void>;
+  /** Calls back after each advance of a watermark or of its applied offsets; returns the way to stop. */
+  watch(listener: (tenant: TenantId, stream: string) => void): () => void;
+}
+
+/** What came when the watermark had passed it, by minute of event time. It outlives the process. */
+export interface LateArrivals {
+  /**
    * Stored events of minutes in `[fromMs, toMs)` that came when the watermark had passed their minute. `isExact` is false
    * when some of them may have been forgotten: only the newest minutes of that kind are kept.
    */
@@ -36,14 +48,6 @@ export interface Watermarks {
   ): { readonly count: number; readonly isExact: boolean };
   /** The minutes of event time that `late` counts: `[minute since 1970, events]`, ascending. */
   lateMinutes(tenant: TenantId, stream: string): readonly (readonly [number, number])[];
-  /**
-   * "From this source, or from all of them, nothing older than `atMs` will come." Durable when it resolves; it counts once
-   * every record that the log has now is applied. Fails with `unknown-stream`; with `bad-request` when it lies further
-   * ahead than the stream's events may, or names a source of a stream whose sources are its partitions.
-   */
-  heartbeat(tenant: TenantId, stream: string, atMs: number, source?: string): Promise<void>;
-  /** Calls back after each advance of a watermark or of its applied offsets; returns the way to stop. */
-  watch(listener: (tenant: TenantId, stream: string) => void): () => void;
 }
 
 /** A stream that has told nothing yet. */

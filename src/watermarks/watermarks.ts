@@ -25,7 +25,7 @@ export interface WatermarkDeps {
   readonly logger: { error(details: object, message: string): void };
 }
 
-export interface RunningWatermarks extends Watermarks {
+export interface RunningWatermarks extends Watermarks, LateArrivals {
   /** To be told of every batch (`RunningIngest.tell`). */
   readonly follower: Follower;
   /** Begins to look at the clock; the streams have begun. */
