@@ -1,6 +1,6 @@
 /** Whether more can come into an answer. */
 import type { TenantId } from '../base/brand.ts';
-import type { Watermarks } from '../watermarks/index.ts';
+import type { LateArrivals, Watermarks } from '../watermarks/index.ts';
 import type { StatsMeta } from './port.ts';
 import { formatMoment } from './time.ts';
 
@@ -15,7 +15,7 @@ export interface Standing {
 }
 
 export function standingAt(
-  watermarks: Pick<Watermarks, 'of' | 'late'> | undefined,
+  watermarks: Pick<Watermarks & LateArrivals, 'of' | 'late'> | undefined,
   tenant: TenantId,
   stream: string,
 ): Standing | undefined {

@@ -5,7 +5,7 @@ import type { Issue } from '../base/errors.ts';
 import { fieldOf, namesOf, type StreamDefinition } from '../define/model.ts';
 import { LATE_REASON } from '../ingest/index.ts';
 import { discardedTable, quarantineTable } from '../store/index.ts';
-import type { Watermarks } from '../watermarks/index.ts';
+import type { LateArrivals } from '../watermarks/index.ts';
 import type { ListingOptions } from './events.ts';
 import { parsePage } from './listing.ts';
 import { throwIfAny } from './parse.ts';
@@ -21,7 +21,7 @@ const DAY_MS = 86_400_000;
 export const LATE_BUCKETS_MAX = 1_000;
 
 export interface LateOptions extends ListingOptions {
-  readonly watermarks?: Pick<Watermarks, 'lateMinutes'> | undefined;
+  readonly watermarks?: Pick<LateArrivals, 'lateMinutes'> | undefined;
 }
 
 interface Counted {

@@ -8,7 +8,7 @@ import type { Ingest } from '../ingest/port.ts';
 import type { Log } from '../log/port.ts';
 import type { Engine } from '../store/index.ts';
 import type { Dimensions } from '../tables/port.ts';
-import type { Watermarks } from '../watermarks/index.ts';
+import type { LateArrivals, Watermarks } from '../watermarks/index.ts';
 import type { Range } from './answer.ts';
 import { type Standing, standingAt } from './finality.ts';
 import { type Freshness, freshnessOf } from './freshness.ts';
@@ -46,7 +46,7 @@ export interface PrepareParts {
   /** Absent: there are no dimension tables. */
   readonly tables?: Pick<Dimensions, 'definition'> | undefined;
   /** Absent: no answer is known to be final. */
-  readonly watermarks?: Pick<Watermarks, 'of' | 'late'>;
+  readonly watermarks?: Pick<Watermarks & LateArrivals, 'of' | 'late'>;
 }
 
 /** Asks the engine only for the earliest event, when the question does not say from when on. */

@@ -18,7 +18,7 @@ import type { StreamDefinition } from '../define/model.ts';
 import type { Ingest } from '../ingest/port.ts';
 import type { Log } from '../log/port.ts';
 import type { Dimensions } from '../tables/port.ts';
-import type { Watermarks } from '../watermarks/index.ts';
+import type { LateArrivals, Watermarks } from '../watermarks/index.ts';
 import {
   ANSWER_FORMAT,
   type Asked,
@@ -44,7 +44,7 @@ export interface ResultsOptions {
   readonly clock: Pick<Clock, 'now' | 'monotonicMs'>;
   /** Absent: there are no dimension tables. */
   readonly tables?: Dimensions | undefined;
-  readonly watermarks?: Pick<Watermarks, 'of' | 'late'>;
+  readonly watermarks?: Pick<Watermarks & LateArrivals, 'of' | 'late'>;
   /** A name that no other process has, nor this one after a restart. */
   readonly process: string;
 }

@@ -9,7 +9,7 @@ import type { Engine } from '../store/index.ts';
 import { allStreams, type TenantDirectory } from '../tenants/index.ts';
 import type { Beat, KeptBeat } from './beats.ts';
 import { type KeptLate, lateBetween, lateOfBatch, NO_LATE, readLate, withLate } from './late-minutes.ts';
-import { UNKNOWN, type WatermarkState, type Watermarks } from './port.ts';
+import { type LateArrivals, UNKNOWN, type WatermarkState, type Watermarks } from './port.ts';
 import { SOURCES_AREA, SourceKeeper } from './source-keeper.ts';
 import { SOURCES_MAX } from './source-table.ts';
 import { SteadyTime } from './steady-time.ts';
