@@ -35,6 +35,12 @@ export {
   type Reference,
   referencesOf,
 } from './objects/kinds.ts';
+export {
+  defineReport,
+  type ReportDefinition,
+  type ReportQuestion,
+  type ReportSpec,
+} from './objects/report.ts';
 export { parseRollup } from './parse-rollup.ts';
 export { parseStream } from './parse-stream.ts';
 export {

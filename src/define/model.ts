@@ -12,7 +12,7 @@ export type {
   ObjectKinds,
   Reference,
 } from './objects/kinds.ts';
-export type { ReportDefinition, ReportQuestion } from './objects/report.ts';
+export type { ReportChart, ReportDefinition, ReportQuestion } from './objects/report.ts';
 export type { TableDefinition } from './objects/table.ts';
 export type {
   TriggerAction,

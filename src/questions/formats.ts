@@ -39,12 +39,12 @@ export async function* writeAnswer(guest: Guest, statement: Statement, format: S
   }
 }
 
-interface Column {
+export interface Column {
   readonly name: string;
   readonly type: string;
 }
 
-async function columnsOf(guest: Guest, statement: Statement): Promise<readonly Column[]> {
+export async function columnsOf(guest: Guest, statement: Statement): Promise<readonly Column[]> {
   const described = await guest.query({ ...statement, text: `DESCRIBE (${statement.text})` }, 'JSONEachRow');
   return Buffer.from(described)
     .toString('utf8')

@@ -3,12 +3,14 @@ export { joinArrow } from './arrow.ts';
 export {
   type AskSql,
   type AskSqlParts,
+  askPinnedSql,
   createAskSql,
+  type PinnedSql,
   SQL_LIMITS,
   type SqlLimits,
   type SqlQuestion,
 } from './ask.ts';
-export { MEDIA_TYPES, SQL_FORMATS, type SqlFormat, writeAnswer } from './formats.ts';
+export { type Column, MEDIA_TYPES, SQL_FORMATS, type SqlFormat, writeAnswer } from './formats.ts';
 export { joinParquet } from './parquet.ts';
 export { relationOf } from './relations.ts';
 export { createVisits, type Visit, type Work } from './visits.ts';

@@ -5,6 +5,7 @@
  * A key with row filters sees them through a barrier (visibleRows): nothing that the question computes may be computed
  * for a row that it does not see, or an error would tell of it (a division by zero, a text that is no number).
  */
+import type { TenantId } from '../base/brand.ts';
 import type { Catalog, Versioned } from '../catalog/port.ts';
 import {
   columnOf,
@@ -15,7 +16,7 @@ import {
   type StreamDefinition,
 } from '../define/model.ts';
 import type { Relation } from '../sql/index.ts';
-import { type FilterSql, rowFilterSql } from '../stats/index.ts';
+import { type FilterSql, type Pins, pinSql, rowFilterSql } from '../stats/index.ts';
 import {
   COUNT_STATE,
   dimensionTable,
@@ -23,6 +24,7 @@ import {
   fieldColumnType,
   quoteIdentifier,
   quoteText,
+  rollupStates,
   rollupTable,
   stateColumns,
 } from '../store/index.ts';
@@ -36,13 +38,15 @@ const PLACELESS_COLUMNS = EVENT_COLUMNS.filter((name) => !PLACE_COLUMNS.includes
 
 /**
  * What stands behind the name of a stream or rollup for this key; undefined when there is none. A stream comes first. A
- * rollup whose dimensions do not hold the fields of the key's filter cannot be cut to its rows, and is none.
+ * rollup whose dimensions do not hold the fields of the key's filter cannot be cut to its rows, and is none. With `pins`
+ * only the events below them are there, and rollups of such streams as those events make them.
  */
 export function relationOf(
   catalog: Pick<Catalog, 'stream' | 'rollup' | 'object'>,
   principal: Pick<Principal, 'tenant' | 'rowFilters'>,
   name: string,
   nowMs: number,
+  pins?: Pins,
 ): Relation | undefined {
   const { tenant } = principal;
   const stream = catalog.stream(tenant, name);
@@ -51,11 +55,12 @@ export function relationOf(
     const filter = filterOf(principal, definition, nowMs);
     if (filter === undefined) return undefined;
     const table = eventsTable(tenant, definition.name);
+    if (pins !== undefined) return pinnedRelation(table, definition, pins);
     const rows = filter.sql === undefined ? table : visibleRows(table, definition.fields, filter.sql);
     const own = isFiltered(principal) ? PLACELESS_COLUMNS : EVENT_COLUMNS;
     return { sql: eventsSql(rows, definition, own), tables: [unquoted(table)] };
   }
-  return rollupRelation(catalog, principal, name, nowMs) ?? tableRelation(catalog, principal, name);
+  return rollupRelation(catalog, principal, name, nowMs, pins) ?? tableRelation(catalog, principal, name);
 }
 
 function rollupRelation(
@@ -63,6 +68,7 @@ function rollupRelation(
   principal: Pick<Principal, 'tenant' | 'rowFilters'>,
   name: string,
   nowMs: number,
+  pins: Pins | undefined,
 ): Relation | undefined {
   const { tenant } = principal;
   const rollup = catalog.rollup(tenant, name);
@@ -72,6 +78,7 @@ function rollupRelation(
   if (filter === undefined) return undefined;
   const { by, everySeconds } = rollup.definition;
   if (!filter.fields.every((field) => by.includes(field.name))) return undefined;
+  if (pins !== undefined) return pinnedRollup(tenant, source.definition, rollup, pins);
   const table = rollupTable(tenant, rollup.definition.name, rollup.version);
   const dimensions = by.map((one) => fieldOf(source.definition, one)!);
   const rows =
@@ -95,6 +102,34 @@ function tableRelation(
   const past = catalog.object(tenant, 'table', of)?.definition;
   if (!past?.history) return undefined;
   return { sql: historyRows(tenant, past), tables: [unquoted(dimensionTable(tenant, of))] };
+}
+
+/** Only for askers without a filter: those of reports. A stream without a pin is none. */
+function pinnedRelation(table: string, stream: StreamDefinition, pins: Pins): Relation | undefined {
+  const pin = pins.get(stream.name);
+  if (pin === undefined) return undefined;
+  const rows = `(SELECT * FROM ${table} WHERE ${pinSql(pin)})`;
+  return { sql: eventsSql(rows, stream, EVENT_COLUMNS), tables: [unquoted(table)] };
+}
+
+/** A rollup knows no offsets: its rows are made of the events again, as they were made at first. */
+function pinnedRollup(
+  tenant: TenantId,
+  stream: StreamDefinition,
+  rollup: Versioned<RollupDefinition>,
+  pins: Pins,
+): Relation | undefined {
+  const pin = pins.get(stream.name);
+  if (pin === undefined) return undefined;
+  const table = eventsTable(tenant, stream.name);
+  const { by, everySeconds } = rollup.definition;
+  const columns = by.map((name) => quoteIdentifier(columnOf(fieldOf(stream, name)!)));
+  const states = rollupStates(stream, rollup.definition).map(
+    ({ name, fromEvents }) => `${fromEvents} AS ${quoteIdentifier(name)}`,
+  );
+  const bucket = `intDiv(toUnixTimestamp64Milli(_time) - positiveModulo(toUnixTimestamp64Milli(_time), ${everySeconds * 1_000}), 1000) AS _bucket`;
+  const rows = `(SELECT ${[`toUInt32(${everySeconds}) AS _tier`, bucket, ...columns, ...states].join(', ')} FROM ${table} WHERE ${pinSql(pin)} GROUP BY ${['_bucket', ...columns].join(', ')})`;
+  return { sql: rollupSql(rows, stream, rollup), tables: [unquoted(table)] };
 }
 
 function filterOf(

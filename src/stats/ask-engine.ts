@@ -4,12 +4,12 @@ import { type EngineRow, readEngineRows, refuseIfTooMany, SERIES_ROWS_MAX } from
 import { joins } from './joins.ts';
 import type { PreparedQuestion } from './prepare.ts';
 import { readingOf } from './reading.ts';
-import { toSql } from './statement.ts';
+import { type StatsStatement, toSql } from './statement.ts';
 
 /** One statement; the rows of a total come ordered and cut, those of a series in no order. */
 export async function askEngine(
   engine: Pick<Engine, 'query'>,
-  prepared: PreparedQuestion,
+  prepared: PreparedQuestion & Pick<StatsStatement, 'below'>,
   signal: AbortSignal | undefined,
 ): Promise<readonly EngineRow[]> {
   const { question, totalOrder } = prepared;

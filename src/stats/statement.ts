@@ -45,6 +45,8 @@ export interface StatsStatement {
   /** Undefined: the rows in no order, for a series that is ordered after it is filled. */
   readonly order: readonly OrderKey[] | undefined;
   readonly rowsMax: number;
+  /** A condition of ours on the events: those that a data version holds. */
+  readonly below?: string;
 }
 
 /** Rows of one array of JSON texts: the bucket (epoch ms) if there is one, the dimensions, the functions. */
@@ -121,7 +123,7 @@ function bucketSql({ question, starts }: StatsStatement, parameters: Parameters)
 }
 
 function sourcesOf(
-  { tenant, stream, question, plan }: StatsStatement,
+  { tenant, stream, question, plan, below }: StatsStatement,
   bucket: ((moment: string) => string) | undefined,
   keys: readonly string[],
   parameters: Parameters,
@@ -157,7 +159,11 @@ function sourcesOf(
   }
   const fromEvents = plan.pieces.filter((piece) => piece.tierSeconds === undefined);
   if (fromEvents.length > 0) {
-    const where = [anyOf(fromEvents.map((piece) => timeRange(piece, parameters))), ...conditions];
+    const where = [
+      anyOf(fromEvents.map((piece) => timeRange(piece, parameters))),
+      ...(below === undefined ? [] : [below]),
+      ...conditions,
+    ];
     const grouping = keys.length > 0 ? ` GROUP BY ${keys.join(', ')}` : '';
     let rows = `${eventsTable(tenant, stream.name)} WHERE ${where.join(' AND ')}`;
     if (question.asOfEvent) {

@@ -30,6 +30,7 @@ const STAGES = [
   'windows',
   'questions',
   'deliver',
+  'reports',
   'triggers',
   'serve',
   'config.ts',

@@ -1,4 +1,5 @@
 /** Reports: questions whose answers are computed on a schedule, on demand or by a trigger, kept and sent. */
+import { Cron } from 'croner';
 import { z } from 'zod';
 import { formatDuration, parseDuration } from '../../base/duration.ts';
 import { duration, fieldName, strict } from '../document.ts';
@@ -68,6 +69,21 @@ export const reportDocument = strict({
 }).describe('A report: questions that are answered on a schedule, on demand or by a trigger.');
 
 const QUESTIONS_MAX = 20;
+/** Every question knows these. */
+const PERIOD_PARAMETERS = ['from', 'to'];
+
+/** What is wrong with a schedule; undefined: it can be kept. */
+function cronMistake(cron: string, timeZone: string): string | undefined {
+  const fields = cron.trim().split(/\s+/).length;
+  if (fields !== 5 && fields !== 6) return 'write five fields, or six with seconds in front: */10 * * * *';
+  try {
+    const schedule = new Cron(cron, { timezone: timeZone, paused: true });
+    // From a moment that is the same for all: a definition that was read once is read always.
+    return schedule.nextRun(new Date(0)) === null ? 'no such day ever comes' : undefined;
+  } catch (error) {
+    return (error as Error).message;
+  }
+}
 
 export const reportKind: KindOf<ReportDefinition> = {
   schema: reportDocument,
@@ -82,6 +98,12 @@ export const reportKind: KindOf<ReportDefinition> = {
       }
       const timeZone = read.tz ?? 'UTC';
       if (!isTimeZone(timeZone)) mistakes.add(['tz'], `"${timeZone}" is no IANA zone; write Europe/Berlin`);
+      else if (read.cron !== undefined) {
+        const mistake = cronMistake(read.cron, timeZone);
+        if (mistake !== undefined) mistakes.add(['cron'], mistake);
+      }
+      for (const taken of PERIOD_PARAMETERS.filter((one) => Object.hasOwn(read.parameters ?? {}, one)))
+        mistakes.add(['parameters', taken], 'this is the period, which every question knows already');
       return {
         kind: 'report',
         name,
@@ -123,3 +145,53 @@ export const reportKind: KindOf<ReportDefinition> = {
       'stream' in question ? [{ kind: 'stream' as const, name: question.stream }] : [],
     ),
 };
+
+export interface ReportSpec {
+  readonly title?: string;
+  /** 1 to 20, by name; `{from:DateTime64(3)}` and `{to:DateTime64(3)}` are the period in SQL. */
+  readonly questions: Readonly<
+    Record<
+      string,
+      | { readonly sql: string; readonly chart?: ReportChart }
+      | {
+          /** A definition, or its name. */
+          readonly stream: string | { readonly name: string };
+          readonly stats: Readonly<Record<string, string | readonly string[]>>;
+          readonly chart?: ReportChart;
+        }
+    >
+  >;
+  readonly parameters?: Readonly<Record<string, string | number | boolean>>;
+  /** Length of what a run is about: `10m`, `1h`, `1d`, `1w`, `1mo`; days and more by the calendar of `tz`. */
+  readonly period: string;
+  readonly cron?: string;
+  /** IANA zone of schedule and period. Default UTC. */
+  readonly tz?: string;
+  readonly delay?: string;
+  readonly email?: { readonly to: readonly string[]; readonly subject?: string };
+  readonly retention?: string;
+}
+
+/**
+ * Defines a report: questions whose answers are computed on a schedule, on demand or by a trigger, kept and sent. Fails with
+ * `bad-definition`, whose `issues` hold every mistake; what it names is checked when it is applied.
+ *
+ * @example
+ * export const merchants = defineReport('merchants', {
+ *   questions: { top: { stream: orders, stats: { fn: ['count', 'sum(amount)'], by: 'merchant' }, chart: 'bar' } },
+ *   period: '10m',
+ *   cron: '*\/10 * * * *',
+ * });
+ */
+export function defineReport(name: string, { questions, ...spec }: ReportSpec): ReportDefinition {
+  const named = Object.entries(questions).map(([question, one]) => [
+    question,
+    'sql' in one || typeof one.stream === 'string' ? one : { ...one, stream: one.stream.name },
+  ]);
+  return reportKind.parse(
+    name,
+    { ...spec, questions: Object.fromEntries(named) },
+    // Streams are checked when the report is applied.
+    { stream: (stream) => ({ name: stream }) as never, rollup: () => undefined, object: () => undefined },
+  );
+}

@@ -1,0 +1,3 @@
+export type { ReportsParts } from './parts.ts';
+export * from './port.ts';
+export { createReports, type RunningReports } from './reports.ts';

@@ -1,0 +1,29 @@
+/** What the stage is made of. */
+import type { Clock } from '../base/clock.ts';
+import type { FileSystem } from '../base/files.ts';
+import type { Catalog } from '../catalog/port.ts';
+import type { Ingest } from '../ingest/port.ts';
+import type { Log } from '../log/port.ts';
+import type { Engine, Guests } from '../store/port.ts';
+import type { TenantDirectory } from '../tenants/index.ts';
+import type { MailOutbox } from './port.ts';
+
+export interface ReportsParts {
+  readonly catalog: Pick<
+    Catalog,
+    'object' | 'objects' | 'stream' | 'streams' | 'rollup' | 'rollups' | 'setting' | 'state'
+  >;
+  readonly engine: Pick<Engine, 'query' | 'rows'>;
+  readonly guests: Guests;
+  readonly ingest: Pick<Ingest, 'state' | 'applied'>;
+  readonly log: Pick<Log, 'state'>;
+  readonly files: FileSystem;
+  readonly clock: Clock;
+  readonly tenants: Pick<TenantDirectory, 'list' | 'state'>;
+  /** Results lie in `reports` below it, what is being computed in `scratch`. */
+  readonly directory: string;
+  readonly timeoutSeconds: number;
+  /** Absent: nothing is sent. */
+  readonly outbox?: MailOutbox | undefined;
+  readonly logger: { error(details: object, message: string): void };
+}
