@@ -64,6 +64,7 @@ const server = await createServer({
   deletion: absent<ServeDeps['deletion']>('deletions'),
   catalog,
   registry: absent<ServeDeps['registry']>('the registry'),
+  reports: absent<ServeDeps['reports']>('reports'),
   runs: { ...absent<ServeDeps['runs']>('the runs'), counts: async () => [] },
   collect,
   stats: absent<ServeDeps['stats']>('stats'),

@@ -31,6 +31,7 @@ import { createQuarantineReplay } from './quarantine/index.ts';
 import { createReconciler, startReconcileSchedule } from './reconcile/index.ts';
 import { createRegistry, type ProjectDocuments } from './registry/index.ts';
 import { createReplays, recoverSwaps } from './replay/index.ts';
+import { createReports } from './reports/index.ts';
 import { createRuns, runsPart } from './runs/index.ts';
 import { createServer, type MillraceServer, sealSecretOf } from './serve/index.ts';
 import {
@@ -198,6 +199,15 @@ async function startOwned(
   });
   const watermarks = await openWatermarks({ catalog, tenants, ingest, log, engine, clock, logger });
   ingest.tell(watermarks.follower);
+  const guests = options.aroundGuests?.(opened) ?? opened;
+  const reports = createReports({
+    ...{ catalog, engine, guests, ingest, log, files, clock, tenants, directory, logger },
+    timeoutSeconds: settings.MILLRACE_QUERY_SECONDS_MAX,
+    outbox: {
+      entering: (tenant, message) => deliver.deliveries.entering(tenant, message),
+      entered: (tenant) => deliver.deliveries.entered(tenant),
+    },
+  });
   const schema = new StoreTables(engine);
   const tables = createTables({ ...area, catalog, clock, limits: limitsOf(settings) });
   const windows = createWindows({
@@ -207,7 +217,7 @@ async function startOwned(
   const runs = createRuns({ catalog, clock, ids, logger });
   const registry = createRegistry({
     ...{ catalog, schema, ingest, log, runs, tenants },
-    hooks: () => ({ table: tables.hooks, window: windows.hooks, trigger: triggers.hooks }),
+    hooks: () => ({ table: tables.hooks, window: windows.hooks, report: reports.hooks, trigger: triggers.hooks }),
     dedupBytesMax: settings.MILLRACE_DEDUP_MEMORY,
   });
   // What it asks is made further below; a removal that was interrupted is finished before.
@@ -218,6 +228,7 @@ async function startOwned(
     stats: () => stats,
     events: () => events,
     outbox: () => deliver.deliveries,
+    reports: () => reports,
   });
   const quarantineReplay = createQuarantineReplay({
     ...{ catalog, log, ingest, area, clock, ids, runs },
@@ -286,11 +297,13 @@ async function startOwned(
   });
   const deliver = openDeliver({
     ...{ settings, catalog, ingest, events, tenants, clock, ids, logger },
+    attachment: (tenant, reference) => reports.attachment(tenant, reference),
     ...(options.send === undefined ? {} : { send: options.send }),
   });
   // In the order in which they become quiet: nothing comes in, nothing is begun, nothing is under way; then all erase.
   const partsOfTenants = (): readonly TenantPart[] => [
-    ...[server.part, triggers.part, deliver.part, windows.part, runsPart(runs), ledger.part, retention.part],
+    ...[server.part, triggers.part, reports.part, deliver.part, windows.part],
+    ...[runsPart(runs), ledger.part, retention.part],
     ...[ingestPart({ ingest, files, directory }), registry.part],
     ...[logPart({ log, files, directory: `${directory}/log` }), tables.part, storePart({ engine, clock })],
     ...[hot, results.part, keys],
@@ -330,7 +343,8 @@ async function startOwned(
     log,
     ingest,
     engine,
-    guests: options.aroundGuests?.(opened) ?? opened,
+    guests,
+    reports,
     clock,
     ids,
     logger,
@@ -344,6 +358,7 @@ async function startOwned(
   await runs.resume(isGone);
   await deletion.recover();
   await deliver.start();
+  await reports.begin();
   await applyProject({ catalog, registry, runs, audit }, options.documents, STREAM_CHANGE_MS_MAX);
   triggers.start();
   if (options.listen === false) server.open();
@@ -355,6 +370,7 @@ async function startOwned(
   const ends: readonly (() => unknown)[] = [
     () => server.close(),
     () => triggers.stop(),
+    () => reports.stop(),
     () => deliver.stop(),
     () => results.close(),
     () => keys.close(),

@@ -13,6 +13,7 @@ import { applyCommand, planCommand } from './commands/plan.ts';
 import { quarantineCommand } from './commands/quarantine.ts';
 import { reconcileCommand } from './commands/reconcile.ts';
 import { replayCommand } from './commands/replay.ts';
+import { reportsCommand } from './commands/reports.ts';
 import { runsCommand } from './commands/runs.ts';
 import { sendCommand } from './commands/send.ts';
 import { sqlCommand } from './commands/sql.ts';
@@ -44,6 +45,7 @@ const COMMANDS = [
   replayCommand,
   reconcileCommand,
   runsCommand,
+  reportsCommand,
   tenantsCommand,
   keysCommand,
   webhooksCommand,

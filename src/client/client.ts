@@ -9,6 +9,7 @@ import type { DuplicatesPage, LedgerOfBatch, LedgerPage, LedgerQuestion, PageQue
 import { follow, type LiveOptions } from './live.ts';
 import { pathOf, queryOf, queryText } from './query.ts';
 import type { ReconcileQuestion } from './reconcile.ts';
+import { ReportsClient } from './reports.ts';
 import type { RetryPolicy } from './retry.ts';
 import { Sender } from './send-events.ts';
 import { askSql, type SqlOptions, type SqlStreamOptions, streamSql } from './sql.ts';
@@ -98,12 +99,14 @@ export class MillraceClient {
   readonly tenants: TenantsClient;
   readonly keys: KeysClient;
   readonly triggers: TriggersClient;
+  readonly reports: ReportsClient;
 
   /** Use `createClient`. */
   constructor(transport: Transport, ids: Ids) {
     this.#transport = transport;
     this.keys = new KeysClient(transport);
     this.triggers = new TriggersClient(transport);
+    this.reports = new ReportsClient(transport);
     this.#sender = new Sender(transport, ids);
     this.tenants = new TenantsClient(transport);
   }

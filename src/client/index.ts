@@ -25,6 +25,7 @@ export type {
   ReconcileQuestion,
   ReconcileReport,
 } from './reconcile.ts';
+export type { ReportFormat, ReportRunInfo, ReportRunQuestion, ReportsClient } from './reports.ts';
 export type { RetryPolicy } from './retry.ts';
 export type { SqlOptions, SqlStreamOptions } from './sql.ts';
 export type { StreamClient } from './stream-client.ts';

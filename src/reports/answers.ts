@@ -31,7 +31,7 @@ export interface AnswerParts {
   readonly engine: Pick<Engine, 'query'>;
   readonly pinnedStats: PinnedStats;
   readonly visit: Visit;
-  readonly catalog: Pick<Catalog, 'stream' | 'rollup'>;
+  readonly catalog: Pick<Catalog, 'stream' | 'rollup' | 'object'>;
   readonly files: FileSystem;
   /** Emptied at every start. */
   readonly scratch: string;
@@ -216,6 +216,7 @@ async function writeFile(
 const SETTINGS = [
   "max_threads = 1, date_time_input_format = 'best_effort', input_format_parallel_parsing = 0",
   'output_format_parallel_formatting = 0, output_format_parquet_parallel_encoding = 0',
+  "format_csv_null_representation = ''",
   'output_format_json_quote_denormals = 1, output_format_json_escape_forward_slashes = 0',
 ].join(', ');
 const QUOTED = ['64bit_integers', 'decimals'].map((kind) => `output_format_json_quote_${kind}`);

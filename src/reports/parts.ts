@@ -2,11 +2,11 @@
 import type { Clock } from '../base/clock.ts';
 import type { FileSystem } from '../base/files.ts';
 import type { Catalog } from '../catalog/port.ts';
+import type { Outbox } from '../deliver/port.ts';
 import type { Ingest } from '../ingest/port.ts';
 import type { Log } from '../log/port.ts';
 import type { Engine, Guests } from '../store/port.ts';
 import type { TenantDirectory } from '../tenants/index.ts';
-import type { MailOutbox } from './port.ts';
 
 export interface ReportsParts {
   readonly catalog: Pick<
@@ -24,6 +24,6 @@ export interface ReportsParts {
   readonly directory: string;
   readonly timeoutSeconds: number;
   /** Absent: nothing is sent. */
-  readonly outbox?: MailOutbox | undefined;
+  readonly outbox?: Outbox | undefined;
   readonly logger: { error(details: object, message: string): void };
 }

@@ -1,6 +1,5 @@
 /** Reports: questions that are answered about a period, from events of one data version; the answers are kept. */
 import type { TenantId } from '../base/brand.ts';
-import type { StateChange } from '../catalog/index.ts';
 
 export const RESULT_FORMATS = ['json', 'csv', 'parquet', 'html'] as const;
 export type ResultFormat = (typeof RESULT_FORMATS)[number];
@@ -84,27 +83,6 @@ export interface ReportFigures {
   readonly cancelled: number;
 }
 
-/** A message, as the outbox takes it. */
-export interface ReportMail {
-  readonly id: string;
-  readonly kind: 'email';
-  readonly to: readonly string[];
-  readonly subject: string;
-  readonly text: string;
-  readonly html?: string;
-  readonly attachments?: readonly {
-    readonly name: string;
-    readonly type: string;
-    /** Base64. */
-    readonly bytes: string;
-  }[];
-}
-
-export interface MailOutbox {
-  /** The change that enters the message; it is written together with the end of the run. */
-  entering(tenant: TenantId, message: ReportMail): StateChange | readonly StateChange[];
-}
-
 /**
  * One run at a time for each tenant. What is entered is durable when the call resolves and comes to its end whatever
  * happens; results are there only when the run is done.
@@ -125,5 +103,7 @@ export interface Reports {
   cancel(tenant: TenantId, report: string, id: string): Promise<ReportRun>;
   /** Resolves when it has ended, or with how it stands after `timeoutMs`. Fails with `not-found`. */
   wait(tenant: TenantId, report: string, id: string, timeoutMs: number): Promise<ReportRun>;
+  /** What a mail of a report refers to; undefined when it is not kept any more. */
+  attachment(tenant: TenantId, reference: string): Promise<Uint8Array | undefined>;
   figures(): ReportFigures;
 }

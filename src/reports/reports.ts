@@ -10,6 +10,7 @@ import type { ObjectHooks } from '../registry/index.ts';
 import { createPinnedStats } from '../stats/index.ts';
 import { appliedNow, checkDataVersion, streamsOf } from './data-version.ts';
 import { Forgetting } from './forgetting.ts';
+import { referenceOf } from './mail.ts';
 import type { ReportsParts } from './parts.ts';
 import type { ReportReason, ReportRun, Reports, RunWish } from './port.ts';
 import { ReportQueue } from './queue.ts';
@@ -200,6 +201,14 @@ export function createReports(parts: ReportsParts): RunningReports {
         mine.delete(told);
         if (mine.size === 0 && waiters.get(tenant) === mine) waiters.delete(tenant);
       }
+    },
+
+    attachment: async (tenant, reference) => {
+      const [report, id, name] = referenceOf(reference) ?? [];
+      const run = report && id ? await records.get(tenant, report, id) : undefined;
+      const file = run?.files.find((one) => one.name === name);
+      if (run === undefined || file === undefined) return undefined;
+      return results.read(tenant, run, file).catch(() => undefined);
     },
 
     figures: () => ({ waiting: queue.waiting, running: queue.running, ...counts }),

@@ -8,11 +8,12 @@
 import type { TenantId } from '../base/brand.ts';
 import type { Clock } from '../base/clock.ts';
 import { MillraceError } from '../base/errors.ts';
+import type { Outbox } from '../deliver/port.ts';
 import type { AnswerParts } from './answers.ts';
 import { type DataVersionParts, newestDataVersion, refuseForgotten, streamsOf } from './data-version.ts';
 import { executeReport } from './execute.ts';
 import { mailOf } from './mail.ts';
-import type { MailOutbox, ReportRun } from './port.ts';
+import type { ReportRun } from './port.ts';
 import type { Running } from './queue.ts';
 import type { OpenRun, ReportRecords } from './records.ts';
 import type { ResultFiles } from './result-files.ts';
@@ -22,7 +23,7 @@ export interface RunWorkParts extends AnswerParts, Omit<DataVersionParts, 'catal
   readonly records: ReportRecords;
   readonly results: ResultFiles;
   readonly clock: Clock;
-  readonly outbox?: MailOutbox | undefined;
+  readonly outbox?: Outbox | undefined;
   readonly logger: { error(details: object, message: string): void };
   /** Aborted when the process stops. */
   readonly stopped: AbortSignal;
@@ -99,7 +100,8 @@ export class RunWork {
         : await mailOf(definition, run, (file) => results.read(tenant, run, file));
     end.signal.throwIfAborted();
     const ended: ReportRun = { ...run, state: 'done', endedAtMs: clock.now() };
-    await records.end(tenant, ended, mail === undefined ? [] : [outbox!.entering(tenant, mail)].flat());
+    await records.end(tenant, ended, mail === undefined ? [] : [outbox!.entering(tenant, mail)]);
+    if (mail !== undefined) outbox!.entered(tenant);
     await onEnd(tenant, ended).catch(() => undefined);
   }
 

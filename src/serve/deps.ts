@@ -15,6 +15,7 @@ import type { SqlLimits } from '../questions/index.ts';
 import type { Reconciler } from '../reconcile/port.ts';
 import type { Registry } from '../registry/port.ts';
 import type { Replays } from '../replay/port.ts';
+import type { Reports } from '../reports/port.ts';
 import type { Runs } from '../runs/port.ts';
 import type { Lookups, Results } from '../stats/index.ts';
 import type { Duplicates, Events, Late, Quarantine, Stats, TableRows } from '../stats/port.ts';
@@ -35,6 +36,7 @@ export interface ServeDeps {
   readonly catalog: Catalog;
   readonly registry: Registry;
   readonly runs: Pick<Runs, 'get' | 'list' | 'counts' | 'cancel' | 'wait'>;
+  readonly reports: Reports;
   readonly collect: Collect;
   readonly stats: Stats;
   /** The recent buckets from which `stats` answers. */

@@ -55,6 +55,10 @@ export async function openapi(app: App): Promise<void> {
           name: 'Deliveries',
           description: 'Events sent on: webhooks and mails, and those that could not be sent',
         },
+        {
+          name: 'Reports',
+          description: 'Questions that are answered on a schedule, on demand or by a trigger, and kept',
+        },
         { name: 'Definitions', description: 'Streams and rollups' },
         { name: 'Keys', description: 'Who may do what, until when, from where' },
         { name: 'Tenants', description: 'Who has streams here, and how much they may take' },

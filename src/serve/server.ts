@@ -32,6 +32,7 @@ import { toMillraceError, toProblem } from './problem.ts';
 import { parseQuery } from './query.ts';
 import { Readiness } from './readiness.ts';
 import { createRecordAct } from './record-acts.ts';
+import { watchReports } from './report-metrics.ts';
 import { createRequestIds } from './request-ids.ts';
 import { watchResults } from './result-metrics.ts';
 import { auditRoutes } from './routes/audit.ts';
@@ -48,6 +49,7 @@ import { openRoutes } from './routes/open.ts';
 import { quarantineRoutes } from './routes/quarantine.ts';
 import { reconcileRoutes } from './routes/reconcile.ts';
 import { replayRoutes } from './routes/replay.ts';
+import { reportRoutes } from './routes/reports.ts';
 import { runRoutes } from './routes/runs.ts';
 import { sqlRoutes } from './routes/sql.ts';
 import { tableRoutes } from './routes/tables.ts';
@@ -251,6 +253,7 @@ export async function createServer(deps: ServeDeps): Promise<MillraceServer> {
     reconcileRoutes(guarded, context);
     runRoutes(guarded, context);
     triggerRoutes(guarded, context);
+    reportRoutes(guarded, context);
     tenantRoutes(guarded, context);
     keyRoutes(guarded, context);
     auditRoutes(guarded, context);
@@ -280,6 +283,7 @@ export async function createServer(deps: ServeDeps): Promise<MillraceServer> {
   watchWindows(metrics.registry, () => deps.windows.figures());
   if (deps.hot) watchHot(metrics.registry, () => deps.hot!.figures());
   watchTriggers(metrics.registry, () => deps.triggers.figures());
+  watchReports(metrics.registry, deps.reports);
   metrics.gauge('millrace_live_followers', 'Connections that follow a stream', () => hub.followers);
   metrics.gauge(
     'millrace_tls_certificate_expires_seconds',

@@ -17,6 +17,8 @@ interface Names {
   readonly run: string;
   readonly key: string;
   readonly tenant: string;
+  /** A run of its report. */
+  readonly report: string;
   /** Of its table, window, report and trigger. */
   readonly object: string;
 }
@@ -24,6 +26,7 @@ interface Names {
 const NOWHERE: Names = {
   ...{ stream: 'quagga_stream', rollup: 'quagga_rollup', key: 'quagga_key', object: 'quagga_object' },
   tenant: 'quagga',
+  report: '20240101T000000000Z-0123456789ab-v1',
   run: '018f2c5e-7d3a-7b3c-9d1e-2f3a4b5c6d7e',
 };
 
@@ -68,6 +71,11 @@ const TRIES: Readonly<Record<string, Try>> = {
   getRollup: ({ rollup }) => ['GET', `/v1/rollups/${rollup}`],
   listRuns: ({ stream }) => ['GET', `/v1/runs?stream=${stream}`],
   getRun: ({ run }) => ['GET', `/v1/runs/${run}`],
+  listReportRuns: ({ object }) => ['GET', `/v1/reports/${object}/runs`],
+  getReportRun: ({ object, report }) => ['GET', `/v1/reports/${object}/runs/${report}`],
+  getReportResult: ({ object, report }) => ['GET', `/v1/reports/${object}/runs/${report}/result`],
+  runReport: ({ object }) => ['POST', `/v1/reports/${object}/runs`, {}],
+  cancelReportRun: ({ object, report }) => ['DELETE', `/v1/reports/${object}/runs/${report}`],
   listTenants: () => ['GET', '/v1/tenants'],
   getTenant: ({ tenant }) => ['GET', `/v1/tenants/${tenant}`],
   listKeys: () => ['GET', '/v1/keys'],
@@ -148,6 +156,7 @@ const HIDDEN: Readonly<Record<string, readonly string[]>> = {
       'listLate',
       'sendHeartbeat',
     ],
+    ...['listReportRuns', 'getReportRun', 'getReportResult', 'runReport', 'cancelReportRun'],
     ...['getReconciliation', 'getRollup', 'getRun', 'getTenant', 'getKey', 'sendEvents', 'cancelRun'],
     ...[
       'acknowledgeLedger',
@@ -169,6 +178,7 @@ const HIDDEN: Readonly<Record<string, readonly string[]>> = {
     ...['listWindowResults', 'getWindowState'],
     'listTableRows',
     ...['getTriggerState', 'testTrigger'],
+    ...['listReportRuns', 'getReportRun', 'getReportResult'],
     ...Object.keys(OBJECTS).map((title) => `get${title}`),
   ],
   'events:write': ['sendEvents', 'getStream'],
@@ -209,11 +219,16 @@ beforeAll(async () => {
   const event = { id: MARKER, [`${MARKER}_field`]: MARKER };
   await admin('POST', `/v1/streams/${stream}/events?ack=stored`, [event, event, { id: [MARKER] }]);
   const run = (await admin('POST', `/v1/streams/${stream}/reconcile`, {})).json.id as string;
-  theirs = { stream, rollup, run, key: `${MARKER}_key`, tenant: ACME, object: `${MARKER}_object` };
+  theirs = {
+    ...{ stream, rollup, run, key: `${MARKER}_key`, tenant: ACME, object: `${MARKER}_object` },
+    report: '',
+  };
   for (const [title, document] of Object.entries(OBJECTS).reverse()) {
     const made = await admin('PUT', `${pathOf(title)}/${theirs.object}`, document(theirs));
     expect([title, made.status, made.text]).toEqual([title, 201, made.text]);
   }
+  const report = (await admin('POST', `/v1/reports/${theirs.object}/runs`, {})).json.id as string;
+  theirs = { ...theirs, report };
 
   const hook = { url: 'https://receiver.invalid/' };
   expect((await admin('PUT', `/v1/streams/${stream}/webhooks/${theirs.object}`, hook)).status).toBe(201);

@@ -21,6 +21,7 @@ import { createQuarantineReplay } from '../../src/quarantine/index.ts';
 import { createReconciler } from '../../src/reconcile/index.ts';
 import { createRegistry, type RunningRegistry } from '../../src/registry/index.ts';
 import { createReplays } from '../../src/replay/index.ts';
+import { createReports } from '../../src/reports/index.ts';
 import { createRuns, runsPart } from '../../src/runs/index.ts';
 import { createServer, type ServeDeps, sealSecretOf } from '../../src/serve/index.ts';
 import {
@@ -110,7 +111,7 @@ export async function startParts() {
       ...[runsPart(runs), ledger.part, ingestPart({ ingest, files, directory }), registry.part],
       ...[logPart({ log, files, directory: `${directory}/log` }), tables.part, windows.part],
       ...[storePart({ engine, clock }), keys],
-      results.part,
+      ...[results.part, reports.part],
     ],
     rows: (tenant) => catalogHoldings(catalog, tenant),
     newAlias: () => `deleted-${Buffer.from(ids.uuidV7(clock.now())).toString('hex')}`,
@@ -132,6 +133,10 @@ export async function startParts() {
     ...{ catalog, ingest, events, tenants, clock, ids, logger },
     settings: { ...settings, MILLRACE_WEBHOOK_PRIVATE: 'allow' },
   });
+  const reports = createReports({
+    ...{ catalog, engine, guests: engine, ingest, log, files, clock, tenants, directory, logger },
+    timeoutSeconds: 30,
+  });
   const deps: ServeDeps = {
     deliver,
     settings,
@@ -141,6 +146,7 @@ export async function startParts() {
     registry,
     runs,
     collect,
+    reports,
     stats: createStats({ tables, engine, catalog, log, ingest, clock, results }),
     results,
     events,
@@ -189,6 +195,7 @@ export async function startParts() {
       await deliver.stop();
       await keys.close();
       await log.close();
+      await reports.stop();
       await Promise.all([runs.stop(), ingest.stop()]);
       await engine.close();
       await catalog.close();
