@@ -217,7 +217,12 @@ async function startOwned(
   const runs = createRuns({ catalog, clock, ids, logger });
   const registry = createRegistry({
     ...{ catalog, schema, ingest, log, runs, tenants },
-    hooks: () => ({ table: tables.hooks, window: windows.hooks, report: reports.hooks, trigger: triggers.hooks }),
+    hooks: () => ({
+      table: tables.hooks,
+      window: windows.hooks,
+      report: reports.hooks,
+      trigger: triggers.hooks,
+    }),
     dedupBytesMax: settings.MILLRACE_DEDUP_MEMORY,
   });
   // What it asks is made further below; a removal that was interrupted is finished before.
