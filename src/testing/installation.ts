@@ -19,8 +19,8 @@ export interface InstallationOptions {
   readonly settings: Readonly<Record<string, string>>;
 }
 
-/** How often in one advance those are woken who look about every few seconds: a month in a second or two. */
-const LOOKS_MAX = 4_000;
+/** How often in one advance those are woken who look about every few seconds: each may evaluate windows and triggers. */
+const LOOKS_MAX = 300;
 
 /** The engine has one directory in a process at a time. */
 let isThere = false;
