@@ -76,11 +76,6 @@ export class TenantBook {
     return gone;
   }
 
-  dropPromises(nowMs: number): void {
-    for (const [delivery, { untilMs }] of [...this.promised.entries])
-      if (untilMs <= nowMs) this.promised.delete(delivery);
-  }
-
   get oldestAtMs(): number | undefined {
     let oldest: number | undefined;
     for (const { enteredAtMs } of this.waiting.entries.values())
@@ -96,6 +91,13 @@ export class Books {
     const known = this.#books.get(tenant) ?? new TenantBook();
     this.#books.set(tenant, known);
     return known;
+  }
+
+  /** Tenants that have more dead letters than may be kept. */
+  crowded({ deadMax, deadBytesMax }: Bounds): readonly TenantId[] {
+    return [...this.#books]
+      .filter(([, { dead }]) => dead.entries.size > deadMax || dead.bytes > deadBytesMax)
+      .map(([tenant]) => tenant);
   }
 
   forget(tenant: TenantId): void {

@@ -2,6 +2,7 @@
 import type { TenantId } from '../base/brand.ts';
 import { MillraceError } from '../base/errors.ts';
 import { FairQueue } from '../base/fair-queue.ts';
+import { Mutex } from '../base/mutex.ts';
 import type { StateChange, StateEntry, StateRecords } from '../catalog/index.ts';
 import type { TenantDirectory } from '../tenants/index.ts';
 import { BOUNDS, Books, type Bounds } from './book.ts';
@@ -74,6 +75,7 @@ export function createDeliveries(given: DeliveriesParts): RunningDeliveries {
   const lanes = new Map<TenantId, Map<string, Lane>>();
   const ended = new Set<TenantId>();
   const stop = new AbortController();
+  const turn = new Mutex();
   let isStarted = false;
   let looking: Promise<void> | undefined;
 
@@ -95,8 +97,7 @@ export function createDeliveries(given: DeliveriesParts): RunningDeliveries {
       if (!hasMore) ofTenant.delete(destination);
       return hasMore;
     };
-    const signal = AbortSignal.any([stop.signal, lane.stop.signal]);
-    lane.done = runLane(parts, tenant, destination, signal, takeMore);
+    lane.done = runLane(parts, tenant, destination, lane.stop.signal, takeMore);
   };
 
   const kickPromised = (tenant: TenantId): void => {
@@ -115,15 +116,28 @@ export function createDeliveries(given: DeliveriesParts): RunningDeliveries {
     }
   };
 
+  /** What entered as a dead letter at once may be too much. */
+  const trim = async (tenant: TenantId): Promise<void> => {
+    const book = books.of(tenant);
+    const gone = book.tooMany(bounds);
+    await state.write(
+      tenant,
+      gone.map((delivery) => change(deadKey(delivery), undefined)),
+    );
+    for (const delivery of gone) book.dead.delete(delivery);
+    book.forgotten += gone.length;
+  };
+
   const look = async (): Promise<void> => {
     while (!stop.signal.aborted) {
       await clock.sleep(LOOK_MS, stop.signal);
+      const warn = (error: unknown) =>
+        logger.warn({ err: error }, 'deliveries could not be looked for; trying again');
       for (const tenant of books.promising()) {
         kickPromised(tenant);
-        await confirm(tenant).catch((error: unknown) =>
-          logger.warn({ err: error, tenant }, 'deliveries could not be looked for; trying again'),
-        );
+        await confirm(tenant).catch(warn);
       }
+      for (const tenant of books.crowded(bounds)) await trim(tenant).catch(warn);
     }
   };
 
@@ -149,6 +163,7 @@ export function createDeliveries(given: DeliveriesParts): RunningDeliveries {
     tenant: TenantId,
     message: Sealed,
     more: Pick<Waiting, 'subscription'> = {},
+    mistake?: string,
   ): { readonly isWaiting: boolean; readonly change: StateChange } => {
     const nowMs = clock.now();
     const delivery = names.next(nowMs);
@@ -156,8 +171,9 @@ export function createDeliveries(given: DeliveriesParts): RunningDeliveries {
     const waiting: Waiting = { message, enteredAtMs: nowMs, attempts: 0, nextAtMs: 0, ...more };
     const book = books.of(tenant);
     const bytes = bytesOf(waiting);
-    if (!book.hasRoom(bytes, bounds)) {
-      const lastError = `not tried: ${bounds.waitingMax} messages or ${bounds.waitingBytesMax} bytes wait already`;
+    if (mistake !== undefined || !book.hasRoom(bytes, bounds)) {
+      const lastError =
+        mistake ?? `not tried: ${bounds.waitingMax} messages or ${bounds.waitingBytesMax} bytes wait already`;
       book.dead.set(delivery, { destination, bytes, enteredAtMs: nowMs });
       return {
         isWaiting: false,
@@ -187,7 +203,10 @@ export function createDeliveries(given: DeliveriesParts): RunningDeliveries {
 
   return {
     places,
-    entering: (tenant: TenantId, message: Message) => enter(tenant, seal(message, clock.now())).change,
+    entering: (tenant: TenantId, message: Message) => {
+      const { sealed, mistake } = seal(message, clock.now());
+      return enter(tenant, sealed, {}, mistake).change;
+    },
     entered: kickPromised,
 
     async list(tenant, which, limit = LIST_DEFAULT) {
@@ -197,25 +216,27 @@ export function createDeliveries(given: DeliveriesParts): RunningDeliveries {
       return inOrder(views, which).slice(0, most);
     },
 
-    async replay(tenant, deliveries) {
-      let replayed = 0;
-      for (const { delivery, value } of await deadOf(tenant, deliveries)) {
-        const book = books.of(tenant);
-        if (!book.hasRoom(bytesOf(value), bounds)) {
-          if (replayed > 0) break;
-          throw new MillraceError('too-busy', 'As many messages wait as may; replay when some are sent.', {
-            retryAfterSeconds: 60,
-          });
+    // One after the other: two that read the same dead letters would send them twice.
+    replay: (tenant, deliveries) =>
+      turn.run(async () => {
+        let replayed = 0;
+        for (const { delivery, value } of await deadOf(tenant, deliveries)) {
+          const book = books.of(tenant);
+          if (!book.hasRoom(bytesOf(value), bounds)) {
+            if (replayed > 0) break;
+            throw new MillraceError('too-busy', 'As many messages wait as may; replay when some are sent.', {
+              retryAfterSeconds: 60,
+            });
+          }
+          const { message, subscription } = value;
+          const entry = enter(tenant, message, subscription === undefined ? {} : { subscription });
+          await state.write(tenant, [change(deadKey(delivery), undefined), entry.change]);
+          book.dead.delete(delivery);
+          replayed += 1;
+          kickPromised(tenant);
         }
-        const { message, subscription } = value;
-        const entry = enter(tenant, message, subscription === undefined ? {} : { subscription });
-        await state.write(tenant, [change(deadKey(delivery), undefined), entry.change]);
-        book.dead.delete(delivery);
-        replayed += 1;
-        kickPromised(tenant);
-      }
-      return replayed;
-    },
+        return replayed;
+      }),
 
     figures: (tenant) => {
       const book = books.of(tenant);
@@ -258,8 +279,10 @@ export function createDeliveries(given: DeliveriesParts): RunningDeliveries {
 
     async stop() {
       stop.abort();
+      const all = [...lanes.values()].flatMap((some) => [...some.values()]);
+      for (const lane of all) lane.stop.abort();
       await looking;
-      await Promise.all([...lanes.values()].flatMap((some) => [...some.values()].map((lane) => lane.done)));
+      await Promise.all(all.map((lane) => lane.done));
     },
   };
 }

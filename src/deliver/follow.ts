@@ -8,7 +8,6 @@
  *        │                                          └─ gone, not allowed, failing for days: off, the position stands
  *        └─ a crash: what was sent since the position was kept is sent again, under the same ids
  */
-import { createHash } from 'node:crypto';
 import type { TenantId } from '../base/brand.ts';
 import type { Clock } from '../base/clock.ts';
 import type { StateChange, StateRecords } from '../catalog/index.ts';
@@ -18,7 +17,7 @@ import type { RunningDeliveries } from './deliveries.ts';
 import { persist } from './lane.ts';
 import { nextAfter, type Outcome } from './outcome.ts';
 import { change, type SealedWebhook, type SubscriptionName } from './records.ts';
-import { webhookText } from './seal.ts';
+import { webhookIdOf, webhookText } from './seal.ts';
 import {
   advanced,
   fitted,
@@ -56,7 +55,9 @@ export interface Followed extends SubscriptionName {
 const TICK_MS = 200;
 const LOOK_AGAIN_MS = 60_000;
 const TROUBLE_MS = 5_000;
-const PORTION = 200;
+const PORTION = 1_000;
+/** So many records without an event to send are passed before the position is kept. */
+const PASSED_MAX = 1_000;
 /** Events that may be sent again after a crash. */
 const UNMARKED_MAX = 20;
 export const FAILING_MS_MAX = 5 * 86_400_000;
@@ -143,8 +144,10 @@ async function sendEach(
     }
     return failed(parts, followed, { partition, offset: event.offset, position, message, outcome, keep });
   }
+  const from = followed.position().offsets[partition] ?? 0;
   if (!signal.aborted) position = advanced(position, partition, upTo);
-  await keep(position);
+  if (events.length === 0 && upTo - from < PASSED_MAX) followed.moved(position);
+  else await keep(position);
   return signal.aborted ? 'later' : 'sent';
 }
 
@@ -197,8 +200,8 @@ async function tryOne(
   message: SealedWebhook,
   signal: AbortSignal,
 ): Promise<Outcome | undefined> {
-  if (signal.aborted) return undefined;
-  const leave = await deliveries.places.enter(tenant, signal);
+  const leave = await deliveries.places.enter(tenant, signal).catch(() => undefined);
+  if (leave === undefined) return undefined;
   try {
     const outcome = await attempt(send, tenant, message, signal);
     if (signal.aborted && outcome.kind !== 'sent') return undefined;
@@ -218,7 +221,3 @@ function messageOf(followed: Followed, { json }: TailedEvent): SealedWebhook {
     text: webhookText(type, Date.parse(_time), json),
   };
 }
-
-/** The event's id where a header can carry it, else a name that is always made of it. */
-const webhookIdOf = (id: string): string =>
-  /^[\x21-\x7e]{1,200}$/.test(id) ? id : `sha256-${createHash('sha256').update(id).digest('hex')}`;

@@ -47,11 +47,11 @@ export function createMailSender({ server, from, attachment }: MailParts): MailS
   );
   return {
     close: () => transport.close(),
-    send: async (tenant, message) => {
+    send: async (tenant, message, signal) => {
       const attachments = await found(tenant, message.attachments ?? [], attachment);
       if (typeof attachments === 'string') return { kind: 'never', reason: attachments };
       try {
-        await transport.sendMail({
+        const sending = transport.sendMail({
           to: [...message.to],
           subject: message.subject,
           text: message.text,
@@ -59,12 +59,31 @@ export function createMailSender({ server, from, attachment }: MailParts): MailS
           messageId: `<${messageIdOf(message.id)}@${from.split('@').at(-1)?.replace(/[>\s]/g, '')}>`,
           attachments: [...attachments],
         });
+        await unlessEnded(sending, signal);
         return { kind: 'sent' };
       } catch (error) {
         return outcomeOfMailError(error);
       }
     },
   };
+}
+
+/** A mail server that says nothing must not hold up the end of the process. */
+async function unlessEnded(work: Promise<unknown>, signal: AbortSignal): Promise<void> {
+  let end = (): void => undefined;
+  const ended = new Promise<never>((_, fail) => {
+    end = () => fail(new Error('ended'));
+    if (signal.aborted) end();
+    else signal.addEventListener('abort', end, { once: true });
+  });
+  try {
+    await Promise.race([work, ended]);
+  } finally {
+    signal.removeEventListener('abort', end);
+    // Whichever came second has nobody who listens.
+    work.catch(() => undefined);
+    ended.catch(() => undefined);
+  }
 }
 
 /** The id with nothing in it that a header would not take: the same at every try, so that mailboxes know a repetition. */

@@ -28,6 +28,7 @@ export interface DeliverParts {
   readonly logger: DeliveriesParts['logger'];
   /** Finds attachments that mails refer to. */
   readonly attachment?: FindAttachment;
+  readonly bounds?: DeliveriesParts['bounds'];
   /** Instead of the network: who tries a system out looks at what it would send. */
   readonly send?: Send;
 }
@@ -63,7 +64,10 @@ export function openDeliver(parts: DeliverParts): Deliver {
       message.kind === 'webhook' ? webhook(tenant, message, signal) : mail.send(tenant, message, signal));
   const random = (): number => Buffer.from(ids.uuidV7(clock.now())).readUInt32BE(12) / 2 ** 32;
   const common = { state: catalog.state, clock, tenants, logger, random, send };
-  const deliveries = createDeliveries(common);
+  const deliveries = createDeliveries({
+    ...common,
+    ...(parts.bounds === undefined ? {} : { bounds: parts.bounds }),
+  });
   const subscriptions = createSubscriptions({ ...parts, ...common, deliveries, allowsPrivate });
   return {
     deliveries,

@@ -3,7 +3,7 @@ import type { TenantId } from '../base/brand.ts';
 import type { StateChange } from '../catalog/index.ts';
 
 export interface WebhookMessage {
-  /** The receiver's means to know a repetition: the `webhook-id` header. Of at most 200 characters. */
+  /** The receiver's means to know a repetition: the `webhook-id` header. One that is no header is sent as its hash. */
   readonly id: string;
   readonly kind: 'webhook';
   /** `http:` or `https:`. */
@@ -46,8 +46,8 @@ export type Message = WebhookMessage | EmailMessage;
  */
 export interface Outbox {
   /**
-   * The change that enters a message. It decides the place in the order, so write soon. Fails with `bad-request` when the
-   * message is malformed or too large. It does not fail when too much waits: then the message enters as a dead letter.
+   * The change that enters a message. It decides the place in the order, so write soon. It never fails: a message that is
+   * malformed or too large, or one too many, enters as a dead letter that says so.
    */
   entering(tenant: TenantId, message: Message): StateChange;
   /** Said behind the write, it is sent at once; unsaid, about a second later. */

@@ -1,35 +1,59 @@
 /** Messages as they were handed in, checked and made into what is kept and sent. */
-import { type Issue, MillraceError } from '../base/errors.ts';
+import { createHash } from 'node:crypto';
+import type { Issue } from '../base/errors.ts';
 import type { Attachment, Message } from './port.ts';
 import type { Sealed } from './records.ts';
 
 export const MESSAGE_BYTES_MAX = 8 * 2 ** 20;
-const ID_LENGTH_MAX = 200;
 const RECIPIENTS_MAX = 100;
 const URL_LENGTH_MAX = 2_000;
 
-/** Fails with `bad-request`, every mistake at once. */
-export function seal(message: Message, nowMs: number): Sealed {
+export interface SealedMessage {
+  readonly sealed: Sealed;
+  /** Why it cannot be sent, every mistake at once. */
+  readonly mistake: string | undefined;
+}
+
+/** Never fails: who hands a message in has decided something, which stands whether the message can be sent or not. */
+export function seal(message: Message, nowMs: number): SealedMessage {
   const issues: Issue[] = [];
-  if (!/^[\x21-\x7e]+$/.test(message.id) || message.id.length > ID_LENGTH_MAX) {
-    issues.push({ path: 'id', message: `must be of 1 to ${ID_LENGTH_MAX} visible ASCII characters` });
-  }
   const sealed =
     message.kind === 'webhook' ? sealWebhook(message, nowMs, issues) : sealEmail(message, issues);
   const bytes = Buffer.byteLength(JSON.stringify(sealed));
   if (bytes > MESSAGE_BYTES_MAX) {
-    issues.push({ path: '', message: `has ${bytes} bytes; at most ${MESSAGE_BYTES_MAX} are sent` });
+    const mistake = `not tried: the message has ${bytes} bytes; at most ${MESSAGE_BYTES_MAX} are sent`;
+    return { sealed: emptied(sealed), mistake };
   }
-  if (issues.length === 0) return sealed;
-  const said = issues.map(({ path, message: text }) => (path === '' ? text : `${path} ${text}`)).join('; ');
-  throw new MillraceError('bad-request', `The message cannot be sent: ${said}.`, { issues });
+  if (issues.length === 0) return { sealed, mistake: undefined };
+  return {
+    sealed,
+    mistake: `not tried: ${issues.map(({ path, message: text }) => `${path} ${text}`).join('; ')}`,
+  };
 }
+
+/** What can be kept of a message that is too large. */
+function emptied(sealed: Sealed): Sealed {
+  if (sealed.kind === 'webhook') return { ...sealed, text: 'null' };
+  const { kind, id, to, subject } = sealed;
+  return { kind, id, to, subject: subject.slice(0, 1_000), text: 'The message was too large to be kept.' };
+}
+
+/** The id where a header can carry it, else a name that is always made of it. */
+export const webhookIdOf = (id: string): string =>
+  VISIBLE_ASCII.test(id) ? id : `sha256-${createHash('sha256').update(id).digest('hex')}`;
+const VISIBLE_ASCII = /^[\x21-\x7e]{1,200}$/;
 
 function sealWebhook(message: Message & { kind: 'webhook' }, nowMs: number, issues: Issue[]): Sealed {
   const { id, url, type, body } = message;
   const wrong = urlMistake(url);
   if (wrong !== undefined) issues.push({ path: 'url', message: wrong });
-  return { kind: 'webhook', id, url, type, text: webhookText(type, nowMs, JSON.stringify(body ?? null)) };
+  return {
+    kind: 'webhook',
+    id: webhookIdOf(id),
+    url,
+    type,
+    text: webhookText(type, nowMs, JSON.stringify(body ?? null)),
+  };
 }
 
 /** `dataJson` goes in as it is: numbers keep every digit. */
@@ -45,7 +69,7 @@ function sealEmail(message: Message & { kind: 'email' }, issues: Issue[]): Seale
       issues.push({ path: `to.${index}`, message: `${JSON.stringify(one)} is not a mail address` });
   });
   return {
-    ...{ kind: 'email', id, to: [...to], subject: subject.replace(/[\r\n]+/g, ' '), text },
+    ...{ kind: 'email', id: webhookIdOf(id), to: [...to], subject: subject.replace(/[\r\n]+/g, ' '), text },
     ...(html === undefined ? {} : { html }),
     ...(attachments === undefined || attachments.length === 0
       ? {}
@@ -77,6 +101,7 @@ export function urlMistake(text: string): string | undefined {
 
 /** An address for people to see: queries and fragments may hold secrets. */
 export const shownUrl = (text: string): string => {
+  if (!URL.canParse(text)) return 'no URL';
   const url = new URL(text);
   return `${url.origin}${url.pathname}${url.search === '' ? '' : '?…'}`;
 };

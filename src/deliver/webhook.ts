@@ -26,8 +26,16 @@ export function createWebhookSender(parts: WebhookParts): Send<SealedWebhook> {
     const nowMs = clock.now();
     const sent = new Date(nowMs);
     const ended = new AbortController();
-    const tooLate = new AbortController();
-    void clock.sleep(tryMs, ended.signal).then(() => tooLate.abort());
+    // Of this try alone: signals that are joined to one that lives long are never let go by it.
+    const given = new AbortController();
+    let isTooLate = false;
+    const giveUp = (): void => given.abort();
+    signal.addEventListener('abort', giveUp, { once: true });
+    if (signal.aborted) giveUp();
+    void clock.sleep(tryMs, ended.signal).then(() => {
+      isTooLate = !ended.signal.aborted;
+      giveUp();
+    });
     try {
       const url = new URL(message.url);
       const answer = await agent.request({
@@ -44,16 +52,17 @@ export function createWebhookSender(parts: WebhookParts): Send<SealedWebhook> {
             .join(' '),
         },
         body: message.text,
-        signal: AbortSignal.any([signal, tooLate.signal]),
+        signal: given.signal,
       });
       const retryAfter = answer.headers['retry-after'];
       // The answer's status is the receiver's word, whatever becomes of the rest of it.
       await answer.body.dump({ limit: ANSWER_BYTES_MAX }).catch(() => undefined);
       return outcomeOfAnswer(answer.statusCode, [retryAfter].flat()[0], nowMs);
     } catch (error) {
-      if (tooLate.signal.aborted) return { kind: 'again', reason: `no answer within ${tryMs} ms` };
+      if (isTooLate) return { kind: 'again', reason: `no answer within ${tryMs} ms` };
       return outcomeOfError(error);
     } finally {
+      signal.removeEventListener('abort', giveUp);
       ended.abort();
     }
   };

@@ -159,6 +159,26 @@ describe('the outbox', () => {
     expect(world.figures()).toMatchObject({ waiting: 0, dead: 0 });
   });
 
+  it('keeps no more than it may: beyond its bounds a message is a dead letter, and the oldest of those goes', async () => {
+    receiver.status(503);
+    await world.again({ bounds: { waitingMax: 3, deadMax: 2 } });
+    for (let n = 0; n < 8; n += 1) await world.enter(webhook(`m${n}`, receiver.url()));
+    await world.until(() => world.figures().forgotten === 3);
+    expect(world.figures()).toMatchObject({ waiting: 3, dead: 2 });
+    const ids = async (state: 'waiting' | 'dead') =>
+      (await world.deliver.deliveries.list(DEFAULT_TENANT, state)).map(({ id }) => id);
+    expect([await ids('waiting'), await ids('dead')]).toEqual([
+      ['m0', 'm1', 'm2'],
+      ['m7', 'm6'],
+    ]);
+    await expect(world.deliver.deliveries.replay(DEFAULT_TENANT)).rejects.toMatchObject({ code: 'too-busy' });
+    // What is no URL is told, and stops nobody who enters it with a state of his own.
+    await world.enter(webhook('odd', 'no url'));
+    expect((await world.deliver.deliveries.list(DEFAULT_TENANT, 'dead'))[0]).toMatchObject({
+      ...{ id: 'odd', destination: 'no URL', attempts: 0, lastError: expect.stringContaining('http(s) URL') },
+    });
+  });
+
   it('ends what it does for a tenant that goes, and for no other', async () => {
     const acme = 'acme' as TenantId;
     world.tenants.push(acme);
