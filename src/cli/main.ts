@@ -24,6 +24,7 @@ import { tailCommand } from './commands/tail.ts';
 import { tenantsCommand } from './commands/tenants.ts';
 import { triggersCommand } from './commands/triggers.ts';
 import { webhooksCommand } from './commands/webhooks.ts';
+import { windowsCommand } from './commands/windows.ts';
 import { Failure, type Io, systemIo, UsageError } from './io.ts';
 
 export type ExitCode = 0 | 1 | 2;
@@ -40,6 +41,7 @@ const COMMANDS = [
   streamsCommand,
   ledgerCommand,
   quarantineCommand,
+  windowsCommand,
   triggersCommand,
   lateCommand,
   replayCommand,

@@ -28,7 +28,7 @@ export function unitsStatement(
   const found = eventsSql(prepared, reach, parameters, `DISTINCT ${unit} AS unit`);
   const behind = after === undefined ? '' : ` WHERE unit > ${parameters.bind('Int64', after)}`;
   return statement(
-    `SELECT toString(unit) AS unit FROM (${found})${behind} ORDER BY toInt64(unit) LIMIT ${parameters.bind('UInt64', limit)}`,
+    `SELECT toString(unit) FROM (${found})${behind} ORDER BY unit LIMIT ${parameters.bind('UInt64', limit)}`,
     parameters,
   );
 }

@@ -20,7 +20,7 @@ export { TENANT };
 /** The power goes out: nothing after it happens. */
 export class PowerCut extends Error {}
 
-export async function makeWorld() {
+export async function makeWorld(bounds: NonNullable<WindowsParts['bounds']> = {}) {
   const directory = mkdtempSync(join(tmpdir(), 'millrace-windows-'));
   const engine = openChdb({ directory: join(directory, 'store'), readers: 2, writers: 2 });
   const clock = new ManualClock(Date.UTC(2024, 5, 1));
@@ -57,13 +57,7 @@ export async function makeWorld() {
     },
     tenants: { list: () => [TENANT] },
     registry: () => registry,
-    bounds: {
-      unitsMax: 7,
-      windowsMax: 5,
-      rowsMax: 11,
-      keysMax: 1_000,
-      sessions: { keysMax: 3, sessionsMax: 4 },
-    },
+    bounds,
   };
   let windows = createWindows(parts);
   const registry: RunningRegistry = createRegistry({
