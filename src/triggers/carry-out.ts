@@ -1,5 +1,6 @@
 /** What was told is done: events go into the log, reports are asked for. To do it again does no harm. */
 import type { PartitionKey, TenantId } from '../base/brand.ts';
+import { ERROR_CATALOGUE, MillraceError } from '../base/errors.ts';
 import type { Catalog } from '../catalog/port.ts';
 import { partitionOf } from '../collect/index.ts';
 import type { Log } from '../log/port.ts';
@@ -30,19 +31,29 @@ export async function carryOut(
     if (one.kind === 'event') lines.set(one.stream, [...(lines.get(one.stream) ?? []), one.line]);
   }
   for (const [stream, some] of lines) await appendLines(parts, tenant, stream, some);
-  for (const [, one] of ordered) {
-    if (one.kind !== 'report') continue;
-    if (parts.reports && parts.catalog.object(tenant, 'report', one.report)) {
-      const { report, ...request } = one;
-      await parts.reports().request(tenant, report, {
-        ...{ id: request.id, atMs: request.atMs, reason: request.reason },
-      });
-    } else parts.logger.warn({ trigger, report: one.report }, 'a trigger names a report that cannot be run');
-  }
+  for (const [, one] of ordered) if (one.kind === 'report') await runReport(parts, tenant, trigger, one);
   await parts.catalog.state.write(
     tenant,
     ordered.map(([number]) => outChange(trigger, number, undefined)),
   );
+}
+
+/** What would fail again and again holds up nothing: it is said, and left. */
+async function runReport(
+  { catalog, reports, logger }: CarryOutParts,
+  tenant: TenantId,
+  trigger: string,
+  { report, id, atMs, reason }: Extract<Out, { readonly kind: 'report' }>,
+): Promise<void> {
+  const about = { tenant, trigger, report };
+  if (!reports || !catalog.object(tenant, 'report', report))
+    return logger.warn(about, 'a trigger names a report that cannot be run');
+  try {
+    await reports().request(tenant, report, { id, atMs, reason });
+  } catch (error) {
+    if (!(error instanceof MillraceError) || ERROR_CATALOGUE[error.code].retry) throw error;
+    logger.warn({ ...about, err: error }, 'a report that a trigger asked for was refused');
+  }
 }
 
 async function appendLines(
