@@ -10,6 +10,7 @@ export const BENCHES = [
   'stats',
   'hot',
   'questions',
+  'tables',
   'fairness',
 ] as const;
 export type BenchName = (typeof BENCHES)[number];

@@ -20,6 +20,7 @@ import { sqlCommand } from './commands/sql.ts';
 import { startCommand } from './commands/start.ts';
 import { statsCommand } from './commands/stats.ts';
 import { streamsCommand } from './commands/streams.ts';
+import { tablesCommand } from './commands/tables.ts';
 import { tailCommand } from './commands/tail.ts';
 import { tenantsCommand } from './commands/tenants.ts';
 import { triggersCommand } from './commands/triggers.ts';
@@ -39,6 +40,7 @@ const COMMANDS = [
   sqlCommand,
   tailCommand,
   streamsCommand,
+  tablesCommand,
   ledgerCommand,
   quarantineCommand,
   windowsCommand,

@@ -14,6 +14,7 @@ import type { RetryPolicy } from './retry.ts';
 import { Sender } from './send-events.ts';
 import { askSql, type SqlOptions, type SqlStreamOptions, streamSql } from './sql.ts';
 import { StreamClient } from './stream-client.ts';
+import { TablesClient } from './tables.ts';
 import { TenantsClient } from './tenants.ts';
 import { type Fetch, Transport } from './transport.ts';
 import { TriggersClient } from './triggers.ts';
@@ -97,6 +98,7 @@ export class MillraceClient {
   readonly #transport: Transport;
   readonly #sender: Sender;
   readonly tenants: TenantsClient;
+  readonly tables: TablesClient;
   readonly keys: KeysClient;
   readonly triggers: TriggersClient;
   readonly reports: ReportsClient;
@@ -109,6 +111,7 @@ export class MillraceClient {
     this.reports = new ReportsClient(transport);
     this.#sender = new Sender(transport, ids);
     this.tenants = new TenantsClient(transport);
+    this.tables = new TablesClient(transport);
   }
 
   /** The same client for one stream, with the types of its definition. */

@@ -30,6 +30,14 @@ export type { RetryPolicy } from './retry.ts';
 export type { SqlOptions, SqlStreamOptions } from './sql.ts';
 export type { StreamClient } from './stream-client.ts';
 export type {
+  ChangeRowsOptions,
+  RowsChange,
+  RowsPage,
+  RowsQuestion,
+  TableInfo,
+  TablesClient,
+} from './tables.ts';
+export type {
   TenantDeletionForecast,
   TenantDocument,
   TenantHolding,
