@@ -90,7 +90,9 @@ export function withPast(tenant: TenantId, fields: readonly Field[], events: str
       return `if(_deleted, NULL, ${column}) AS ${dimensionAlias(field)}`;
     });
     const needed = [...new Set([table.key, ...own.map((field) => field.of.name)])];
-    const right = `SELECT ${key} AS _key, _valid_from AS _since, ${wanted.join(', ')} FROM (${versionRows(tenant, table, needed)})`;
+    // A hash table of all versions of a large table would be the most of the work.
+    const occur = `${key} IN (SELECT ${quoteIdentifier(columnOf(join.via))} FROM (${events}))`;
+    const right = `SELECT ${key} AS _key, _valid_from AS _since, ${wanted.join(', ')} FROM (${versionRows(tenant, table, needed, occur)})`;
     joined = `SELECT _found.*, ${own.map((field) => `_table.${dimensionAlias(field)} AS ${dimensionAlias(field)}`).join(', ')} FROM (${joined}) AS _found ASOF LEFT JOIN (${right}) AS _table ON _found.${quoteIdentifier(columnOf(join.via))} = _table._key AND _found._time >= _table._since`;
   }
   return joined;
