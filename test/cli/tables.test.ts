@@ -38,11 +38,6 @@ describe('millrace tables', () => {
     const csv = join(directory, 'channels.csv');
     await writeFile(csv, 'id,size,tags\na,1,"[""x"",""y""]"\nb,,\n');
     expect((await run('load', 'channels', csv)).out).toContain('2 rows, 2 changed');
-    expect(JSON.parse((await run('load', 'channels', csv, '--json')).out)).toEqual({
-      table: 'channels',
-      rows: 2,
-      changed: 0,
-    });
     const lines = join(directory, 'more.ndjson');
     await writeFile(lines, '{"id":"c","size":3}\n');
     expect((await run('load', 'channels', lines, '--valid-from', '2024-01-01')).out).toContain(
@@ -64,5 +59,5 @@ describe('millrace tables', () => {
       code: 1,
       err: expect.stringContaining('no table'),
     });
-  });
+  }, 120_000);
 });
