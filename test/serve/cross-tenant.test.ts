@@ -47,11 +47,14 @@ const OBJECTS: Readonly<Record<string, (names: Names) => object>> = {
   Table: () => ({ key: 'id', fields: { id: 'string' } }),
 };
 const pathOf = (title: string): string => `/v1/${title.toLowerCase()}s`;
+/** A window and a trigger each have a stream of their name, so they cannot share one. */
+const pathTo = (title: string, object: string): string =>
+  `${pathOf(title)}/${object}${title === 'Trigger' ? '_fires' : ''}`;
 const triesOf = ([title, document]: [string, (names: Names) => object]): [string, Try][] => [
   [`list${title}s`, () => ['GET', pathOf(title)]],
-  [`get${title}`, ({ object }) => ['GET', `${pathOf(title)}/${object}`]],
-  [`delete${title}`, ({ object }) => ['DELETE', `${pathOf(title)}/${object}`]],
-  [`put${title}`, (names) => ['PUT', `${pathOf(title)}/${names.object}`, document(names)]],
+  [`get${title}`, ({ object }) => ['GET', pathTo(title, object)]],
+  [`delete${title}`, ({ object }) => ['DELETE', pathTo(title, object)]],
+  [`put${title}`, (names) => ['PUT', pathTo(title, names.object), document(names)]],
 ];
 
 /** How each operation is asked about something by its name. What changes comes last. */
@@ -224,7 +227,7 @@ beforeAll(async () => {
     report: '',
   };
   for (const [title, document] of Object.entries(OBJECTS).reverse()) {
-    const made = await admin('PUT', `${pathOf(title)}/${theirs.object}`, document(theirs));
+    const made = await admin('PUT', pathTo(title, theirs.object), document(theirs));
     expect([title, made.status, made.text]).toEqual([title, 201, made.text]);
   }
   const report = (await admin('POST', `/v1/reports/${theirs.object}/runs`, {})).json.id as string;
@@ -338,7 +341,7 @@ describe('another tenant', () => {
       // What was made under these names in the other tenant goes again.
       for (const { stream, rollup, key, object } of [theirs, NOWHERE]) {
         const others = server.operatorFor(OTHER);
-        for (const title of Object.keys(OBJECTS)) await others('DELETE', `${pathOf(title)}/${object}`);
+        for (const title of Object.keys(OBJECTS)) await others('DELETE', pathTo(title, object));
         for (const path of [`rollups/${rollup}`, `streams/${stream}`, `keys/${key}`])
           await others('DELETE', `/v1/${path}`);
       }
