@@ -122,4 +122,31 @@ describe('reports', () => {
     );
     expect(Object.keys(run!.data_version!)).toEqual(['channels', 'views']);
   });
+
+  it('asked again with the same data version it gives the same bytes; newer events make it stale, and the next version', async () => {
+    await app.send('orders', [order('a', '12:00:10', '<script>'), order('b', '12:03:00', 'm1', '2.25')]);
+    const period = { from: '2024-03-01T12:00:00Z', to: '2024-03-01T12:10:00Z' };
+    const first = await app.client.reports.run('merchants', period);
+    expect(first).toMatchObject({ state: 'done', reason: 'demand' });
+    expect((await app.client.reports.get('merchants', first.id)).stale).toBe(false);
+    expect(await textOf('merchants', first.id, 'html')).not.toContain('<script');
+    await app.send('orders', [order('c', '12:09:00', 'm1')]);
+    expect((await app.client.reports.get('merchants', first.id)).stale).toBe(true);
+    const again = await app.client.reports.run('merchants', { ...period, data_version: first.data_version });
+    expect(again.version).toBe(2);
+    expect(again.files).toEqual(first.files);
+    const newest = await app.client.reports.run('merchants', period);
+    expect(newest.files.map(({ sha256 }) => sha256)).not.toEqual(first.files.map(({ sha256 }) => sha256));
+    expect(await textOf('merchants', newest.id, 'csv', 'totals')).toContain('"m1",2,3.35');
+  });
+
+  it('a scheduled run starts once, whether the process dies before or behind it', async () => {
+    await app.crash();
+    await app.advanceTo('2024-03-01T12:11:00Z');
+    await app.crash();
+    await app.advance('1m');
+    expect(
+      (await app.client.reports.runs('merchants')).map(({ state, version }) => [state, version]),
+    ).toEqual([['done', 1]]);
+  });
 });
