@@ -1,5 +1,5 @@
 /** Views, likes and shares of videos: counted as they come, for each video and for each channel. */
-import { count, defineRollup, defineStream, defineTable, sum, t, unique } from 'millrace';
+import { count, defineReport, defineRollup, defineStream, defineTable, sum, t, unique } from 'millrace';
 
 export const activity = defineStream('activity', {
   fields: {
@@ -31,4 +31,24 @@ export const videos = defineTable('videos', {
     title: t.string(),
     channel: t.string(),
   },
+});
+
+/** Every hour: the ten videos that were seen most, with their titles and channels. */
+export const topVideos = defineReport('top_videos', {
+  title: 'Top videos of the hour',
+  questions: {
+    videos: {
+      sql: `
+        SELECT a.video_id AS video, v.title AS title, v.channel AS channel, count() AS views
+        FROM activity AS a LEFT JOIN videos AS v ON v.video_id = a.video_id
+        WHERE a.type = 'view' AND a.at >= {from:DateTime64(3)} AND a.at < {to:DateTime64(3)}
+        GROUP BY video, title, channel
+        ORDER BY views DESC, video
+        LIMIT 10`,
+      chart: 'bar',
+    },
+  },
+  period: '1h',
+  cron: '0 * * * *',
+  delay: '1m',
 });

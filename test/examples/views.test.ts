@@ -84,4 +84,26 @@ describe('the example of views', () => {
       .sort((a, b) => b.views - a.views);
     expect(await counting.topChannels(hour)).toEqual(expected);
   });
+
+  it('reports the top videos of each hour on its schedule', async () => {
+    await app.client.putRows('videos', videoList(8));
+    const next = events.map((one) => ({ ...one, at: new Date(new Date(one.at).getTime() + HOUR) }));
+    await app.advance('50m');
+    await counting.processEvents(next);
+    await app.advance('15m');
+    const run = (await app.runs('top_videos')).at(-1);
+    expect(run).toMatchObject({
+      reason: 'schedule',
+      state: 'done',
+      period: { from: '2026-03-01T12:00:00.000Z' },
+    });
+    const { questions } = (await app.result('top_videos', run!.id)) as {
+      readonly questions: { readonly videos: { readonly rows: readonly Record<string, unknown>[] } };
+    };
+    expect(questions.videos.rows.map((row) => [row.video, row.channel, Number(row.views)])).toEqual(
+      videoList(8)
+        .map((one) => [one.video_id, one.channel, seen(one.video_id, 'view').length] as const)
+        .sort((a, b) => b[2] - a[2] || (a[0] < b[0] ? -1 : 1)),
+    );
+  });
 });
