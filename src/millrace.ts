@@ -377,13 +377,14 @@ async function startOwned(
     () => triggers.stop(),
     () => reports.stop(),
     () => deliver.stop(),
+    // While the log still takes what a step tells.
+    () => windows.stop(),
+    () => watermarks.stop(),
     () => results.close(),
     () => keys.close(),
     () => log.close(),
     () => retention.stop(),
     () => reconciliations.stop(),
-    () => windows.stop(),
-    () => watermarks.stop(),
     // Together: a run that waits for its turn between two batches gets it when ingest ends.
     () => catalog.end(),
     () => Promise.all([runs.stop(), ledger.stop(), usage.stop(), ingest.stop()]),

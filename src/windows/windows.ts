@@ -54,6 +54,8 @@ class AllWindows implements RunningWindows {
   readonly #loops = new Map<TenantId, Map<string, Loop>>();
   readonly #locks = new Locks();
   readonly #failed = new Map<Evaluator, { readonly message: string; readonly count: number }>();
+  /** Tenants that are being deleted: nothing of theirs is begun any more. */
+  readonly #leaving = new Set<TenantId>();
   #unwatch: (() => void) | undefined;
   #isStopped = false;
 
@@ -89,13 +91,16 @@ class AllWindows implements RunningWindows {
     name: 'windows',
     holdings: async () => [],
     quiet: async (tenant) => {
+      this.#leaving.add(tenant);
       const loops = [...(this.#loops.get(tenant)?.values() ?? [])];
       this.#loops.delete(tenant);
       for (const loop of loops) loop.wake.abort();
       await Promise.all(loops.map(({ done }) => done));
       this.#evaluators.delete(tenant);
     },
-    erase: async () => undefined,
+    erase: async (tenant) => {
+      this.#leaving.delete(tenant);
+    },
   };
 
   start(): void {
@@ -195,7 +200,7 @@ class AllWindows implements RunningWindows {
   }
 
   #kick(tenant: TenantId, stream: string): void {
-    if (this.#isStopped || this.#unwatch === undefined) return;
+    if (this.#isStopped || this.#unwatch === undefined || this.#leaving.has(tenant)) return;
     if (this.#windowsOf(tenant, stream).length === 0) return;
     const ofTenant = this.#loops.get(tenant) ?? new Map<string, Loop>();
     this.#loops.set(tenant, ofTenant);

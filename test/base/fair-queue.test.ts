@@ -42,7 +42,7 @@ describe('the fair queue', () => {
         for (const owner of ['a', 'b', 'c', 'd']) {
           const starts = served
             .filter((one) => one.owner === owner)
-            .toSorted((x, y) => x.startedAtMs - y.startedAtMs)
+            .toSorted((x, y) => x.startedAs - y.startedAs)
             .map((one) => one.atMs);
           expect(starts).toEqual(starts.toSorted((x, y) => x - y));
         }

@@ -11,6 +11,8 @@ export interface Piece {
 
 export interface Served extends Piece {
   readonly startedAtMs: number;
+  /** The how many-th it was to start: several start at the same time. */
+  readonly startedAs: number;
   readonly endedAtMs: number;
 }
 
@@ -39,6 +41,7 @@ export async function live(
 ): Promise<Story> {
   let now = 0;
   let turns = 0;
+  let started = 0;
   const happenings: Happening[] = [];
   const at = (atMs: number, run: () => void): void => {
     turns += 1;
@@ -64,8 +67,9 @@ export async function live(
     queue.enter(piece.owner, signal.signal).then(
       (leave) => {
         const startedAtMs = now;
+        const startedAs = started++;
         at(now + piece.tookMs, () => {
-          served.push({ ...piece, startedAtMs, endedAtMs: now });
+          served.push({ ...piece, startedAtMs, startedAs, endedAtMs: now });
           leave();
         });
       },
