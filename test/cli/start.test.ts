@@ -84,17 +84,3 @@ it('a port that is taken is said without a stack', async () => {
   expect(refused.err).toContain('EADDRINUSE');
   expect(refused.err).not.toContain('    at ');
 });
-
-it('a server that is stopped in the moment in which it says that it is ready stops in order', async () => {
-  let signal = () => {};
-  const { code, err } = await millrace(['start', '--port', '0', '--log-level', 'silent'], {
-    cwd: directory,
-    withSignal: (send) => {
-      signal = send;
-    },
-    onOutput: (text) => {
-      if (text.includes('is ready')) signal();
-    },
-  });
-  expect([code, err]).toEqual([0, '']);
-});
