@@ -64,7 +64,10 @@ const server = await createServer({
   deletion: absent<ServeDeps['deletion']>('deletions'),
   catalog,
   registry: absent<ServeDeps['registry']>('the registry'),
-  reports: absent<ServeDeps['reports']>('reports'),
+  reports: {
+    ...absent<ServeDeps['reports']>('reports'),
+    figures: () => ({ waiting: 0, running: 0, done: 0, failed: 0, cancelled: 0 }),
+  },
   runs: { ...absent<ServeDeps['runs']>('the runs'), counts: async () => [] },
   collect,
   stats: absent<ServeDeps['stats']>('stats'),
@@ -81,7 +84,10 @@ const server = await createServer({
     ...absent<ServeDeps['ledger']>('the ledger'),
     health: () => ({ balanced: true, checkedToMs: undefined, mismatchedMinutes: 0, checked: 0 }),
   },
-  triggers: absent<ServeDeps['triggers']>('triggers'),
+  triggers: {
+    ...absent<ServeDeps['triggers']>('triggers'),
+    figures: () => ({ evaluations: 0, failures: 0, told: 0, firing: 0, pending: 0 }),
+  },
   log,
   ingest,
   engine: { ...absent<ServeDeps['engine']>('the engine'), rows: () => Promise.resolve([]) },
@@ -89,7 +95,14 @@ const server = await createServer({
   clock,
   ids: systemIds,
   logger: pino({ level: settings.MILLRACE_LOG_LEVEL }, pino.destination(2)),
-  deliver: absent<ServeDeps['deliver']>('deliveries'),
+  deliver: {
+    ...absent<ServeDeps['deliver']>('deliveries'),
+    deliveries: {
+      ...absent<ServeDeps['deliver']['deliveries']>('deliveries'),
+      figures: () => ({ waiting: 0, dead: 0, sent: 0, failed: 0, forgotten: 0, oldestAtMs: 0 }),
+    },
+    subscriptions: { ...absent<ServeDeps['deliver']['subscriptions']>('webhooks'), list: () => [] },
+  },
   audit: absent<ServeDeps['audit']>('the audit log'),
   sealSecret: new Uint8Array(32),
   keys: await openKeys({

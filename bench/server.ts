@@ -125,7 +125,10 @@ async function ask(url: string, method: string, body: unknown, tenant: string | 
 }
 
 async function readMetric(url: string, name: string): Promise<number> {
-  const text = await (await fetch(url, { headers: { authorization: `Bearer ${BENCH_KEY}` } })).text();
+  const answer = await fetch(url, { headers: { authorization: `Bearer ${BENCH_KEY}` } });
+  const text = await answer.text();
+  // Taken for an answer, a refusal would say 0.
+  if (!answer.ok) throw new Error(`${url}: ${answer.status} ${text.slice(0, 500)}`);
   const values = text
     .split('\n')
     .filter((line) => line.startsWith(`${name} `) || line.startsWith(`${name}{`))
