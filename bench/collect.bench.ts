@@ -103,7 +103,10 @@ async function measure(
     events_logged: logged,
     ...caughtUp,
     server_cpu_cores: round((after.cpuSeconds - before.cpuSeconds) / loadedSeconds, 2),
-    server_cpu_us_per_event: round(((after.cpuSeconds - before.cpuSeconds) / Math.max(1, report.acceptedEvents)) * 1e6, 1),
+    server_cpu_us_per_event: round(
+      ((after.cpuSeconds - before.cpuSeconds) / Math.max(1, report.acceptedEvents)) * 1e6,
+      1,
+    ),
     server_rss_mb: round(after.rssBytes / 1e6),
     generator_cpu_cores: round(report.cpuCores, 2),
     notes: one.ingest
