@@ -20,7 +20,7 @@ const server = await startServer({ example: 'views', port: Number(values.port) }
 const client = createClient({ url: server.url, key: server.key });
 const counting = createCounting(client);
 
-await client.putRows('videos', videoList(VIDEOS));
+await client.tables.put('videos', videoList(VIDEOS));
 // The last whole hour and what has gone of this one.
 const toMs = Date.now();
 const hourMs = Math.floor(toMs / HOUR_MS) * HOUR_MS;

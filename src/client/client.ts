@@ -242,29 +242,6 @@ export class MillraceClient {
     return putDefinition(this.#transport, `${kind}s`, name, document, options);
   }
 
-  /**
-   * Rows of a dimension table, by key; those that are there already are replaced. All of them, or none.
-   *
-   * @example
-   * await client.putRows('videos', [{ video_id: 'v1', title: 'Bread', channel: 'Kitchen' }]);
-   */
-  async putRows(
-    table: string,
-    rows: Iterable<object>,
-    options: { readonly validFrom?: string | undefined; readonly signal?: AbortSignal | undefined } = {},
-  ): Promise<{ readonly rows: number; readonly changed: number }> {
-    const { validFrom, signal } = options;
-    const answer = await this.#transport.json({
-      method: 'POST',
-      path: pathOf('tables', table, 'rows') + queryText({ valid_from: validFrom }),
-      body: toJson([...rows]),
-      headers: { 'content-type': 'application/json' },
-      repeatable: 'safe',
-      signal,
-    });
-    return answer as { readonly rows: number; readonly changed: number };
-  }
-
   /** Removes a definition and what is its own. Fails while something else stands on it. */
   async remove(kind: Change['kind'], name: string): Promise<void> {
     const path = pathOf(`${kind}s`, name);

@@ -21,17 +21,11 @@ export async function putDefinition(
   document: object,
   { ifVersion }: PutOptions,
 ): Promise<Definition> {
-  const condition: Record<string, string> =
-    ifVersion === undefined
-      ? {}
-      : ifVersion === 0
-        ? { 'if-none-match': '*' }
-        : { 'if-match': `"${ifVersion}"` };
   const answer = await transport.send({
     method: 'PUT',
     path: pathOf(kind, name),
     body: JSON.stringify(document),
-    headers: { 'content-type': 'application/json', ...condition },
+    headers: { 'content-type': 'application/json', ...conditionOf(ifVersion) },
     // With a condition the second try would fail because the first one succeeded.
     repeatable: ifVersion === undefined ? 'safe' : 'refused',
     // The server waits some seconds for what must be built, and for what is under way to be taken back.
@@ -44,6 +38,12 @@ export async function putDefinition(
     version: versionOf(answer.headers),
     ...(typeof body.run === 'string' ? { run: body.run } : {}),
   };
+}
+
+/** Headers that let a change happen only if this version stands; 0: only if there is none. */
+export function conditionOf(ifVersion: number | undefined): Readonly<Record<string, string>> {
+  if (ifVersion === undefined) return {};
+  return ifVersion === 0 ? { 'if-none-match': '*' } : { 'if-match': `"${ifVersion}"` };
 }
 
 export function versionOf(headers: Headers): number | undefined {

@@ -1,4 +1,5 @@
 /** Keys of the tenant: who may do what, until when, from where. */
+import { conditionOf } from './definitions.ts';
 import { pathOf, queryText } from './query.ts';
 import type { Transport } from './transport.ts';
 import type { Moment } from './types.ts';
@@ -95,17 +96,11 @@ export class KeysClient {
     document: KeyDocument,
     { ifVersion }: { readonly ifVersion?: number | undefined } = {},
   ): Promise<KeyWithSecret> {
-    const condition: Record<string, string> =
-      ifVersion === undefined
-        ? {}
-        : ifVersion === 0
-          ? { 'if-none-match': '*' }
-          : { 'if-match': `"${ifVersion}"` };
     return (await this.#transport.json({
       method: 'PUT',
       path: pathOf('keys', name),
       body: JSON.stringify(document),
-      headers: { ...JSON_BODY, ...condition },
+      headers: { ...JSON_BODY, ...conditionOf(ifVersion) },
       // A try that is repeated because its answer was lost would not be told the secret.
       repeatable: 'refused',
     })) as KeyWithSecret;

@@ -1,5 +1,5 @@
 /** Tenants, for whoever has the key of the installation; a tenant's admin reads his own. */
-import { versionOf } from './definitions.ts';
+import { conditionOf, versionOf } from './definitions.ts';
 import { parseJson } from './json.ts';
 import { pathOf } from './query.ts';
 import type { Transport } from './transport.ts';
@@ -75,17 +75,11 @@ export class TenantsClient {
     document: TenantDocument,
     { ifVersion }: { readonly ifVersion?: number | undefined } = {},
   ): Promise<TenantInfo> {
-    const condition: Record<string, string> =
-      ifVersion === undefined
-        ? {}
-        : ifVersion === 0
-          ? { 'if-none-match': '*' }
-          : { 'if-match': `"${ifVersion}"` };
     const answer = await this.#transport.send({
       method: 'PUT',
       path: pathOf('tenants', name),
       body: JSON.stringify(document),
-      headers: { 'content-type': 'application/json', ...condition },
+      headers: { 'content-type': 'application/json', ...conditionOf(ifVersion) },
       repeatable: ifVersion === undefined ? 'safe' : 'refused',
     });
     const tenant = parseJson(answer.text) as TenantInfo;

@@ -8,6 +8,11 @@ export interface Conditions {
   readonly ifNoneMatch: string | undefined;
 }
 
+export const conditionsOf = (headers: Readonly<Record<string, unknown>>): Conditions => ({
+  ifMatch: headers['if-match'] as string | undefined,
+  ifNoneMatch: headers['if-none-match'] as string | undefined,
+});
+
 const tagsOf = (header: string): readonly string[] => header.split(',').map((tag) => tag.trim());
 
 /**

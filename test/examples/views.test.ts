@@ -52,7 +52,7 @@ describe('the example of views', () => {
 
   it('tells the top videos of an hour with their titles and channels, as the table says', async () => {
     const [unknown, ...told] = videoList(8).toReversed();
-    await app.client.putRows('videos', told);
+    await app.client.tables.put('videos', told);
     await counting.processEvents([...events, { ...events[0]!, event_id: 'later', at: hour.end }]);
     const top = await counting.topVideos({ ...hour, limit: 8 });
     const expected = videoList(8)
@@ -64,7 +64,7 @@ describe('the example of views', () => {
       }))
       .sort((a, b) => b.views - a.views || (a.video < b.video ? -1 : 1));
     expect(top).toEqual(expected);
-    await app.client.putRows('videos', [{ video_id: 'v1', title: 'Renamed', channel: 'Music' }]);
+    await app.client.tables.put('videos', [{ video_id: 'v1', title: 'Renamed', channel: 'Music' }]);
     expect((await counting.topVideos(hour)).find((one) => one.video === 'v1')).toMatchObject({
       title: 'Renamed',
       channel: 'Music',
@@ -73,7 +73,7 @@ describe('the example of views', () => {
 
   it('tells the channels with the numbers of their videos', async () => {
     const videos = videoList(8);
-    await app.client.putRows('videos', videos);
+    await app.client.tables.put('videos', videos);
     await counting.processEvents(events);
     const expected = [...new Set(videos.map((one) => one.channel))]
       .map((channel) => {
@@ -86,7 +86,7 @@ describe('the example of views', () => {
   });
 
   it('reports the top videos of each hour on its schedule', async () => {
-    await app.client.putRows('videos', videoList(8));
+    await app.client.tables.put('videos', videoList(8));
     const next = events.map((one) => ({ ...one, at: new Date(new Date(one.at).getTime() + HOUR) }));
     await app.advance('50m');
     await counting.processEvents(next);

@@ -7,7 +7,7 @@ import { rollupDocument, streamDocument } from '../../define/index.ts';
 import type { RollupDefinition } from '../../define/model.ts';
 import type { Run } from '../../runs/port.ts';
 import { actorOf, type Principal } from '../../tenants/index.ts';
-import { type Conditions, etagOf, isKnown, requiredVersion } from '../etag.ts';
+import { type Conditions, conditionsOf, etagOf, isKnown, requiredVersion } from '../etag.ts';
 import {
   changedStreamAnswer,
   definitionAnswer,
@@ -204,10 +204,6 @@ function changeRoutes(
     const isMeant = building !== undefined && ifMatch !== undefined && isKnown(ifMatch, building);
     return isMeant ? building : (standingVersion(tenant, name) ?? building);
   };
-  const conditionsOf = (headers: Readonly<Record<string, unknown>>) => ({
-    ifMatch: headers['if-match'] as string | undefined,
-    ifNoneMatch: headers['if-none-match'] as string | undefined,
-  });
   const unknown = kind === 'stream' ? 'unknown-stream' : 'unknown-rollup';
   const title = kind === 'stream' ? 'Stream' : 'Rollup';
 

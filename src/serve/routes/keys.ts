@@ -11,7 +11,7 @@ import {
   parseOverlap,
   unknownKey,
 } from '../../tenants/index.ts';
-import { etagOf, requiredVersion } from '../etag.ts';
+import { conditionsOf, etagOf, requiredVersion } from '../etag.ts';
 import { keyAnswer, keysAnswer, keyWithSecret, rotateRequest } from '../key-schemas.ts';
 import { nameParams, problems } from '../schemas.ts';
 import type { App, RouteContext } from './context.ts';
@@ -146,11 +146,6 @@ export function keyRoutes(app: App, context: RouteContext): void {
     },
   );
 }
-
-const conditionsOf = (headers: Readonly<Record<string, unknown>>) => ({
-  ifMatch: headers['if-match'] as string | undefined,
-  ifNoneMatch: headers['if-none-match'] as string | undefined,
-});
 
 function describeKey(key: KeyView) {
   const [newest, ...before] = key.secrets;

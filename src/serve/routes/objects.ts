@@ -6,7 +6,7 @@ import type { Versioned } from '../../catalog/port.ts';
 import { OBJECT_KIND_NAMES, OBJECT_KINDS } from '../../define/index.ts';
 import type { ObjectDefinition, ObjectKind } from '../../define/model.ts';
 import { actorOf } from '../../tenants/index.ts';
-import { etagOf, isKnown, requiredVersion } from '../etag.ts';
+import { conditionsOf, etagOf, isKnown, requiredVersion } from '../etag.ts';
 import { nameParams, objectAnswer, problems } from '../schemas.ts';
 import type { App, RouteContext } from './context.ts';
 
@@ -144,8 +144,3 @@ function routesOf(
     },
   );
 }
-
-const conditionsOf = (headers: Readonly<Record<string, unknown>>) => ({
-  ifMatch: headers['if-match'] as string | undefined,
-  ifNoneMatch: headers['if-none-match'] as string | undefined,
-});

@@ -3,7 +3,7 @@ import { z } from 'zod';
 import { DEFAULT_TENANT, type TenantId } from '../../base/brand.ts';
 import { actorOf, noTenant, type Principal, type Tenant, tenantDocument } from '../../tenants/index.ts';
 import { logBytes, tableBytes } from '../../usage/index.ts';
-import { etagOf, requiredVersion } from '../etag.ts';
+import { conditionsOf, etagOf, requiredVersion } from '../etag.ts';
 import { nameParams, problems, runAnswer } from '../schemas.ts';
 import {
   tenantAnswer,
@@ -44,11 +44,6 @@ export function tenantRoutes(app: App, context: RouteContext): void {
     if (tenant === undefined) throw noTenant(name);
     return tenant;
   };
-  const conditionsOf = (headers: Readonly<Record<string, unknown>>) => ({
-    ifMatch: headers['if-match'] as string | undefined,
-    ifNoneMatch: headers['if-none-match'] as string | undefined,
-  });
-
   app.get(
     '/v1/tenants',
     {

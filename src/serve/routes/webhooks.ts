@@ -5,7 +5,7 @@ import { MillraceError } from '../../base/errors.ts';
 import { noWebhook, type SubscriptionView } from '../../deliver/index.ts';
 import { allows } from '../../tenants/index.ts';
 import { webhookAnswer, webhookParams, webhookRequest, webhooksAnswer } from '../delivery-schemas.ts';
-import { etagOf, requiredVersion } from '../etag.ts';
+import { conditionsOf, etagOf, requiredVersion } from '../etag.ts';
 import { problems, streamParams } from '../schemas.ts';
 import { type App, type RouteContext, streamOf } from './context.ts';
 
@@ -134,11 +134,6 @@ export function webhookRoutes(app: App, context: RouteContext): void {
     },
   );
 }
-
-const conditionsOf = (headers: Readonly<Record<string, unknown>>) => ({
-  ifMatch: headers['if-match'] as string | undefined,
-  ifNoneMatch: headers['if-none-match'] as string | undefined,
-});
 
 const iso = (ms: number): string => new Date(ms).toISOString();
 
