@@ -35,10 +35,10 @@ export interface RegistryParts {
  * not is taken back. It may be repeated. Removals and new columns are nothing but this: once begun, they
  * are carried through (a column that is there cannot be made again with another type).
  */
-export async function finish(parts: RegistryParts, change: UnderWay, author?: string): Promise<void> {
+export async function finish(parts: RegistryParts, change: UnderWay): Promise<void> {
   const { catalog, schema, ingest } = parts;
   const { tenant, name } = change;
-  const by = author === undefined ? {} : { author };
+  const by = change.author === undefined ? {} : { author: change.author };
   switch (change.work) {
     case 'create-stream': {
       const standing = catalog.stream(tenant, name);
@@ -71,7 +71,7 @@ export async function finish(parts: RegistryParts, change: UnderWay, author?: st
       const standing = catalog.object(tenant, change.kind, name);
       const definition =
         standing?.definition ?? parseObject(change.kind, name, change.document, knownTo(catalog, tenant));
-      if (standing) await catalog.remove(tenant, change.kind, name, author === undefined ? {} : { author });
+      if (standing) await catalog.remove(tenant, change.kind, name, by);
       return (parts.hooks?.()[change.kind] as ObjectHooks<ObjectDefinition> | undefined)?.removed?.(
         tenant,
         definition,

@@ -11,7 +11,12 @@ import { Mutex } from '../base/mutex.ts';
 import type { Catalog } from '../catalog/port.ts';
 import type { DefinitionKind, ObjectKind } from '../define/model.ts';
 
-export type UnderWay =
+export type UnderWay = Work & {
+  /** Who asked for it; whoever carries it on after a crash does so in this name. */
+  readonly author?: string | undefined;
+};
+
+type Work =
   | {
       readonly work: 'create-stream' | 'widen-stream' | 'remove-stream';
       readonly tenant: TenantId;

@@ -195,8 +195,10 @@ export function createRegistry(parts: RegistryParts): RunningRegistry {
       );
     }
     if (wanted.size > 0) return builds.start(tenant, next.name, [...wanted.values()], options, next);
-    const widening: UnderWay = { work: 'widen-stream', tenant, name: next.name, document: toDocument(next) };
-    await journal.keep(widening, () => finish(parts, widening, options?.author));
+    const { author } = options ?? {};
+    const document = toDocument(next);
+    const widening: UnderWay = { work: 'widen-stream', tenant, name: next.name, document, author };
+    await journal.keep(widening, () => finish(parts, widening));
     return undefined;
   };
 
@@ -290,8 +292,10 @@ export function createRegistry(parts: RegistryParts): RunningRegistry {
       refuseWhileNamed(catalog, tenant, { kind, name });
       const hooks = parts.hooks?.()[kind] as ObjectHooks<ObjectDefinition> | undefined;
       await hooks?.leaving?.(tenant, current.definition);
-      const change: UnderWay = { work: 'remove-object', kind, tenant, name, document: current.document };
-      await journal.keep(change, () => finish(parts, change, options?.author));
+      const { document } = current;
+      const { author } = options ?? {};
+      const change: UnderWay = { work: 'remove-object', kind, tenant, name, document, author };
+      await journal.keep(change, () => finish(parts, change));
     });
 
   const remove = async (
@@ -318,9 +322,9 @@ export function createRegistry(parts: RegistryParts): RunningRegistry {
     if (!standing) return;
     const change: UnderWay =
       kind === 'stream'
-        ? { work: 'remove-stream', tenant, name, document: standing.document }
-        : { work: 'remove-rollup', tenant, name, version: standing.version };
-    await journal.keep(change, () => finish(parts, change, author));
+        ? { work: 'remove-stream', tenant, name, document: standing.document, author }
+        : { work: 'remove-rollup', tenant, name, version: standing.version, author };
+    await journal.keep(change, () => finish(parts, change));
   };
 
   const refuseWhileRead = (tenant: TenantId, stream: string): void => {

@@ -5,17 +5,19 @@ import { PowerCut, type Recording, recordingParts, TENANT } from './parts.ts';
 const SALES = { fields: { id: 'uint64', city: 'string' }, eventId: 'id' };
 const OTHERWISE = { fields: { name: 'uuid' } };
 const WIDER = { ...SALES, fields: { ...SALES.fields, size: { type: 'int32', optional: true } } };
+/** Who widens and removes. */
+const BY = { author: 'ann' };
 const BY_CITY = { from: 'sales', by: ['city'], every: '1m', measures: { n: 'count()' } };
 
 type Registry = ReturnType<typeof createRegistry>;
 const CHANGES: Record<string, (registry: Registry) => Promise<unknown>> = {
   'a stream is made': (registry) => registry.put(TENANT, 'stream', 'fresh', SALES),
-  'a stream is widened': (registry) => registry.put(TENANT, 'stream', 'sales', WIDER),
-  'a stream is removed': (registry) => registry.remove(TENANT, 'stream', 'unread'),
+  'a stream is widened': (registry) => registry.put(TENANT, 'stream', 'sales', WIDER, BY),
+  'a stream is removed': (registry) => registry.remove(TENANT, 'stream', 'unread', BY),
   'a rollup is made': (registry) => registry.put(TENANT, 'rollup', 'fresh', BY_CITY),
   'a rollup is changed': (registry) =>
     registry.put(TENANT, 'rollup', 'by_city', { ...BY_CITY, every: '10s' }),
-  'a rollup is removed': (registry) => registry.remove(TENANT, 'rollup', 'by_city'),
+  'a rollup is removed': (registry) => registry.remove(TENANT, 'rollup', 'by_city', BY),
 };
 
 /** Exactly the tables that the catalog's definitions need, no more; ingest and log for exactly its streams. */
@@ -78,6 +80,21 @@ describe.each(Object.entries(CHANGES))('a crash while %s', (_, change) => {
       crashes += 1;
     }
     expect(crashes).toBeGreaterThanOrEqual(2);
+  });
+});
+
+describe('a removal that a crash interrupts', () => {
+  it('is carried on in the name of who asked for it', async () => {
+    const recording = await standing();
+    recording.power.stepsLeft = 1;
+    const removal = createRegistry(recording.parts).remove(TENANT, 'stream', 'unread', BY);
+    await expect(removal).rejects.toBeInstanceOf(PowerCut);
+    recording.power.stepsLeft = Number.POSITIVE_INFINITY;
+    const last = () => recording.catalog.history(TENANT, 'stream', 'unread').then((all) => all[0]);
+    const before = await last();
+    await createRegistry(recording.parts).recover();
+    expect(before).toMatchObject({ removed: false });
+    expect(await last()).toMatchObject({ removed: true, author: 'ann' });
   });
 });
 
