@@ -49,6 +49,10 @@ describe('the log', () => {
       expect((await call('GET', '/v1/streams', undefined, { authorization })).status).toBe(401);
       await call('POST', '/v1/streams/visits/events', { page: '/' }, { authorization });
     }
+    for (const secret of [KEY, WRONG_KEY]) {
+      await call('GET', `/clickhouse/?user=main&password=${secret}&query=SELECT%20throwIf(1)`);
+      await call('POST', `/clickhouse/?user=main&password=${secret}`, `SELECT '${secret}' FROM nothing`);
+    }
     await notHttp(server.url, `GET / HTTP/1.1\r\nauthorization: Bearer ${KEY}\r\nbroken header\r\n\r\n`);
     await server.close();
 
