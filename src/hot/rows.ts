@@ -3,7 +3,7 @@
  *
  *   row  := tier u32 | bucket i64 | applied u64 | dimension* | state*
  *   dimension, state := [isNull u8 where the column may be null] value
- *   value := text (length as LEB128, UTF-8) | u64 | i128 | f64
+ *   value := text (length as LEB128, UTF-8) | u64 | i128 | i256 | f64
  *
  * A row of tier 0 says how far a log partition (its bucket) is applied in the table; nothing else of it counts.
  */
@@ -72,6 +72,8 @@ export class RowReader {
         return this.#u64();
       case 'i128':
         return this.#i128();
+      case 'i256':
+        return this.#i256();
       case 'text':
         return this.#text();
       case 'f64':
@@ -100,6 +102,14 @@ export class RowReader {
     if (middle < 0x20_0000 && bytes.readUInt32LE(at + 8) === 0 && bytes.readUInt32LE(at + 12) === 0)
       return bytes.readUInt32LE(at) + middle * U32;
     return narrowed((bytes.readBigInt64LE(at + 8) << 64n) + bytes.readBigUInt64LE(at));
+  }
+
+  #i256(): Whole {
+    const low = this.#bytes.readBigUInt64LE(this.#at) + (this.#bytes.readBigUInt64LE(this.#at + 8) << 64n);
+    const high =
+      this.#bytes.readBigUInt64LE(this.#at + 16) + (this.#bytes.readBigInt64LE(this.#at + 24) << 64n);
+    this.#at += 32;
+    return narrowed((high << 128n) + low);
   }
 
   #text(): string {

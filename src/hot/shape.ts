@@ -23,7 +23,7 @@ export interface HotState {
   readonly merge: 'sum' | 'min' | 'max';
   readonly value: 'whole' | 'float' | 'text';
   /** How a row carries it (rows.ts). */
-  readonly wire: 'u64' | 'i128' | 'f64' | 'text';
+  readonly wire: 'u64' | 'i128' | 'i256' | 'f64' | 'text';
   readonly optional: boolean;
   /** SQL of what travels, over the state's column. */
   readonly select: string;
@@ -68,8 +68,10 @@ function hotState({ name, type, fromEvents }: StateColumn): HotState | undefined
     case 'Int128':
       return { ...common, value: 'whole', wire: 'i128', select: cast('Int128') };
     case 'Decimal': {
-      const scale = Number(args!.split(',')[1]);
-      return { ...common, value: 'whole', wire: 'i128', select: cast(`Decimal(38, ${scale})`) };
+      const [precision = 0, scale = 0] = args!.split(',').map(Number);
+      if (precision <= 38)
+        return { ...common, value: 'whole', wire: 'i128', select: cast(`Decimal(38, ${scale})`) };
+      return { ...common, value: 'whole', wire: 'i256', select: column };
     }
     case 'DateTime64': {
       const select = cast('Int128', `toUnixTimestamp64Milli(${column})`);

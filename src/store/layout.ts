@@ -116,13 +116,16 @@ export function fieldColumnType(field: Field): string {
   return field.type.kind === 'enum' ? 'LowCardinality(Nullable(String))' : `Nullable(${type})`;
 }
 
-/** Sums that cannot overflow: 64-bit integers add up in 128 bits, decimals in 38 digits. */
+/** Digits of the number of events that are added up: more than any store holds. */
+const EVENTS_DIGITS = 18;
+
+/** Sums that cannot overflow: 64-bit integers add up in 128 bits, decimals in 38 digits where that holds them, else in 76. */
 export function sumType(type: FieldType): string {
   switch (type.kind) {
     case 'float64':
       return 'Float64';
     case 'decimal':
-      return `Decimal(38, ${type.scale})`;
+      return `Decimal(${type.precision + EVENTS_DIGITS <= 38 ? 38 : 76}, ${type.scale})`;
     default:
       return 'Int128';
   }
