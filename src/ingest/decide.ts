@@ -19,7 +19,7 @@ export interface Decision {
   readonly quarantinedLate: readonly number[];
   /** Late ones that the stream drops. */
   readonly dropped: readonly number[];
-  /** Behind the watermark by more than the stream allows, whatever became of them. */
+  /** Stored, quarantined or dropped although behind the watermark by more than the stream allows. A duplicate is only that. */
   readonly late: readonly number[];
   /** Greatest event time stored so far; only told for streams that judge lateness. */
   readonly watermarkMs: number | undefined;
@@ -57,18 +57,15 @@ export function decideRows(input: DecideInput): Decision {
       quarantined.push(offset);
       continue;
     }
-    if (lateness && rows.timeMs(row) < watermarkMs - lateness.allowedMs) {
+    const isLate = lateness !== undefined && rows.timeMs(row) < watermarkMs - lateness.allowedMs;
+    // Who replays a record has decided already that it is wanted.
+    if (isLate && lateness.then !== 'count' && !block.replayed) {
       late.push(offset);
-      // Who replays a record has decided already that it is wanted.
-      if (lateness.then === 'quarantine' && !block.replayed) {
+      if (lateness.then === 'quarantine') {
         quarantined.push(offset);
         quarantinedLate.push(offset);
-        continue;
-      }
-      if (lateness.then === 'drop' && !block.replayed) {
-        dropped.push(offset);
-        continue;
-      }
+      } else dropped.push(offset);
+      continue;
     }
     if (rows.hasId(row)) {
       const [a, b, c, d] = [rows.word(row, 0), rows.word(row, 1), rows.word(row, 2), rows.word(row, 3)];
@@ -77,6 +74,7 @@ export function decideRows(input: DecideInput): Decision {
         continue;
       }
     }
+    if (isLate) late.push(offset);
     if (lateness) watermarkMs = Math.max(watermarkMs, rows.timeMs(row));
   }
   return {

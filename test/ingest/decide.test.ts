@@ -78,7 +78,8 @@ describe('the decision about a batch', () => {
     expect(decide([{ offset: 0, id: 9, timeMs: 1 }], past, 'drop').dropped).toEqual([0]);
     const replayed = decide([{ offset: 1, id: 9, timeMs: 1 }], past, 'drop', true);
     expect([storedCount(replayed), replayed.late]).toEqual([1, [1]]);
-    expect(decide([{ offset: 2, id: 9, timeMs: 1 }], past, 'count').duplicates).toEqual([2]);
+    const again = decide([{ offset: 2, id: 9, timeMs: 1 }], past, 'count');
+    expect([again.duplicates, again.late]).toEqual([[2], []]);
   });
 
   it('does not depend on how the log was cut into batches', () => {
