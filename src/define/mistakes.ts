@@ -15,18 +15,25 @@ export class Mistakes {
   check<S extends z.ZodType>(schema: S, value: unknown, path: Path): z.output<S> | undefined {
     const parsed = schema.safeParse(value);
     if (parsed.success) return parsed.data;
-    for (const issue of parsed.error.issues) {
-      if (issue.code === 'unrecognized_keys') {
-        // `strict` in document.ts writes one line for each unknown key.
-        const messages = issue.message.split('\n');
-        issue.keys.forEach((key, index) => {
-          this.add([...path, ...issue.path, key], messages[index] ?? 'is not known here');
-        });
-      } else {
-        this.add([...path, ...issue.path], inPlainWords(issue.message));
-      }
-    }
+    for (const issue of parsed.error.issues) this.#note(issue, path);
     return undefined;
+  }
+
+  #note(issue: z.core.$ZodIssue, above: Path): void {
+    const path = [...above, ...issue.path];
+    if (issue.code === 'unrecognized_keys') {
+      // `strict` in document.ts writes one line for each unknown key.
+      const messages = issue.message.split('\n');
+      issue.keys.forEach((key, index) => {
+        this.add([...path, key], messages[index] ?? 'is not known here');
+      });
+    } else if (issue.code === 'invalid_union' && issue.errors.length > 0) {
+      const [nearest, ...asNear] = nearestOf(issue.errors);
+      if (asNear.length === 0) for (const one of nearest!) this.#note(one, path);
+      else this.add(path, [...new Set([nearest!, ...asNear].map(inOneLine))].join(', or '));
+    } else {
+      this.add(path, inPlainWords(issue.message));
+    }
   }
 
   /** Fails with `bad-definition` when there are any. */
@@ -49,6 +56,32 @@ export function badDefinition(what: string, issues: readonly Issue[]): MillraceE
     { issues },
   );
 }
+
+type Form = readonly z.core.$ZodIssue[];
+
+/** The forms of a value, of several that it may have, that it comes nearest to: by what is wrong with it as each. */
+function nearestOf(forms: readonly Form[]): readonly Form[] {
+  const distances = forms.map(distanceOf);
+  const least = Math.min(...distances);
+  return forms.filter((_, index) => distances[index] === least);
+}
+
+/** A key of another form, or another type altogether, counts more than a slip; what is missing, once. */
+function distanceOf(issues: Form): number {
+  const isMissing = ({ message }: z.core.$ZodIssue) => message.endsWith('received undefined');
+  return issues
+    .filter((issue, index) => !isMissing(issue) || index === issues.findIndex(isMissing))
+    .flatMap((issue) => (issue.code === 'unrecognized_keys' ? issue.message.split('\n') : [issue]))
+    .reduce((sum, one) => {
+      if (typeof one === 'string') return sum + (one.includes('did you mean') ? 1 : 2);
+      return sum + (one.path.length === 0 ? 2 : 1);
+    }, 0);
+}
+
+const inOneLine = (issues: Form): string =>
+  issues
+    .map(({ path, message }) => [...path, inPlainWords(message).replaceAll('\n', ', ')].join(' '))
+    .join(' and ');
 
 const inPlainWords = (message: string): string =>
   message
