@@ -68,15 +68,15 @@ function nearestOf(forms: readonly Form[]): readonly Form[] {
 
 /** A key of another form, or another type altogether, counts more than a slip; what is missing, once. */
 function distanceOf(issues: Form): number {
-  const isMissing = ({ message }: z.core.$ZodIssue) => message.endsWith('received undefined');
-  return issues
-    .filter((issue, index) => !isMissing(issue) || index === issues.findIndex(isMissing))
-    .flatMap((issue) => (issue.code === 'unrecognized_keys' ? issue.message.split('\n') : [issue]))
-    .reduce((sum, one) => {
-      if (typeof one === 'string') return sum + (one.includes('did you mean') ? 1 : 2);
-      return sum + (one.path.length === 0 ? 2 : 1);
-    }, 0);
+  let distance = issues.some(isMissing) ? 1 : 0;
+  for (const { code, path, message } of issues.filter((issue) => !isMissing(issue))) {
+    if (code !== 'unrecognized_keys') distance += path.length === 0 ? 2 : 1;
+    else for (const line of message.split('\n')) distance += line.includes('did you mean') ? 1 : 2;
+  }
+  return distance;
 }
+
+const isMissing = ({ message }: z.core.$ZodIssue): boolean => message.endsWith('received undefined');
 
 const inOneLine = (issues: Form): string =>
   issues
