@@ -132,6 +132,10 @@ export interface StatsMeta {
   readonly finality: 'final' | 'open' | 'corrected';
   /** Events in the range that came when the watermark had passed their minute; null: unknown, or not to be told. */
   readonly late: number | null;
+  /** 1 for what is final, one more for each late event; null while it is open or unknown. */
+  readonly version: number | null;
+  /** Records of the range's minutes that were not stored because their id was; null: unknown, or not to be told. */
+  readonly duplicates: number | null;
   readonly cached: boolean;
   readonly elapsed_ms: number;
   readonly from: string;

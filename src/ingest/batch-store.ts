@@ -39,13 +39,19 @@ export interface BatchStore<Staged extends StagedBatch = StagedBatch> {
   /** Types and classifies the batch's lines under this definition. At most two batches are staged at one time. */
   stage(batch: Batch, stream: StreamDefinition, version: number): Promise<Staged>;
   facts(staged: Staged, decision: Decision): Promise<StoredFacts>;
+  /** No event of the batch is older, epoch ms; undefined: not known, or there is none. Never rejects. */
+  earliestMs?(staged: Staged): Promise<number | undefined>;
   insert(target: Target, staged: Staged, decision: Decision): Promise<void>;
   holds(target: Target, batch: Batch): Promise<boolean>;
   /**
-   * Answers a question about the events that the batch stores, in RowBinary; `sql` is given what stands behind FROM. A store
-   * that cannot has no memory beside it.
+   * Answers a question about the events that the batch stores, and about its duplicates, in RowBinary; `sql` is given what
+   * stands behind FROM. A store that cannot has no memory beside it.
    */
-  select?(staged: Staged, decision: Decision, sql: (source: string) => string): Promise<Uint8Array>;
+  select?(
+    staged: Staged,
+    decision: Decision,
+    sql: (stored: string, duplicates: string) => string,
+  ): Promise<Uint8Array>;
   /** Forgets what is staged. */
   release(staged: Staged): Promise<void>;
 }

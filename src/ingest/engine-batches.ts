@@ -84,6 +84,10 @@ export class EngineBatches implements BatchStore<StagedInEngine> {
     return known ?? measureStage(this.#area, staged.table, (await this.#verdicts(staged, decision)).storable);
   }
 
+  async earliestMs(staged: StagedInEngine): Promise<number | undefined> {
+    return (await staged.typed)?.earliestMs;
+  }
+
   async insert(target: Target, staged: StagedInEngine, decision: Decision): Promise<void> {
     const verdicts = await this.#verdicts(staged, decision);
     await this.#area.engine.execute({ text: insertStatement(target, staged, verdicts) });
@@ -102,13 +106,12 @@ export class EngineBatches implements BatchStore<StagedInEngine> {
   async select(
     staged: StagedInEngine,
     decision: Decision,
-    sql: (source: string) => string,
+    sql: (stored: string, duplicates: string) => string,
   ): Promise<Uint8Array> {
-    const { storable } = await this.#verdicts(staged, decision);
-    return this.#area.engine.query(
-      { text: sql(`(SELECT * FROM ${staged.table} WHERE ${storable})`) },
-      'RowBinary',
-    );
+    const { storable, discarded, dropped } = await this.#verdicts(staged, decision);
+    const those = (condition: string) => `(SELECT * FROM ${staged.table} WHERE ${condition})`;
+    const duplicates = dropped === 'false' ? discarded : `${discarded} AND NOT ${dropped}`;
+    return this.#area.engine.query({ text: sql(those(storable), those(duplicates)) }, 'RowBinary');
   }
 
   /** Removes the staging tables. */

@@ -6,6 +6,14 @@ export { checkDedupFits, type DedupCapacity, type DedupNeed, dedupCapacity } fro
 export { DedupIndex } from './dedup-index.ts';
 export { DEDUP_MEMORY_DEFAULT, DedupMemory } from './dedup-memory.ts';
 export { EngineBatches } from './engine-batches.ts';
+export {
+  addCounts,
+  bucketsOf,
+  countBetween,
+  type EventCounts,
+  type MinuteCount,
+  NO_COUNTS,
+} from './event-counts.ts';
 export { createIngest, type IngestOptions, type RunningIngest } from './ingest.ts';
 export { engineStore, type IngestStore } from './ingest-store.ts';
 export type * from './port.ts';

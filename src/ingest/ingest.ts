@@ -133,12 +133,15 @@ export function createIngest(options: IngestOptions): RunningIngest {
     endAll,
     tell: (follower) => void followers.push(follower),
     state: (key): IngestState => {
-      const position = partitionOf(key)?.position ?? START;
+      const partition = partitionOf(key);
+      const position = partition?.position ?? START;
       return {
         applied: position.applied,
         watermarkMs: position.watermarkMs,
         totals: position.totals,
         appliedReceivedAtMs: position.receivedAtMs,
+        arrivals: position.arrivals,
+        isRepeating: partition?.pending !== undefined,
       };
     },
     applied: async (key, from, to): Promise<Outcome> => {

@@ -1,7 +1,7 @@
 /**
  * What is durable about a partition's progress, as two small files that are replaced atomically:
  *
- *   position   := JSON { applied, watermarkMs?, receivedAtMs, totals }      everything below `applied` is in the store
+ *   position   := JSON { applied, watermarkMs?, receivedAtMs, totals, arrivals? }   everything below `applied` is in the store
  *   manifest   := JSON { from, to, streamVersion, watermarkMs?, duplicates }  the one batch that is being applied
  *   name       := ( "position" | "manifest" ) [ "-" epoch ] ".json"           epoch of the owner who wrote it; absent: 0
  *
@@ -14,7 +14,8 @@
 
 import type { Offset } from '../base/brand.ts';
 import type { FileSystem } from '../base/files.ts';
-import type { IngestTotals } from './port.ts';
+import { NO_COUNTS } from './event-counts.ts';
+import type { Arrivals, IngestTotals } from './port.ts';
 
 export interface Position {
   readonly applied: Offset;
@@ -22,7 +23,11 @@ export interface Position {
   /** Arrival of the newest applied record, epoch ms; 0 before the first. */
   readonly receivedAtMs: number;
   readonly totals: IngestTotals;
+  /** Absent: none that are known of. */
+  readonly arrivals?: Arrivals | undefined;
 }
+
+export const NO_ARRIVALS: Arrivals = Object.freeze({ late: NO_COUNTS, duplicates: NO_COUNTS });
 
 export interface Manifest {
   readonly from: Offset;

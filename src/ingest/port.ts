@@ -1,6 +1,7 @@
 /** What ingest shows to the rest: how far each partition is applied, and a way to wait for it. */
 import type { Offset, PartitionKey, StreamName, TenantId } from '../base/brand.ts';
 import type { StreamDefinition } from '../define/model.ts';
+import type { EventCounts } from './event-counts.ts';
 
 /** What became of the records of a range of offsets. stored + duplicates + quarantined + lateDropped = records. */
 export interface Outcome {
@@ -19,6 +20,13 @@ export interface IngestTotals extends Outcome {
   readonly withUnknownFields: number;
 }
 
+/** Which minutes of event time got records of a kind; kept with the position, so never counted twice or forgotten. */
+export interface Arrivals {
+  /** Stored events that came when the watermark had passed their minute. */
+  readonly late: EventCounts;
+  readonly duplicates: EventCounts;
+}
+
 export interface IngestState {
   /** Records below this offset are in the store, durable and visible. */
   readonly applied: Offset;
@@ -27,16 +35,20 @@ export interface IngestState {
   readonly totals: IngestTotals;
   /** Arrival of the newest applied record, epoch ms; 0 before the first. */
   readonly appliedReceivedAtMs: number;
+  /** Absent: there are none. */
+  readonly arrivals?: Arrivals | undefined;
+  /** A batch of an earlier life of the process may be in some tables, and is not applied yet. */
+  readonly isRepeating?: boolean;
 }
 
 /** One who wants to know of every batch, beside the tables. What it does must never hold a batch up for long. */
 export interface Follower {
   /**
    * A batch is on its way into the tables: it is applied when `applied` is called, in the moment in which the position
-   * advances and before those who wait are told.
+   * advances and before those who wait are told. The batches of a stream come one after another.
    *
-   * `select` answers a question about the batch's stored events in RowBinary, given what stands behind FROM; absent where
-   * the store cannot.
+   * `select` answers a question about the batch's events in RowBinary, given what stands behind FROM; absent where the
+   * store cannot.
    */
   follow(batch: FollowedRange, stream: StreamDefinition, select: SelectStored | undefined): Followed;
   /** The stream is not applied any more, and its position is forgotten. */
@@ -49,13 +61,23 @@ export interface FollowedRange {
   readonly to: Offset;
   /** Arrival of the newest record of the batch, epoch ms. */
   readonly receivedAtMs: number;
+  /** No event that it stores is older, epoch ms; undefined: not known. */
+  readonly earliestMs: number | undefined;
+  /** Duplicates among its records. */
+  readonly duplicates: number;
 }
 
-export type SelectStored = (sql: (source: string) => string) => Promise<Uint8Array>;
+/** Given what stands behind FROM for the events that are stored, and for the duplicates. */
+export type SelectStored = (sql: (stored: string, duplicates: string) => string) => Promise<Uint8Array>;
 
 export interface Followed {
   /** What must be read of the batch before it is applied; never rejects. */
   readonly ready?: Promise<void> | undefined;
+  /**
+   * What the batch makes of the counts that are kept with the position. Asked when the tables have the batch; where it
+   * rejects it is asked again, and the batch is not applied before.
+   */
+  readonly arrivals?: ((before: Arrivals) => Promise<Arrivals>) | undefined;
   /** Called once, never when the process ends before; must not throw. */
   applied(): void;
 }

@@ -128,17 +128,24 @@ export async function readStage(
 export interface StageFacts {
   /** Greatest event time of the storable rows; undefined when there are none. */
   readonly latestMs: number | undefined;
+  readonly earliestMs: number | undefined;
   readonly withUnknownFields: number;
 }
 
 /** Facts of the rows that fulfil the condition, as a whole. */
 export async function measureStage(area: StageArea, table: string, storable: string): Promise<StageFacts> {
-  const [row] = await area.engine.rows<{ rows: string; latest: string; extra: string }>({
-    text: `SELECT count() AS rows, max(toUnixTimestamp64Milli(_time)) AS latest, countIf(_extra != '') AS extra FROM ${table} WHERE ${storable}`,
+  const [row] = await area.engine.rows<{
+    rows: string;
+    earliest: string;
+    latest: string;
+    extra: string;
+  }>({
+    text: `SELECT count() AS rows, min(toUnixTimestamp64Milli(_time)) AS earliest, max(toUnixTimestamp64Milli(_time)) AS latest, countIf(_extra != '') AS extra FROM ${table} WHERE ${storable}`,
   });
   const rows = Number(row?.rows ?? 0);
   return {
     latestMs: rows === 0 ? undefined : Number(row!.latest),
+    earliestMs: rows === 0 ? undefined : Number(row!.earliest),
     withUnknownFields: Number(row?.extra ?? 0),
   };
 }

@@ -18,10 +18,10 @@ import { type BatchStore, liveTargets, owes, type StoredFacts } from './batch-st
 import { carryOut, RETRY_MS_MAX, RETRY_MS_MIN } from './commit.ts';
 import { storedCount } from './decide.ts';
 import { Decider, type UnderWay } from './decider.ts';
-import { type Position, toRanges } from './manifest.ts';
+import { NO_ARRIVALS, type Position, toRanges } from './manifest.ts';
 import { Pace } from './pace.ts';
 import type { PartitionProgress } from './partition-progress.ts';
-import type { Followed, Follower, SelectStored } from './port.ts';
+import type { Arrivals, Followed, Follower, SelectStored } from './port.ts';
 import { type BatchState, decided, recovered } from './protocol.ts';
 import type { RememberedIds } from './remembered-ids.ts';
 
@@ -258,7 +258,8 @@ export class StreamWorker {
         .map((target) => [target.table, target]),
     );
     const { owner, clock } = this.#deps;
-    const followed = this.#follow(underWay);
+    const earliestMs = await this.#store.earliestMs?.(staged);
+    const followed = this.#follow(underWay, earliestMs);
     const ready = Promise.all(followed.map((one) => one.ready));
     await carryOut(begin([...targets.keys()]), {
       clock,
@@ -278,8 +279,10 @@ export class StreamWorker {
       savePosition: async () => {
         const facts = await this.#store.facts(staged, decision);
         await ready;
+        const before = partition.position;
+        const arrivals = await arrivalsAfter(before.arrivals, followed);
         await owner.check();
-        const position = positionAfter(partition.position, underWay, facts);
+        const position = { ...positionAfter(before, underWay, facts), arrivals };
         await partition.advance(position, decision, () => {
           for (const one of followed) one.applied();
         });
@@ -291,7 +294,7 @@ export class StreamWorker {
   }
 
   /** The batch's share of the rollups in memory is read while the tables get theirs; others may read of it, too. */
-  #follow({ staged, decision, stream }: UnderWay): readonly Followed[] {
+  #follow({ staged, decision, stream }: UnderWay, earliestMs: number | undefined): readonly Followed[] {
     const { hot, followers } = this.#deps;
     const { key, from, to, receivedAtMs } = staged.batch;
     const { select } = this.#store;
@@ -303,9 +306,24 @@ export class StreamWorker {
     const inMemory = stored && hot?.follow({ key, from, to }, stream, rollups, stored);
     return [
       ...(inMemory ? [inMemory] : []),
-      ...followers.map((one) => one.follow({ key, from, to, receivedAtMs }, stream, stored)),
+      ...followers.map((one) =>
+        one.follow(
+          { key, from, to, receivedAtMs, earliestMs, duplicates: decision.duplicates.length },
+          stream,
+          stored,
+        ),
+      ),
     ];
   }
+}
+
+async function arrivalsAfter(
+  before: Arrivals | undefined,
+  followed: readonly Followed[],
+): Promise<Arrivals | undefined> {
+  let arrivals = before;
+  for (const one of followed) arrivals = (await one.arrivals?.(arrivals ?? NO_ARRIVALS)) ?? arrivals;
+  return arrivals;
 }
 
 function positionAfter(

@@ -240,7 +240,13 @@ export const statsAnswer = z
         .describe(
           'final: the watermark has passed `to`; corrected: it has, and late events came into the range.',
         ),
+      version: whole
+        .nullable()
+        .describe('1 for what is final, one more for each late event; null while it is open or unknown.'),
       late: whole.nullable().describe('Events that came when the watermark had passed their minute.'),
+      duplicates: whole
+        .nullable()
+        .describe('Records of the minutes from `from` to `to` that were not stored because their id was.'),
       cached: z.boolean(),
       elapsed_ms: z.number(),
       from: moment,
@@ -262,7 +268,9 @@ export const statsAnswer = z
           lag_ms: 0,
           watermark: '2024-05-01T12:00:00.000Z',
           finality: 'final',
+          version: 1,
           late: 0,
+          duplicates: 2,
           cached: false,
           elapsed_ms: 3.1,
           from: '2024-05-01T11:00:00.000Z',

@@ -1,5 +1,6 @@
 /** An answer that is kept: what it says, and by what it is told how good it still is. */
 import type { Codec } from '../cache/index.ts';
+import type { Finality } from './finality.ts';
 import type { StatsAnswer, StatsMeta } from './port.ts';
 
 export interface CachedAnswer {
@@ -49,7 +50,7 @@ const ageOf = (kept: CachedAnswer, asked: Asked): number =>
     : asked.nowMs - kept.askedAtMs;
 
 /** How good an answer is: what moves although its rows are the same. */
-export type Told = Pick<StatsMeta, 'as_of' | 'lag_ms' | 'watermark' | 'finality' | 'late'>;
+export type Told = Pick<StatsMeta, 'as_of' | 'lag_ms'> & Finality;
 
 /** The kept answer's meta as it is true now. `freshness` is that of the stream now. */
 export function metaNow(
@@ -62,12 +63,12 @@ export function metaNow(
   const { meta } = kept.answer;
   // What was pending then is not in the answer, and everything that came later may not be either.
   const age = Math.max(0, ageOf(kept, asked));
-  const { as_of, lag_ms, watermark, finality, late } = isOfState(kept, asked)
+  const { as_of, lag_ms, watermark, finality, version, late, duplicates } = isOfState(kept, asked)
     ? freshness()
     : { ...meta, lag_ms: Math.round(meta.lag_ms + age) };
   return {
     source: meta.source,
-    ...{ as_of, lag_ms, watermark, finality, late },
+    ...{ as_of, lag_ms, watermark, finality, version, late, duplicates },
     cached: true,
     elapsed_ms: 0,
     from: meta.from,
@@ -76,7 +77,7 @@ export function metaNow(
 }
 
 /** Part of every key: values of another format are never found. */
-export const ANSWER_FORMAT = 2;
+export const ANSWER_FORMAT = 3;
 
 /** A line of JSON, then the rows. */
 export const answerCodec: Codec<CachedAnswer> = {

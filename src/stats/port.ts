@@ -46,8 +46,15 @@ export interface StatsMeta {
    * their minute. `open`: more may come.
    */
   readonly finality: 'final' | 'open' | 'corrected';
+  /**
+   * 1 for what is final, and one more for each late event; null while it is open. Answers to the same question that have the
+   * same version have the same rows, unless events were replayed, repaired or forgotten in between.
+   */
+  readonly version: number | null;
   /** Events in the range that came when the watermark had passed their minute; null: unknown, or not to be told. */
   readonly late: number | null;
+  /** Records of the range's event times that were not stored because their id was; null: as in `late`. */
+  readonly duplicates: number | null;
   readonly cached: boolean;
   readonly elapsed_ms: number;
   readonly from: string;

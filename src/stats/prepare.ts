@@ -46,7 +46,7 @@ export interface PrepareParts {
   /** Absent: there are no dimension tables. */
   readonly tables?: Pick<Dimensions, 'definition'> | undefined;
   /** Absent: no answer is known to be final. */
-  readonly watermarks?: Pick<Watermarks & LateArrivals, 'of' | 'late'>;
+  readonly watermarks?: Pick<Watermarks & LateArrivals, 'of' | 'late' | 'duplicates'>;
 }
 
 /** Asks the engine only for the earliest event, when the question does not say from when on. */

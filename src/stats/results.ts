@@ -44,7 +44,7 @@ export interface ResultsOptions {
   readonly clock: Pick<Clock, 'now' | 'monotonicMs'>;
   /** Absent: there are no dimension tables. */
   readonly tables?: Dimensions | undefined;
-  readonly watermarks?: Pick<Watermarks & LateArrivals, 'of' | 'late'>;
+  readonly watermarks?: Pick<Watermarks & LateArrivals, 'of' | 'late' | 'duplicates'>;
   /** A name that no other process has, nor this one after a restart. */
   readonly process: string;
 }

@@ -34,19 +34,26 @@ export interface Watermarks {
   watch(listener: (tenant: TenantId, stream: string) => void): () => void;
 }
 
-/** What came when the watermark had passed it, by minute of event time. It outlives the process. */
-export interface LateArrivals {
+/** Records of the minutes that a range touches. */
+export interface RangeCount {
+  readonly count: number;
   /**
-   * Stored events of minutes in `[fromMs, toMs)` that came when the watermark had passed their minute. `isExact` is false
-   * when some of them may have been forgotten: only the newest minutes of that kind are kept.
+   * False: there may be fewer or more. The range cuts an hour or a day that is only known as a whole, some may be forgotten,
+   * or a batch that brings some is on its way into the tables.
    */
-  late(
-    tenant: TenantId,
-    stream: string,
-    fromMs: number,
-    toMs: number,
-  ): { readonly count: number; readonly isExact: boolean };
-  /** The minutes of event time that `late` counts: `[minute since 1970, events]`, ascending. */
+  readonly isExact: boolean;
+}
+
+/**
+ * What came late or twice, by minute of event time; older ones by hour, then by day. From memory, and durable in the moment
+ * in which the records are applied.
+ */
+export interface LateArrivals {
+  /** Stored events of `[fromMs, toMs)` that came when the watermark had passed their minute. */
+  late(tenant: TenantId, stream: string, fromMs: number, toMs: number): RangeCount;
+  /** Records of `[fromMs, toMs)` that were not stored because their id was. */
+  duplicates(tenant: TenantId, stream: string, fromMs: number, toMs: number): RangeCount;
+  /** What `late` counts: `[minute since 1970 at which they begin, events]`, in no order. */
   lateMinutes(tenant: TenantId, stream: string): readonly (readonly [number, number])[];
 }
 

@@ -6,7 +6,7 @@ import type { Ingest } from '../ingest/index.ts';
 import type { Log } from '../log/index.ts';
 import { type Beat, Beats } from './beats.ts';
 import { decide, later, leastOf, type SourceFacts } from './decide.ts';
-import { type KeptLate, NO_LATE } from './late-minutes.ts';
+import type { LateUnderWay } from './followed-arrivals.ts';
 import type { WatermarkState } from './port.ts';
 import type { SourceNews } from './read-sources.ts';
 import type { Hearing, KeptSource, SourceTable } from './source-table.ts';
@@ -50,12 +50,12 @@ export class StreamMark {
   readonly tenant: TenantId;
   readonly stream: StreamName;
   readonly beats = new Beats();
-  late: KeptLate = NO_LATE;
   /** Of a stream that names a field for its sources; `read`: it knows all that is applied. */
   sources: { readonly table: SourceTable; known: 'stale' | 'reading' | 'read' } | undefined;
   readonly #deps: MarkDeps;
   #told: Omit<WatermarkState, 'lagMs'> = { atMs: undefined, applied: [], sources: 0, idleSources: 0 };
   #savedMs: number | undefined;
+  #batch: { readonly late: LateUnderWay | undefined } | undefined;
   /** By partition: how far it was applied when something was last seen to happen, and when that was. */
   readonly #seen: { applied: Offset; atMs: number }[] = [];
   /** The greatest heartbeat of the whole stream that counts, and when the last one came to count. */
@@ -74,6 +74,23 @@ export class StreamMark {
     return this.#told;
   }
 
+  /** What comes late with the batch that is on its way into the tables; they may show it already. */
+  get lateUnderWay(): LateUnderWay | undefined {
+    return this.#batch?.late;
+  }
+
+  /**
+   * A batch is judged by the watermark as it stands now: until it is applied the watermark stays there. Else an answer could
+   * be told final between the two, and the batch would change it without being late.
+   */
+  hold(late: LateUnderWay | undefined): void {
+    this.#batch = { late };
+  }
+
+  release(): void {
+    this.#batch = undefined;
+  }
+
   /** What is durable needs no other proof. */
   saved(atMs: number): void {
     this.#savedMs = atMs;
@@ -84,6 +101,7 @@ export class StreamMark {
    * heartbeats or the field of the sources is told when it is saved: another process might not come to it again.
    */
   look(definition: StreamDefinition, moment: Moment): Look {
+    if (this.#batch) return NOTHING;
     const partitions = this.#partitions(definition, moment);
     const applied = partitions.map((one) => one.applied);
     // Not begun, or being ended: the positions are not known.

@@ -3,13 +3,20 @@ import type { Clock } from '../base/clock.ts';
 import { MillraceError } from '../base/errors.ts';
 import type { Catalog } from '../catalog/port.ts';
 import type { StreamDefinition } from '../define/model.ts';
-import type { Follower, Ingest, SelectStored } from '../ingest/index.ts';
+import {
+  type Arrivals,
+  bucketsOf,
+  countBetween,
+  type Follower,
+  type Ingest,
+  NO_COUNTS,
+} from '../ingest/index.ts';
 import type { Log } from '../log/index.ts';
 import type { Engine } from '../store/index.ts';
 import { allStreams, type TenantDirectory } from '../tenants/index.ts';
 import type { Beat, KeptBeat } from './beats.ts';
-import { type KeptLate, lateBetween, lateOfBatch, NO_LATE, readLate, withLate } from './late-minutes.ts';
-import { type LateArrivals, UNKNOWN, type WatermarkState, type Watermarks } from './port.ts';
+import { followArrivals, lateUnderWay } from './followed-arrivals.ts';
+import { type LateArrivals, type RangeCount, UNKNOWN, type WatermarkState, type Watermarks } from './port.ts';
 import { SOURCES_AREA, SourceKeeper } from './source-keeper.ts';
 import { SOURCES_MAX } from './source-table.ts';
 import { SteadyTime } from './steady-time.ts';
@@ -41,12 +48,9 @@ interface Saved {
 const AREA = 'watermarks';
 /** Key `[stream]`, or `[stream, source]`. */
 const BEATS_AREA = 'watermark-beats';
-/** Key `[stream]`. */
-const LATE_AREA = 'watermark-late';
 const BEATS_READ_MAX = 1_000_000;
 interface Kept {
   atMs?: number;
-  late?: KeptLate;
   readonly beats: Beat[];
 }
 
@@ -69,7 +73,6 @@ export async function openWatermarks(deps: WatermarkDeps): Promise<RunningWaterm
       return kept;
     };
     for (const { key, value } of await state.list<Saved>(tenant, AREA)) of(key[0]).atMs = value.atMs;
-    for (const { key, value } of await state.list<KeptLate>(tenant, LATE_AREA)) of(key[0]).late = value;
     for (const { key, value } of await state.list<KeptBeat>(tenant, BEATS_AREA, [], BEATS_READ_MAX))
       of(key[0]).beats.push({ source: key[1] === undefined ? undefined : String(key[1]), ...value });
   }
@@ -103,15 +106,19 @@ class AllWatermarks implements RunningWatermarks {
   }
 
   readonly follower: Follower = {
-    follow: ({ key: { tenant, stream, partition }, to }, definition, select) => {
+    follow: (batch, definition, select) => {
+      const { tenant, stream } = batch.key;
       const mark = this.#markOf(tenant, stream);
+      // Arrivals come in their order.
+      const late = definition.eventTime === undefined ? undefined : lateUnderWay(batch, mark.told.atMs);
+      mark.hold(late);
       const sources = this.#sources.follow(mark, definition, select);
-      const late = this.#followLate(mark, definition, { partition, to }, select);
       return {
-        ready: Promise.all([sources.ready, late?.ready]).then(() => undefined),
+        ready: sources.ready,
+        arrivals: select && followArrivals(batch, late, select),
         applied: () => {
+          mark.release();
           sources.applied();
-          late?.applied();
           this.#lookAt(tenant, stream);
         },
       };
@@ -122,7 +129,7 @@ class AllWatermarks implements RunningWatermarks {
       this.#saved.get(tenant)?.delete(stream);
       if (mark) this.#toSave.get(tenant)?.delete(mark);
       await this.#saving.get(tenant);
-      for (const area of [AREA, BEATS_AREA, SOURCES_AREA, LATE_AREA])
+      for (const area of [AREA, BEATS_AREA, SOURCES_AREA])
         await this.#deps.catalog.state.clear(tenant, area, [stream]);
     },
   };
@@ -135,13 +142,41 @@ class AllWatermarks implements RunningWatermarks {
     return { ...told, lagMs };
   }
 
-  late(tenant: TenantId, stream: string, fromMs: number, toMs: number) {
-    const mark = this.#marks.get(tenant)?.get(stream);
-    return lateBetween(mark?.late ?? NO_LATE, fromMs, toMs);
+  late(tenant: TenantId, stream: string, fromMs: number, toMs: number): RangeCount {
+    const { count, isExact, isRepeating } = this.#between('late', tenant, stream, fromMs, toMs);
+    const coming = this.#marks.get(tenant)?.get(stream)?.lateUnderWay;
+    const mayCome = coming !== undefined && fromMs < coming.belowMs && toMs > coming.fromMs;
+    return { count, isExact: isExact && !isRepeating && !mayCome };
+  }
+
+  duplicates(tenant: TenantId, stream: string, fromMs: number, toMs: number): RangeCount {
+    const { count, isExact } = this.#between('duplicates', tenant, stream, fromMs, toMs);
+    return { count, isExact };
   }
 
   lateMinutes(tenant: TenantId, stream: string) {
-    return this.#marks.get(tenant)?.get(stream)?.late.minutes ?? [];
+    const all = this.#statesOf(tenant, stream).flatMap(({ arrivals }) =>
+      arrivals ? [...bucketsOf(arrivals.late)] : [],
+    );
+    return all.map(([minute, events]) => [minute, events] as const);
+  }
+
+  #statesOf(tenant: TenantId, stream: string) {
+    const definition = this.#deps.catalog.stream(tenant, stream)?.definition;
+    return Array.from({ length: definition?.partitions ?? 0 }, (_, partition) =>
+      this.#deps.ingest.state({ tenant, stream: definition!.name, partition }),
+    );
+  }
+
+  #between(kind: keyof Arrivals, tenant: TenantId, stream: string, fromMs: number, toMs: number) {
+    const sum = { count: 0, isExact: true, isRepeating: false };
+    for (const { arrivals, isRepeating } of this.#statesOf(tenant, stream)) {
+      const { count, isExact } = countBetween(arrivals?.[kind] ?? NO_COUNTS, fromMs, toMs);
+      sum.count += count;
+      sum.isExact &&= isExact;
+      sum.isRepeating ||= isRepeating === true;
+    }
+    return sum;
   }
 
   async heartbeat(tenant: TenantId, stream: string, atMs: number, source?: string): Promise<void> {
@@ -227,39 +262,6 @@ class AllWatermarks implements RunningWatermarks {
     }
   }
 
-  /** Written before the batch is applied: what came late is known as long as the events are there. */
-  #followLate(
-    mark: StreamMark,
-    { eventTime }: StreamDefinition,
-    { partition, to }: { readonly partition: number; readonly to: number },
-    select: SelectStored | undefined,
-  ) {
-    const { atMs } = mark.told;
-    // Arrivals come in their order.
-    if (atMs === undefined || eventTime === undefined || !select) return undefined;
-    let next: KeptLate | undefined;
-    const ready = select(lateOfBatch(atMs))
-      .then(async (bytes) => {
-        const found = readLate(bytes);
-        if (found.length === 0) return;
-        const after = withLate(mark.late, partition, to, found);
-        await this.#deps.catalog.state.write(mark.tenant, [
-          { area: LATE_AREA, key: [mark.stream], value: after },
-        ]);
-        next = after;
-      })
-      .catch((error: unknown) => {
-        const { tenant, stream } = mark;
-        this.#deps.logger.error({ err: error, tenant, stream }, 'late events could not be noted');
-      });
-    return {
-      ready,
-      applied: () => {
-        if (next) mark.late = next;
-      },
-    };
-  }
-
   #markOf(tenant: TenantId, stream: StreamName): StreamMark {
     const ofTenant = this.#marks.get(tenant) ?? new Map<string, StreamMark>();
     this.#marks.set(tenant, ofTenant);
@@ -268,7 +270,6 @@ class AllWatermarks implements RunningWatermarks {
       const kept = this.#saved.get(tenant)?.get(stream);
       mark = new StreamMark(tenant, stream, this.#deps, kept?.atMs);
       for (const beat of kept?.beats ?? []) mark.beats.add(beat);
-      if (kept?.late) mark.late = kept.late;
       ofTenant.set(stream, mark);
     }
     return mark;

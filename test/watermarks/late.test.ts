@@ -2,7 +2,6 @@ import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { DEFAULT_TENANT } from '../../src/base/brand.ts';
 import type { StreamDefinition } from '../../src/define/model.ts';
 import { createLate, createStats } from '../../src/stats/index.ts';
-import { lateBetween, NO_LATE, withLate } from '../../src/watermarks/late-minutes.ts';
 import { openWorld, START, type World } from './world.ts';
 
 const MINUTE = 60_000;
@@ -30,8 +29,8 @@ const meta = async (
 ) => {
   const asked = { from: iso(fromMs), to: iso(toMs), ...(rowFilter ? { rowFilter } : {}) };
   const answer = await createStats(parts()).ask(DEFAULT_TENANT, stream.name, asked);
-  const { watermark, finality, late } = answer.meta;
-  return { watermark, finality, late, rows: JSON.parse(answer.rowsJson) };
+  const { watermark, finality, version, late, duplicates } = answer.meta;
+  return { watermark, finality, version, late, duplicates, rows: JSON.parse(answer.rowsJson) };
 };
 const late = (stream: StreamDefinition, request = {}) =>
   createLate(parts()).list(DEFAULT_TENANT, stream.name, request);
@@ -57,9 +56,104 @@ describe('answers', () => {
     await world.send(stream, [START], { station: 'a' });
     await world.send(stream, [START - 5 * MINUTE], { station: 'b' });
     expect(await meta(stream, START - 10 * MINUTE, START, ['station:eq:a'])).toEqual({
-      ...{ watermark: null, finality: 'final', late: null },
+      ...{ watermark: null, finality: 'final', version: null, late: null, duplicates: null },
       rows: [{ count: 0 }],
     });
+  });
+});
+
+describe('what an answer says of late events and duplicates', () => {
+  const range = [START - 10 * MINUTE, START] as const;
+
+  it('counts duplicates by the minutes of their own event times; a restart knows them too', async () => {
+    const stream = await world.define('repeated');
+    const sent = world.line(START - 3 * MINUTE);
+    const other = world.line(START - MINUTE);
+    await world.sendLines(stream, [sent, other, world.line(START + MINUTE)]);
+    expect(await meta(stream, ...range)).toMatchObject({ finality: 'final', version: 1, duplicates: 0 });
+    await world.sendLines(stream, [sent, sent, other, world.line(START - 2 * MINUTE)]);
+    const told = { finality: 'corrected', version: 2, late: 1, duplicates: 3, rows: [{ count: 3 }] };
+    expect(await meta(stream, ...range)).toMatchObject(told);
+    const narrow = [START - 4 * MINUTE, START - 3 * MINUTE + 1] as const;
+    expect(await meta(stream, ...narrow)).toMatchObject({ late: 0, duplicates: 2 });
+    await world.restart(undefined, { killed: true });
+    expect(await meta(stream, ...range)).toMatchObject(told);
+    await world.sendLines(stream, [sent]);
+    expect(await meta(stream, ...range)).toMatchObject({ ...told, duplicates: 4 });
+  });
+
+  it('is there before the batch is applied: what cannot be counted or written is tried again', async () => {
+    for (const [name, what] of [
+      ['uncounted', /AS kind, .* AS minute/],
+      ['unwritten', /unwritten\/0\/position/],
+    ] as const) {
+      const stream = await world.define(name);
+      await world.send(stream, [START]);
+      const failing = world.interfere(what, 'fail');
+      const sent = world.send(stream, [START - 2 * MINUTE]);
+      await failing.isReached;
+      // The tables may have it by now.
+      const { finality, version, late } = await meta(stream, ...range);
+      expect([finality, version, late], name).toEqual(['corrected', null, null]);
+      failing.stop();
+      await sent;
+      expect(await meta(stream, ...range), name).toMatchObject({
+        ...{ finality: 'corrected', version: 2, late: 1, rows: [{ count: 1 }] },
+      });
+    }
+  });
+
+  it('is not lost, nor counted twice, when the process is killed at any step of a batch', async () => {
+    for (const [name, what] of [
+      ['unpromised', /unpromised\/0\/manifest/],
+      ['uninserted', /^INSERT INTO .*events_uninserted/],
+      ['unmeasured', /AS kind, .* AS minute/],
+      ['unadvanced', /unadvanced\/0\/position/],
+    ] as const) {
+      const stream = await world.define(name);
+      const twice = world.line(START);
+      await world.sendLines(stream, [twice]);
+      const killed = world.interfere(what, 'fail');
+      const sent = world.sendLines(stream, [world.line(START - 2 * MINUTE), twice]).catch(() => undefined);
+      await killed.isReached;
+      await world.restart(async () => killed.stop(), { killed: true });
+      await sent;
+      await world.isApplied(stream);
+      expect(await meta(stream, range[0], START + MINUTE), name).toMatchObject({
+        ...{ late: 1, duplicates: 1, rows: [{ count: 2 }] },
+      });
+      expect(await meta(stream, ...range), name).toMatchObject({
+        finality: 'corrected',
+        version: 2,
+        late: 1,
+      });
+    }
+  });
+
+  it('an answer that was final is never changed by a batch that was on its way', async () => {
+    const stream = await world.define('overtaken', { partitions: 2 });
+    for (const partition of [0, 1]) await world.send(stream, [START - 5 * MINUTE], { partition });
+    const writing = world.interfere(/state .*"watermarks".*overtaken/, 'pause');
+    await world.watermarks.heartbeat(DEFAULT_TENANT, stream.name, START);
+    await writing.isReached;
+    const inserting = world.interfere(/^INSERT INTO .*events_overtaken/, 'pause');
+    const sent = world.send(stream, [START - MINUTE]);
+    await inserting.isReached;
+    writing.stop();
+    await world.moment();
+    expect(await meta(stream, ...range)).toMatchObject({ finality: 'open', rows: [{ count: 2 }] });
+    inserting.stop();
+    await sent;
+    expect(await meta(stream, ...range)).toMatchObject({ finality: 'final', version: 1, late: 0 });
+  });
+
+  it('a range that ends within a minute is open until that minute is over', async () => {
+    const stream = await world.define('within');
+    await world.send(stream, [START + 40_000]);
+    const half = [START, START + 30_000] as const;
+    expect(await meta(stream, ...half)).toMatchObject({ finality: 'open', rows: [{ count: 0 }] });
+    await world.send(stream, [START + 20_000, START + MINUTE]);
+    expect(await meta(stream, ...half)).toMatchObject({ finality: 'final', late: 0, rows: [{ count: 1 }] });
   });
 });
 
@@ -105,29 +199,5 @@ describe('the late lane', () => {
     expect(counts.reduce((sum, { counted }) => sum + counted, 0)).toBe(5_000);
     expect(sample).toEqual([]);
     expect(world.of(stream).atMs).toBe(START);
-  });
-});
-
-describe('minutes with late events', () => {
-  it('count a batch once, however often it is told', () => {
-    const once = withLate(NO_LATE, 0, 10, [[5, 2]]);
-    expect(withLate(once, 0, 10, [[5, 2]])).toEqual(once);
-    expect(withLate(once, 1, 10, [[5, 2]]).minutes).toEqual([[5, 4]]);
-  });
-
-  it('are bounded: the oldest are forgotten, and a range that reaches there is not exact', () => {
-    const kept = withLate(
-      NO_LATE,
-      0,
-      1,
-      [
-        [1, 1],
-        [2, 1],
-        [3, 7],
-      ],
-      2,
-    );
-    expect(lateBetween(kept, 2 * MINUTE, 4 * MINUTE)).toEqual({ count: 8, isExact: true });
-    expect(lateBetween(kept, MINUTE, 4 * MINUTE)).toEqual({ count: 8, isExact: false });
   });
 });

@@ -5,7 +5,7 @@ import { join } from 'node:path';
 import { vi } from 'vitest';
 import { DEFAULT_TENANT, type Offset, type PartitionKey } from '../../src/base/brand.ts';
 import { type Clock, ManualClock, systemClock } from '../../src/base/clock.ts';
-import { nodeFiles } from '../../src/base/files.ts';
+import { type FileSystem, nodeFiles } from '../../src/base/files.ts';
 import { countingIds } from '../../src/base/ids.ts';
 import { unowned } from '../../src/base/ownership.ts';
 import { openCatalog } from '../../src/catalog/index.ts';
@@ -13,7 +13,7 @@ import { parseStream } from '../../src/define/index.ts';
 import type { StreamDefinition } from '../../src/define/model.ts';
 import { createIngest, DedupMemory, engineStore, type RunningIngest } from '../../src/ingest/index.ts';
 import { createMemoryLog } from '../../src/log/index.ts';
-import { openChdb, StoreTables } from '../../src/store/index.ts';
+import { type Engine, openChdb, StoreTables } from '../../src/store/index.ts';
 import { fixedTenants } from '../../src/tenants/index.ts';
 import { openWatermarks, type RunningWatermarks } from '../../src/watermarks/index.ts';
 
@@ -45,7 +45,23 @@ export const STREAM = {
 
 export async function openWorld() {
   const directory = await mkdtemp(join(tmpdir(), 'millrace-watermarks-'));
-  const engine = openChdb({ directory: join(directory, 'store') });
+  /** What happens before a statement, the writing of a file or of a state in the catalog; it may wait, or fail. */
+  const interferences = new Set<{ readonly what: RegExp; readonly act: () => Promise<void> }>();
+  const before = async (what: string): Promise<void> => {
+    for (const one of interferences) if (one.what.test(what)) await one.act();
+  };
+  const opened = openChdb({ directory: join(directory, 'store') });
+  const engine: Engine = {
+    execute: (statement) => before(statement.text).then(() => opened.execute(statement)),
+    query: (statement, ...rest) => before(statement.text).then(() => opened.query(statement, ...rest)),
+    rows: (statement, ...rest) => before(statement.text).then(() => opened.rows(statement, ...rest)),
+    stream: (...args) => opened.stream(...args),
+    close: () => opened.close(),
+  };
+  const files: FileSystem = {
+    ...nodeFiles,
+    writeFileAtomic: (path, bytes) => before(path).then(() => nodeFiles.writeFileAtomic(path, bytes)),
+  };
   const catalog = await openCatalog(':memory:', systemClock);
   const clock = new SetClock(START);
   // Ingest must not wait for the test.
@@ -66,23 +82,33 @@ export async function openWorld() {
   const mortal = {
     ...state,
     write: (...args: Parameters<typeof state.write>) =>
-      isDead ? Promise.reject(new Error('the process is dead')) : state.write(...args),
+      isDead
+        ? Promise.reject(new Error('the process is dead'))
+        : before(`state ${JSON.stringify(args)}`).then(() => state.write(...args)),
+  };
+
+  /** Failures that the test did not bring about. */
+  const note = (error: unknown): void => {
+    const cause = (error as { readonly err?: unknown }).err ?? error;
+    if (!isDead && !String(cause).endsWith(' fails')) errors.push(error);
   };
 
   const begin = async () => {
     ingest = createIngest({
-      ...{ catalog, log, files: nodeFiles, clock: restless, directory, owner: unowned },
+      ...{ catalog, log, files, clock: restless, directory, owner: unowned },
       store: engineStore({
         engine,
-        files: nodeFiles,
+        files,
         directory,
         memory: new DedupMemory({ bytesMax: 2 ** 28 }),
       }),
-      onFailure: (error) => errors.push(error),
+      onFailure: (error) => {
+        note(error);
+      },
     });
     const logger = {
       error: (details: object) => {
-        if (!isDead) errors.push(details);
+        note(details);
       },
     };
     watermarks = await openWatermarks({
@@ -147,6 +173,17 @@ export async function openWorld() {
     /** Into the log, and nothing more. */
     toLog: append,
     line,
+    sendLines: async (stream: StreamDefinition, lines: readonly string[]) => {
+      const { from, to } = await append(stream, lines);
+      return ingest.applied(keyOf(stream, 0), from, to);
+    },
+    /** Until everything that the log has is applied. */
+    isApplied: (stream: StreamDefinition) => {
+      const { start, end } = log.state(keyOf(stream, 0));
+      return ingest.applied(keyOf(stream, 0), start, end);
+    },
+    /** What was ready to happen has happened. */
+    moment: () => new Promise((resolve) => setTimeout(resolve, 20)),
     /** Resolves when the events are applied. */
     send: async (
       stream: StreamDefinition,
@@ -160,6 +197,30 @@ export async function openWorld() {
         partition,
       );
       return ingest.applied(keyOf(stream, partition), from, to);
+    },
+    /** Until the returned function is called, each `what` is held up (`pause`), or fails. */
+    interfere: (what: RegExp, how: 'pause' | 'fail') => {
+      let end = (): void => {};
+      let reached = (): void => {};
+      const isReached = new Promise<void>((resolve) => {
+        reached = resolve;
+      });
+      const paused = new Promise<void>((resolve) => {
+        end = resolve;
+      });
+      const one = {
+        what,
+        act: () => {
+          reached();
+          return how === 'pause' ? paused : Promise.reject(new Error(`${what} fails`));
+        },
+      };
+      interferences.add(one);
+      const stop = (): void => {
+        interferences.delete(one);
+        end();
+      };
+      return { isReached, stop };
     },
     of: (stream: StreamDefinition) => watermarks.of(DEFAULT_TENANT, stream.name),
     /** Until the watermark stands there, or fails. */

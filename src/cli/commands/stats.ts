@@ -65,10 +65,11 @@ export function statsCommand(io: Io): Command {
         const values = rows.map((row) => Number(row[1] ?? 0));
         io.stdout.write(`${sparkline(values, (io.stdout.columns ?? 80) - 2)}\n`);
       }
-      const { source, as_of, lag_ms, elapsed_ms, finality, late } = answer.meta;
+      const { source, as_of, lag_ms, elapsed_ms, finality, late, duplicates } = answer.meta;
       const lag = lag_ms > 0 ? `, ${lag_ms} ms behind` : '';
+      const told = [late ? `${late} late` : '', duplicates ? `${duplicates} sent twice` : ''].filter(Boolean);
       io.stderr.write(
-        `from ${source}, as of ${as_of ?? 'the beginning'}${lag}, ${finality}${late ? ` (${late} late)` : ''}, ${elapsed_ms} ms\n`,
+        `from ${source}, as of ${as_of ?? 'the beginning'}${lag}, ${finality}${told.length > 0 ? ` (${told.join(', ')})` : ''}, ${elapsed_ms} ms\n`,
       );
     });
 }
