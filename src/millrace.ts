@@ -87,6 +87,8 @@ export interface StartOptions {
   /** Put around the engine by those who want its statements to fail. */
   readonly aroundEngine?: (engine: Engine) => Engine;
   readonly aroundGuests?: (guests: Guests) => Guests;
+  /** Directory of the built page; by default that of the package. */
+  readonly webDirectory?: string;
   /** `false`: no port is opened; requests come through `inject` alone. */
   readonly listen?: boolean;
 }
@@ -357,7 +359,7 @@ async function startOwned(
     keys,
     audit,
     sealSecret: await sealSecretOf(catalog),
-    webDirectory: fileURLToPath(new URL('../web', import.meta.url)),
+    webDirectory: options.webDirectory ?? fileURLToPath(new URL('../web', import.meta.url)),
   });
 
   await runs.resume(isGone);

@@ -120,5 +120,8 @@ const svg = (height: number, parts: readonly string[]): string =>
 
 const legend = (series: readonly Series[]): string =>
   `<p class="legend">${series
-    .map(({ name }, at) => `<span style="color:${COLOURS[at]}">■</span> ${escapeHtml(name)}`)
+    .map(
+      ({ name }, at) =>
+        `<svg width="10" height="10" aria-hidden="true"><rect width="10" height="10" fill="${COLOURS[at]}"/></svg> ${escapeHtml(name)}`,
+    )
     .join(' &nbsp; ')}</p>`;

@@ -15,7 +15,8 @@ export interface Section extends Sheet {
 /** More rows than that are for programs. */
 export const HTML_ROWS_MAX = 500;
 
-const STYLE =
+/** Its hash lets the page at `/` show a report in a frame under a policy that allows nothing inline. */
+export const REPORT_STYLE =
   'body{font:14px/1.5 system-ui,sans-serif;color:#222;max-width:60rem;margin:2rem auto;padding:0 1rem}' +
   'table{border-collapse:collapse;margin:1rem 0}td,th{padding:.2rem .8rem;border-bottom:1px solid #ddd;text-align:left}' +
   'td.n{text-align:right;font-variant-numeric:tabular-nums}.about,.legend{color:#555}';
@@ -26,7 +27,7 @@ export function reportHtml(title: string, run: ReportRun, sections: readonly Sec
   return [
     '<!doctype html><html lang="en"><head><meta charset="utf-8">',
     `<meta http-equiv="Content-Security-Policy" content="default-src 'none'; style-src 'unsafe-inline'">`,
-    `<meta name="viewport" content="width=device-width"><title>${escapeHtml(title)}</title><style>${STYLE}</style></head><body>`,
+    `<meta name="viewport" content="width=device-width"><title>${escapeHtml(title)}</title><style>${REPORT_STYLE}</style></head><body>`,
     `<h1>${escapeHtml(title)}</h1><p class="about">${about.map(escapeHtml).join('<br>')}</p>`,
     ...sections.map(sectionHtml),
     '</body></html>\n',

@@ -51,6 +51,23 @@ export const keyWithSecret = key
     examples: [{ ...keyExample, secret: 'mr_0dKx31Zq8_…' }],
   });
 
+export const accessAnswer = z
+  .object({
+    tenant: z.string().describe('For whom the request speaks.'),
+    key: z.string().describe('Name of the key.'),
+    operator: z.boolean().describe('It is the key of the installation, which may do everything.'),
+    scopes: z.array(z.string()),
+    filtered: z
+      .array(z.string())
+      .describe('Streams of which it sees only some rows; it sees no others then.'),
+  })
+  .meta({
+    id: 'Access',
+    examples: [
+      { tenant: 'acme', key: 'shop', operator: false, scopes: ['stats:read:orders'], filtered: ['orders'] },
+    ],
+  });
+
 export const rotateRequest = z
   .strictObject({
     overlap: z

@@ -1,5 +1,7 @@
 /** Headers of the pages: nothing from elsewhere, nothing inline, no framing; with TLS, never plain again. */
+import { createHash } from 'node:crypto';
 import helmet from '@fastify/helmet';
+import { REPORT_STYLE } from '../reports/index.ts';
 import type { App } from './routes/context.ts';
 
 const YEAR_SECONDS = 365 * 86_400;
@@ -12,7 +14,8 @@ export async function pageHeaders(scope: App, { tls }: { readonly tls: boolean }
       directives: {
         defaultSrc: ["'self'"],
         imgSrc: ["'self'", 'data:'],
-        styleSrc: ["'self'"],
+        // A report is shown in a frame without scripts, which is held to this policy too.
+        styleSrc: ["'self'", `'sha256-${createHash('sha256').update(REPORT_STYLE).digest('base64')}'`],
         objectSrc: ["'none'"],
         baseUri: ["'none'"],
         formAction: ["'self'"],

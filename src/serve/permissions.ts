@@ -112,6 +112,7 @@ export const PERMISSIONS: Readonly<Record<string, Permission>> = {
     of: 'subject',
     isEntered: 'before',
   }),
+  getAccess: { need: 'any' },
   listKeys: unfiltered('admin'),
   getKey: unfiltered('admin'),
   putKey: unfiltered('admin', on('key.put', 'name', 'scopes', 'rowFilters', 'origins', 'expires')),

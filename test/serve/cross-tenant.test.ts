@@ -81,6 +81,7 @@ const TRIES: Readonly<Record<string, Try>> = {
   cancelReportRun: ({ object, report }) => ['DELETE', `/v1/reports/${object}/runs/${report}`],
   listTenants: () => ['GET', '/v1/tenants'],
   getTenant: ({ tenant }) => ['GET', `/v1/tenants/${tenant}`],
+  getAccess: () => ['GET', '/v1/access'],
   listKeys: () => ['GET', '/v1/keys'],
   getKey: ({ key }) => ['GET', `/v1/keys/${key}`],
   listAudit: ({ tenant }) => ['GET', `/v1/audit?tenant=${tenant}`],

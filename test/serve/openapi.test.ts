@@ -51,6 +51,7 @@ describe('the OpenAPI document', () => {
         "GET /metrics",
         "GET /problems/{code}",
         "GET /readyz",
+        "GET /v1/access",
         "GET /v1/audit",
         "GET /v1/deliveries",
         "GET /v1/keys",

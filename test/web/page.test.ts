@@ -102,6 +102,7 @@ describe.skipIf(chromiumPath === undefined)('the page', () => {
         '0 ms',
         '140 ms',
         '2001-06-30 23:50:24',
+        '–',
       ]);
     });
 

@@ -87,6 +87,7 @@ export class StubServer {
         next: null,
       });
     }
+    if (part !== 'live') return problem(response, 404, 'There is nothing here.');
     response.writeHead(200, { 'content-type': 'text/event-stream' });
     response.write(`event: state\ndata: ${stringify(stateOf(stream))}\n\n`);
     this.#followers.set(response, name!);

@@ -1,15 +1,19 @@
 import { useMemo, useRef } from 'preact/hooks';
 import { Api } from './api/client.ts';
 import type { View } from './model/view.ts';
-import { AccessPage } from './parts/access-page.tsx';
 import { Dashboard } from './parts/dashboard.tsx';
 import { Header } from './parts/header.tsx';
 import { KeyForm } from './parts/key-form.tsx';
+import { OtherPage } from './parts/other-page.tsx';
 import { RefusedNotice } from './parts/refused-notice.tsx';
 import { useKey } from './state/use-key.ts';
+import { useRights } from './state/use-rights.ts';
 import { useStreams } from './state/use-streams.ts';
 import { useTenants } from './state/use-tenants.ts';
 import { useView } from './state/use-view.ts';
+
+/** Streams are read so often while another page is looked at: the connection is still told. */
+const ELSEWHERE_MS = 5_000;
 
 /** For whom the key of the installation speaks when no tenant is named. */
 const DEFAULT_TENANT = 'default';
@@ -20,13 +24,14 @@ export function App() {
   const { page, tenant } = view;
   // Each entry of a key is a new attempt.
   const api = useMemo(() => (key === undefined ? undefined : new Api(key, tenant)), [key, attempt, tenant]);
-  const reading = useStreams(api);
+  const reading = useStreams(api, page === undefined ? undefined : ELSEWHERE_MS);
   const { connection, streams } = reading;
   const onAccess = page === 'access';
   // A key that was not accepted yet is not tried twice.
   const accepted = useRef<number | undefined>(undefined);
   if (streams !== undefined) accepted.current = attempt;
   const tenants = useTenants(accepted.current === attempt ? api : undefined, attempt, onAccess);
+  const rights = useRights(accepted.current === attempt ? api : undefined, `${attempt} ${tenant ?? ''}`);
   const refused = connection.kind === 'refused' ? connection : undefined;
   const chooseTenant = (name: string): void =>
     setView({ ...pageOf(view), ...(name === DEFAULT_TENANT ? {} : { tenant: name }) });
@@ -53,6 +58,7 @@ export function App() {
         view,
         tenants: tenants.answer ?? [],
         isShown: tenants.answer !== undefined,
+        rights,
         chosen: tenant ?? DEFAULT_TENANT,
         onTenant: chooseTenant,
       }}
@@ -75,16 +81,18 @@ export function App() {
     <>
       {header}
       <main>
-        {onAccess && streams !== undefined ? (
-          <AccessPage
-            api={api}
-            tenants={tenants}
-            chosen={tenant ?? DEFAULT_TENANT}
-            streams={streams.map(({ name }) => name)}
+        {page !== undefined && streams !== undefined ? (
+          <OtherPage
+            key={tenant ?? ''}
+            {...{ api, reading, view, tenants, page }}
+            rights={rights}
+            streams={streams}
+            chosenTenant={tenant ?? DEFAULT_TENANT}
             onTenant={chooseTenant}
+            onView={setView}
           />
         ) : (
-          <Dashboard key={tenant ?? ''} api={api} reading={reading} view={view} onView={setView} />
+          <Dashboard key={tenant ?? ''} {...{ api, reading, view, rights }} onView={setView} />
         )}
       </main>
     </>

@@ -5,5 +5,6 @@ import './style/base.css';
 import './style/controls.css';
 import './style/parts.css';
 import './style/access.css';
+import './style/time.css';
 
 render(<App />, document.getElementById('app')!);

@@ -12,7 +12,7 @@ import {
   unknownKey,
 } from '../../tenants/index.ts';
 import { conditionsOf, etagOf, requiredVersion } from '../etag.ts';
-import { keyAnswer, keysAnswer, keyWithSecret, rotateRequest } from '../key-schemas.ts';
+import { accessAnswer, keyAnswer, keysAnswer, keyWithSecret, rotateRequest } from '../key-schemas.ts';
 import { nameParams, problems } from '../schemas.ts';
 import type { App, RouteContext } from './context.ts';
 
@@ -26,6 +26,25 @@ export function keyRoutes(app: App, context: RouteContext): void {
     if (key === undefined) throw unknownKey(name);
     return key;
   };
+
+  app.get(
+    '/v1/access',
+    {
+      schema: {
+        operationId: 'getAccess',
+        summary: 'What the key that asks may do',
+        tags: ['Keys'],
+        response: { 200: accessAnswer, ...problems('unauthorized') },
+      },
+    },
+    async (request) => {
+      const { tenant, key, isOperator, scopes, rowFilters } = principalOf(request);
+      return {
+        ...{ tenant, key, operator: isOperator, scopes: [...scopes] },
+        filtered: Object.keys(rowFilters),
+      };
+    },
+  );
 
   app.get(
     '/v1/keys',

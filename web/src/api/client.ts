@@ -2,6 +2,7 @@
 import { parseExact } from '../model/json.ts';
 
 const ANSWER_TIMEOUT_MS = 15_000;
+const FILE_TIMEOUT_MS = 120_000;
 
 export class ApiError extends Error {
   /** HTTP status; 0 when there was no answer. */
@@ -30,7 +31,12 @@ export interface Change {
   readonly method: 'PUT' | 'POST' | 'DELETE';
   readonly path: string;
   readonly body?: unknown;
+  /** Sent as it is, in place of `body`. */
+  readonly file?: { readonly type: string; readonly content: Blob | string };
   readonly headers?: Readonly<Record<string, string>>;
+  /** For what takes long by its nature. */
+  readonly timeoutMs?: number;
+  readonly signal?: AbortSignal;
 }
 
 export class Api {
@@ -50,13 +56,21 @@ export class Api {
   }
 
   /** A change is sent once: whether it was made, when no answer comes, is seen in what is listed. */
-  async change({ method, path, body, headers = {} }: Change): Promise<unknown> {
-    const json = body === undefined ? {} : { 'Content-Type': 'application/json' };
+  async change({ method, path, body, file, headers = {}, timeoutMs, signal }: Change): Promise<unknown> {
+    const sent =
+      file ?? (body === undefined ? undefined : { type: 'application/json', content: JSON.stringify(body) });
     const init = {
-      ...{ method, headers: { ...headers, ...json } },
-      ...(body === undefined ? {} : { body: JSON.stringify(body) }),
+      ...{ method, headers: { ...headers, ...(sent === undefined ? {} : { 'Content-Type': sent.type }) } },
+      ...(sent === undefined ? {} : { body: sent.content }),
     };
-    return this.#json(path, init, new AbortController().signal);
+    return this.#json(path, init, signal ?? new AbortController().signal, timeoutMs);
+  }
+
+  /** A file, byte for byte: a link could not carry the key. */
+  async file(path: string, signal: AbortSignal): Promise<Blob> {
+    const limited = AbortSignal.any([signal, AbortSignal.timeout(FILE_TIMEOUT_MS)]);
+    const response = await this.#fetch(path, { headers: { Accept: '*/*' } }, limited);
+    return response.blob().catch(noAnswer);
   }
 
   /** A response whose body goes on for as long as the server sends. */
@@ -64,8 +78,13 @@ export class Api {
     return this.#fetch(path, { headers: { Accept: 'text/event-stream' } }, signal);
   }
 
-  async #json(path: string, init: RequestInit, signal: AbortSignal): Promise<unknown> {
-    const limited = AbortSignal.any([signal, AbortSignal.timeout(ANSWER_TIMEOUT_MS)]);
+  async #json(
+    path: string,
+    init: RequestInit,
+    signal: AbortSignal,
+    timeoutMs = ANSWER_TIMEOUT_MS,
+  ): Promise<unknown> {
+    const limited = AbortSignal.any([signal, AbortSignal.timeout(timeoutMs)]);
     const response = await this.#fetch(path, init, limited);
     const text = await response.text().catch(noAnswer);
     if (response.status === 204) return null;

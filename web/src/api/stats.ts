@@ -1,12 +1,14 @@
 /** Questions to `GET /v1/streams/{stream}/stats`, and their answers. */
 import { type Count, toCount } from '../model/count.ts';
+import { bucketFinality, type FinalityOf, readStanding, type Standing } from '../model/finality.ts';
 import { readTime } from '../model/format.ts';
 import { toDouble } from '../model/json.ts';
 import type { Extent, Range } from '../model/range.ts';
 import type { StreamInfo } from '../model/stream.ts';
 import type { Api } from './client.ts';
+import { askCorrected } from './late.ts';
 
-export interface AnswerMeta {
+export interface AnswerMeta extends Standing {
   readonly source: string;
   readonly asOf: number | null;
   readonly lagMs: number | null;
@@ -31,12 +33,13 @@ export interface Series {
   /** Over the whole range at once; an average of averages would be wrong. */
   readonly overall: unknown;
   readonly events: Count;
+  readonly finalityOf: FinalityOf;
   readonly meta: AnswerMeta;
 }
 
 export async function askSeries(
   api: Api,
-  stream: string,
+  { name: stream, told }: Pick<StreamInfo, 'name' | 'told'>,
   measure: string,
   range: Range,
   signal: AbortSignal,
@@ -50,14 +53,20 @@ export async function askSeries(
     const at = readTime(row.time);
     return at === null ? [] : [{ at, value: row[measure] }];
   });
+  const times = timed.map(({ at }) => at);
+  const { meta } = overall;
+  // Which buckets they came into is looked up only when there are any, and only a key that sees all rows may.
+  const isMarked = told && meta.late !== null && meta.late !== 0;
+  const corrected = isMarked ? await askCorrected(api, stream, range, signal) : new Set<number>();
   return {
     range,
     measure,
-    times: timed.map(({ at }) => at),
+    times,
     values: timed.map(({ value }) => value),
     overall: overall.rows[0]?.[measure] ?? null,
     events: toCount(overall.rows[0]?.count),
-    meta: series.meta,
+    finalityOf: bucketFinality(times, range.step, meta, told, corrected),
+    meta,
   };
 }
 
@@ -72,7 +81,6 @@ export interface Top {
   readonly by: string;
   readonly measure: string;
   readonly rows: readonly TopRow[];
-  readonly meta: AnswerMeta;
 }
 
 /** The ten most frequent values of a field, each with its share of all events in the range. */
@@ -83,7 +91,7 @@ export async function askTop(
   measure: string,
   range: Range,
   signal: AbortSignal,
-): Promise<Top> {
+): Promise<Top & { readonly meta: AnswerMeta }> {
   const [top, total] = await Promise.all([
     ask(api, stream, { fn: functions(measure), range, by, limit: 10 }, signal),
     ask(api, stream, { fn: ['count'], range }, signal),
@@ -164,6 +172,7 @@ function readAnswer(value: unknown): Answer {
       lagMs: toDouble(meta.lag_ms),
       cached: meta.cached === true,
       elapsedMs: toDouble(meta.elapsed_ms),
+      ...readStanding(meta),
     },
   };
 }

@@ -27,6 +27,28 @@ export interface StreamState {
   readonly lastEventAt: number | null;
   /** Null when the server does not tell. */
   readonly ledger: LedgerState | null;
+  /** Null when the server does not tell. */
+  readonly time: TimeState | null;
+}
+
+/** How complete the events are. */
+export interface TimeState {
+  /** Up to here, epoch ms; null: before the first event. */
+  readonly watermarkMs: number | null;
+  readonly lagMs: number | null;
+  readonly sources: Count;
+  readonly idleSources: Count;
+}
+
+/** What the stream says of events that come out of order. Durations as they were written. */
+export interface TimeRules {
+  readonly delay: string;
+  /** Undefined: a silent source is waited for. */
+  readonly idle: string | undefined;
+  readonly source: string | undefined;
+  readonly allowed: string;
+  /** `count`, `quarantine` or `drop`. */
+  readonly then: string;
 }
 
 export interface LedgerState {
@@ -41,6 +63,9 @@ export interface StreamInfo {
   readonly fields: readonly StreamField[];
   readonly eventId: string | undefined;
   readonly eventTime: string | undefined;
+  readonly rules: TimeRules;
+  /** What writes it, when it is no producer: `window`, `trigger`. */
+  readonly resultOf: string | undefined;
   readonly state: StreamState;
   /** False: the key is not told counts over all rows, and `state` holds nothing. */
   readonly told: boolean;
@@ -62,6 +87,8 @@ function readStream(value: unknown): StreamInfo {
     fields: Object.entries(loose(document.fields)).map(([name, type]) => readField(name, type)),
     eventId: text(document.eventId),
     eventTime: text(document.eventTime),
+    rules: readRules(loose(document.watermark), loose(document.lateness)),
+    resultOf: text(document.resultOf),
     told: typeof stream.state === 'object' && stream.state !== null,
     state: {
       accepted: toCount(state.accepted),
@@ -76,7 +103,28 @@ function readStream(value: unknown): StreamInfo {
       firstEventAt: readTime(state.first_event_time),
       lastEventAt: readTime(state.last_event_time),
       ledger: readLedger(state.ledger),
+      time: readTimeState(state),
     },
+  };
+}
+
+function readTimeState(state: Loose): TimeState | null {
+  if (state.sources === undefined) return null;
+  return {
+    watermarkMs: readTime(state.watermark),
+    lagMs: toDouble(state.watermark_lag_ms),
+    sources: toCount(state.sources),
+    idleSources: toCount(state.idle_sources),
+  };
+}
+
+function readRules(watermark: Loose, lateness: Loose): TimeRules {
+  return {
+    delay: text(watermark.delay) ?? '0s',
+    idle: watermark.idle === false ? undefined : (text(watermark.idle) ?? '1m'),
+    source: text(watermark.source),
+    allowed: text(lateness.allowed) ?? '0s',
+    then: text(lateness.then) ?? 'count',
   };
 }
 

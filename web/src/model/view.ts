@@ -4,10 +4,14 @@ import { RANGES, type RangeName } from './range.ts';
 export const FUNCTIONS = ['count', 'sum', 'avg', 'p95'] as const;
 export type FunctionName = (typeof FUNCTIONS)[number];
 
+/** Every page but the first, which shows the streams. */
+export const PAGES = ['windows', 'triggers', 'reports', 'tables', 'deliveries', 'access'] as const;
+export type PageName = (typeof PAGES)[number];
+
 /** An absent part means: the stream's default. */
 export interface View {
-  /** The page of tenants, keys and acts; absent: the streams. */
-  readonly page?: 'access';
+  /** Absent: the streams. */
+  readonly page?: PageName;
   /** For whom the key of the installation speaks. */
   readonly tenant?: string;
   readonly stream?: string;
@@ -15,6 +19,10 @@ export interface View {
   readonly fn?: FunctionName;
   readonly field?: string;
   readonly by?: string;
+  /** The window, trigger, report or table that is looked at. */
+  readonly name?: string;
+  /** Which of its keys, runs or rows. */
+  readonly group?: string;
 }
 
 export function readView(fragment: string): View {
@@ -22,9 +30,10 @@ export function readView(fragment: string): View {
   const range = RANGES.find((name) => name === parts.get('range'));
   const fn = FUNCTIONS.find((name) => name === parts.get('fn'));
   const [stream, field, by] = [parts.get('stream'), parts.get('field'), parts.get('by')];
-  const tenant = parts.get('tenant');
+  const [tenant, name, group] = [parts.get('tenant'), parts.get('name'), parts.get('group')];
+  const page = PAGES.find((one) => one === parts.get('page'));
   return {
-    ...(parts.get('page') === 'access' ? { page: 'access' as const } : {}),
+    ...(page ? { page } : {}),
     // Anything else cannot travel in a header.
     ...(tenant && /^[\x21-\x7e]+$/.test(tenant) ? { tenant } : {}),
     ...(stream ? { stream } : {}),
@@ -32,6 +41,8 @@ export function readView(fragment: string): View {
     ...(fn ? { fn } : {}),
     ...(field ? { field } : {}),
     ...(by ? { by } : {}),
+    ...(name ? { name } : {}),
+    ...(group ? { group } : {}),
   };
 }
 

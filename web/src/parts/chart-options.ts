@@ -1,7 +1,8 @@
 /** How the chart looks. */
 import UPlot from 'uplot';
-import type { Series } from '../api/stats.ts';
 import { formatBucket, formatCompact, formatMeasure } from '../model/format.ts';
+import { toDouble } from '../model/json.ts';
+import type { Drawn } from './chart.tsx';
 
 export type Shape = 'bars' | 'line';
 
@@ -18,7 +19,7 @@ const TICKS: UPlot.Axis.DynamicValues | UPlot.Axis.Values = [
   [1, '{HH}:{mm}:{ss}', '\n{MMM} {D}, {YYYY}', null, '\n{MMM} {D}', null, null, null, 1],
 ];
 
-export function chartOptions(element: HTMLElement, shape: Shape, latest: () => Series): UPlot.Options {
+export function chartOptions(element: HTMLElement, shape: Shape, latest: () => Drawn): UPlot.Options {
   const style = getComputedStyle(element);
   const colour = (name: string): string => style.getPropertyValue(name).trim();
   const font = `11px ${style.fontFamily}`;
@@ -28,17 +29,20 @@ export function chartOptions(element: HTMLElement, shape: Shape, latest: () => S
     ticks: { show: false },
     border: { show: false },
   };
-  const series: UPlot.Series =
+  const accent = colour('--accent');
+  // From the bucket's start to just before its end.
+  const paths = UPlot.paths.bars!({ size: [0.9, 64], align: 1, gap: 1 });
+  const bar = { stroke: accent, points: { show: false }, paths };
+  const series: UPlot.Series[] =
     shape === 'bars'
-      ? {
-          stroke: colour('--accent'),
-          fill: colour('--accent'),
-          width: 0,
-          points: { show: false },
-          // From the bucket's start to just before its end.
-          paths: UPlot.paths.bars!({ size: [0.9, 64], align: 1, gap: 1 }),
-        }
-      : { stroke: colour('--accent'), fill: colour('--accent-wash'), width: 1.75, points: { size: 5 } };
+      ? [
+          { ...bar, fill: accent, width: 0 },
+          { ...bar, fill: hatching(accent), width: 1, dash: [4, 3] },
+        ]
+      : [
+          { stroke: accent, fill: colour('--accent-wash'), width: 1.75, points: { size: 5 } },
+          { stroke: accent, width: 1.75, dash: [5, 4], points: { size: 5, fill: colour('--card') } },
+        ];
   return {
     width: element.clientWidth,
     height: element.clientHeight,
@@ -60,8 +64,8 @@ export function chartOptions(element: HTMLElement, shape: Shape, latest: () => S
         space: 36,
       },
     ],
-    series: [{}, series],
-    plugins: [readout(latest)],
+    series: [{}, ...series],
+    plugins: [readout(latest), corrections(latest, shape, colour('--notice'))],
   };
 }
 
@@ -84,7 +88,7 @@ function labelWidth(plot: UPlot, values: readonly string[] | null, font: string)
 }
 
 /** The bucket under the pointer, in words. */
-function readout(latest: () => Series): UPlot.Plugin {
+function readout(latest: () => Drawn): UPlot.Plugin {
   const box = document.createElement('div');
   box.className = 'readout';
   box.hidden = true;
@@ -100,7 +104,9 @@ function readout(latest: () => Series): UPlot.Plugin {
         if (time === undefined) return;
         const value = document.createElement('b');
         value.textContent = formatMeasure(series.values[index]);
-        box.replaceChildren(value, ` ${formatBucket(time, series.range.step.ms)}`);
+        const finality = series.finalityOf(index);
+        const state = finality === undefined || finality === 'final' ? '' : `, ${finality}`;
+        box.replaceChildren(value, ` ${formatBucket(time, series.range.step.ms)}${state}`);
         const room = plot.over.clientWidth - box.offsetWidth;
         box.style.transform = `translateX(${Math.max(0, Math.min(left - box.offsetWidth / 2, room))}px)`;
       },
@@ -109,6 +115,50 @@ function readout(latest: () => Series): UPlot.Plugin {
 }
 
 /** The bucket that holds the moment, not the one whose start is nearest. */
-function bucketAt(series: Series, ms: number): number {
+function bucketAt(series: Drawn, ms: number): number {
   return series.times.findLastIndex((time) => time <= ms);
+}
+
+const HATCH_PX = 6;
+
+/** Lighter than a final bucket, and not by colour alone. */
+function hatching(colour: string): CanvasPattern | string {
+  const size = Math.round(HATCH_PX * devicePixelRatio);
+  const canvas = Object.assign(document.createElement('canvas'), { width: size, height: size });
+  const context = canvas.getContext('2d');
+  if (context === null) return 'transparent';
+  context.strokeStyle = colour;
+  context.lineWidth = devicePixelRatio;
+  context.globalAlpha = 0.7;
+  for (const shift of [-size, 0, size]) {
+    context.moveTo(shift, size);
+    context.lineTo(shift + size, 0);
+  }
+  context.stroke();
+  return context.createPattern(canvas, 'repeat') ?? 'transparent';
+}
+
+/** A triangle over each bucket that late events have changed. */
+function corrections(latest: () => Drawn, shape: Shape, colour: string): UPlot.Plugin {
+  const draw = (plot: UPlot): void => {
+    const { times, values, finalityOf, range } = latest();
+    const half = 4 * devicePixelRatio;
+    plot.ctx.save();
+    plot.ctx.fillStyle = colour;
+    times.forEach((time, index) => {
+      const value = toDouble(values[index]);
+      if (value === null || finalityOf(index) !== 'corrected') return;
+      // A bar stands behind its start, a point of a line on it.
+      const at = shape === 'bars' ? (time + Math.min(range.step.next(time), range.to)) / 2 : time;
+      const x = plot.valToPos(at / 1_000, 'x', true);
+      const y = Math.max(plot.valToPos(value, 'y', true) - half, plot.bbox.top + 2 * half);
+      plot.ctx.beginPath();
+      plot.ctx.moveTo(x, y);
+      plot.ctx.lineTo(x - half, y - 2 * half);
+      plot.ctx.lineTo(x + half, y - 2 * half);
+      plot.ctx.fill();
+    });
+    plot.ctx.restore();
+  };
+  return { hooks: { draw } };
 }

@@ -9,8 +9,10 @@ import type { FunctionName, View } from '../model/view.ts';
 import { useAnswer } from '../state/use-answer.ts';
 import { AnswerNote } from './answer-note.tsx';
 import { Chart } from './chart.tsx';
+import { ChartLegend } from './chart-legend.tsx';
 import { Choice } from './choice.tsx';
 import { FieldSelect } from './field-select.tsx';
+import { FinalityMark } from './finality-mark.tsx';
 import { SeriesTable } from './series-table.tsx';
 
 const FUNCTION_OPTIONS = [
@@ -42,7 +44,7 @@ export function ChartPanel({ api, stream, choice, onView, onRefused }: ChartPane
     question: resolve() === undefined ? undefined : `${name} ${measure}`,
     // A range that ends now moves on by itself, bucket by bucket.
     revision: () => `${revisionOf(stream, Date.now())} ${resolve()?.to}`,
-    ask: (signal) => askSeries(api, stream.name, measure, resolve()!, signal),
+    ask: (signal) => askSeries(api, stream, measure, resolve()!, signal),
   });
   useEffect(() => {
     if (refused && error !== undefined) onRefused(error);
@@ -86,6 +88,7 @@ export function ChartPanel({ api, stream, choice, onView, onRefused }: ChartPane
           <span class="figure" data-figure="overall">
             {answer === undefined ? '\u00a0' : formatMeasure(answer.overall)}
           </span>{' '}
+          {answer !== undefined && <FinalityMark finality={answer.meta.finality} />}{' '}
           {answer !== undefined && (
             <span class="muted">
               {`${answer.measure === 'count' ? 'events' : answer.measure} from ${formatBucket(answer.range.from, answer.range.step.ms)} to ${formatBucket(answer.range.to - 1, answer.range.step.ms)} UTC, by ${answer.range.step.label}`}
@@ -106,6 +109,7 @@ export function ChartPanel({ api, stream, choice, onView, onRefused }: ChartPane
           )}
         </div>
       </div>
+      {answer !== undefined && <ChartLegend series={answer} />}
       <AnswerNote meta={answer?.meta} error={error} />
       {answer !== undefined && <SeriesTable series={answer} />}
     </section>

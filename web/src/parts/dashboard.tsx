@@ -1,4 +1,5 @@
 import type { Api } from '../api/client.ts';
+import type { Rights } from '../api/rights.ts';
 import type { View } from '../model/view.ts';
 import type { StreamsReading } from '../state/use-streams.ts';
 import { LostNotice } from './lost-notice.tsx';
@@ -11,10 +12,12 @@ interface DashboardProps {
   readonly api: Api;
   readonly reading: StreamsReading;
   readonly view: View;
+  /** Undefined while they are not known. */
+  readonly rights: Rights | undefined;
   readonly onView: (view: View) => void;
 }
 
-export function Dashboard({ api, reading, view, onView }: DashboardProps) {
+export function Dashboard({ api, reading, view, rights, onView }: DashboardProps) {
   const { connection, streams } = reading;
   const lost = connection.kind === 'lost';
   const notice = lost && <LostNotice detail={connection.detail} readAt={reading.readAt} />;
@@ -50,6 +53,7 @@ export function Dashboard({ api, reading, view, onView }: DashboardProps) {
         stream={chosen}
         epoch={reading.epoch}
         view={view}
+        rights={rights}
         onView={(change) => onView({ ...view, stream: chosen.name, ...change })}
       />
     </div>

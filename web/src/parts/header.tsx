@@ -1,6 +1,8 @@
 import type { TenantInfo } from '../api/access.ts';
-import { type View, writeView } from '../model/view.ts';
+import type { Rights } from '../api/rights.ts';
+import type { View } from '../model/view.ts';
 import type { Connection } from '../state/use-streams.ts';
+import { Places } from './places.tsx';
 
 interface HeaderProps {
   /** Undefined: no connection is tried, a key is missing. */
@@ -14,6 +16,8 @@ interface AccessProps {
   readonly tenants: readonly TenantInfo[];
   /** Whether the key may see keys, tenants and the audit log. */
   readonly isShown: boolean;
+  /** Undefined while they are not known. */
+  readonly rights: Rights | undefined;
   /** For whom the page speaks. */
   readonly chosen: string;
   readonly onTenant: (tenant: string) => void;
@@ -40,7 +44,6 @@ export function Header({ connection, onForgetKey, access }: HeaderProps) {
         {label}
       </p>
       <nav aria-label="Tools">
-        {access?.isShown && <Places view={access.view} />}
         {access !== undefined && access.tenants.length > 1 && <TenantSelect {...access} />}
         <a href="./docs">API</a>
         {onForgetKey && (
@@ -49,21 +52,8 @@ export function Header({ connection, onForgetKey, access }: HeaderProps) {
           </button>
         )}
       </nav>
+      {access !== undefined && <Places {...access} />}
     </header>
-  );
-}
-
-function Places({ view: { tenant, page } }: { readonly view: View }) {
-  const kept = tenant === undefined ? {} : { tenant };
-  return (
-    <>
-      <a href={writeView(kept) || '#'} aria-current={page === undefined ? 'page' : undefined}>
-        Streams
-      </a>
-      <a href={writeView({ ...kept, page: 'access' })} aria-current={page === 'access' ? 'page' : undefined}>
-        Access
-      </a>
-    </>
   );
 }
 

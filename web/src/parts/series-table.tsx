@@ -1,10 +1,11 @@
 import { useState } from 'preact/hooks';
-import type { Series } from '../api/stats.ts';
 import { formatBucket, formatMeasures } from '../model/format.ts';
+import type { Drawn } from './chart.tsx';
 
 /** The chart's numbers as a table, for those who cannot see it or want the digits. */
-export function SeriesTable({ series }: { readonly series: Series }) {
+export function SeriesTable({ series }: { readonly series: Drawn }) {
   const [open, setOpen] = useState(false);
+  const isKnown = series.times.some((_, index) => series.finalityOf(index) !== undefined);
   const measures = open ? formatMeasures(series.values) : [];
   return (
     <details class="series-table" onToggle={(event) => setOpen(event.currentTarget.open)}>
@@ -19,6 +20,7 @@ export function SeriesTable({ series }: { readonly series: Series }) {
                 <th scope="col" class="number">
                   {series.measure}
                 </th>
+                {isKnown && <th scope="col">State</th>}
               </tr>
             </thead>
             <tbody>
@@ -26,6 +28,7 @@ export function SeriesTable({ series }: { readonly series: Series }) {
                 <tr key={time}>
                   <th scope="row">{formatBucket(time, series.range.step.ms)}</th>
                   <td class="number">{measures[index]}</td>
+                  {isKnown && <td class="muted">{series.finalityOf(index) ?? ''}</td>}
                 </tr>
               ))}
             </tbody>

@@ -1,5 +1,6 @@
 import { useState } from 'preact/hooks';
 import type { Api } from '../api/client.ts';
+import type { Rights } from '../api/rights.ts';
 import { askExtent } from '../api/stats.ts';
 import { measurable } from '../model/fields.ts';
 import { defaultRange } from '../model/range.ts';
@@ -12,6 +13,7 @@ import { FirstEvent } from './first-event.tsx';
 import { LedgerPanel } from './ledger-panel.tsx';
 import { NewestPanel } from './newest-panel.tsx';
 import { RefusedNotice } from './refused-notice.tsx';
+import { TimePanel } from './time-panel.tsx';
 import { TopPanel } from './top-panel.tsx';
 
 interface StreamDetailProps {
@@ -19,6 +21,7 @@ interface StreamDetailProps {
   readonly stream: StreamInfo;
   readonly epoch: number;
   readonly view: View;
+  readonly rights: Rights | undefined;
   readonly onView: (change: Partial<View>) => void;
 }
 
@@ -43,7 +46,7 @@ function UntoldDetail({ stream, ...props }: StreamDetailProps) {
 
 const EXTENT_REFRESH_MS = 10_000;
 
-function Panels({ api, stream, epoch, view, onView }: StreamDetailProps) {
+function Panels({ api, stream, epoch, view, onView, rights }: StreamDetailProps) {
   const [refused, setRefused] = useState<string>();
   if (refused !== undefined) return <RefusedNotice title={stream.name} why={refused} />;
   const range = view.range ?? defaultRange(Date.now(), stream.state);
@@ -61,6 +64,7 @@ function Panels({ api, stream, epoch, view, onView }: StreamDetailProps) {
         onRefused={setRefused}
       />
       <TopPanel api={api} stream={stream} range={range} measure={measure} by={view.by} onView={onView} />
+      <TimePanel api={api} stream={stream} rights={rights} />
       <LedgerPanel api={api} stream={stream} />
       <NewestPanel api={api} stream={stream} epoch={epoch} />
     </div>

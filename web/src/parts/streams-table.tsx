@@ -21,6 +21,7 @@ const COLUMNS = [
   ['Lag', 'Age of the oldest pending event'],
   ['Freshness', 'From arrival to visible in answers'],
   ['Last event (UTC)', 'Newest event time'],
+  ['Complete to (UTC)', 'The watermark: up to this event time all events have come, as far as one can know'],
 ] as const;
 
 export function StreamsTable({ streams, rates, chosen, onChoose }: StreamsTableProps) {
@@ -96,6 +97,7 @@ function StreamRow({ stream, rate, chosen, onChoose }: StreamRowProps) {
           <td class="number">{formatDuration(state.lagMs)}</td>
           <td class="number">{formatDuration(state.freshnessMs)}</td>
           <td class="number">{formatTime(state.lastEventAt)}</td>
+          <td class="number">{formatTime(state.time?.watermarkMs ?? null)}</td>
         </>
       ) : (
         <td class="muted" colSpan={COLUMNS.length}>

@@ -7,6 +7,7 @@ import type { View } from '../model/view.ts';
 import { useAnswer } from '../state/use-answer.ts';
 import { AnswerNote } from './answer-note.tsx';
 import { FieldSelect } from './field-select.tsx';
+import { FinalityMark } from './finality-mark.tsx';
 import { TopTable } from './top-table.tsx';
 
 interface TopPanelProps {
@@ -31,7 +32,9 @@ export function TopPanel({ api, stream, range, measure, by: wanted, onView }: To
   return (
     <section class="card top-panel" aria-labelledby="top-title">
       <div class="panel-head">
-        <h2 id="top-title">Top 10</h2>
+        <h2 id="top-title">
+          Top 10 <FinalityMark finality={answer?.meta.finality} />
+        </h2>
         {by !== undefined && (
           <FieldSelect
             label="Counted by"

@@ -27,7 +27,8 @@ export function TopTable({ top }: { readonly top: Top }) {
         {top.rows.map((row, index) => {
           const value = formatValue(row.value);
           return (
-            <tr key={value}>
+            // Keys made of parts may read the same.
+            <tr key={`${index} ${value}`}>
               <th scope="row" title={value}>
                 <span class="bar" aria-hidden="true">
                   <span style={{ transform: `scaleX(${barLength(top, row.share)})` }} />

@@ -1,4 +1,4 @@
-import { useEffect, useState } from 'preact/hooks';
+import { useEffect, useRef, useState } from 'preact/hooks';
 import { type Api, ApiError } from '../api/client.ts';
 import { addCounts } from '../model/count.ts';
 import { RateMeter } from '../model/rate.ts';
@@ -39,15 +39,17 @@ const START: StreamsReading = {
   epoch: 0,
 };
 
-/** All streams, read every second; keeps the last numbers and tries again while the server is gone. */
-export function useStreams(api: Api | undefined): StreamsReading {
+/** All streams, read every second or as seldom as said; keeps the last numbers and tries again while the server is gone. */
+export function useStreams(api: Api | undefined, everyMs = POLL_MS): StreamsReading {
   const [read, setRead] = useState<{ readonly of: Api | undefined; readonly reading: StreamsReading }>();
+  const pace = useRef(everyMs);
+  pace.current = everyMs;
   useEffect(() => {
     if (api === undefined) return;
     const stop = new AbortController();
     const change: Change = (next) =>
       setRead((last) => ({ of: api, reading: next(last?.of === api ? last.reading : START) }));
-    void poll(api, change, stop.signal);
+    void poll(api, change, () => pace.current, stop.signal);
     return () => stop.abort();
   }, [api]);
   // What another key or tenant was shown is never shown to this one.
@@ -56,7 +58,7 @@ export function useStreams(api: Api | undefined): StreamsReading {
 
 type Change = (change: (reading: StreamsReading) => StreamsReading) => void;
 
-async function poll(api: Api, change: Change, signal: AbortSignal): Promise<void> {
+async function poll(api: Api, change: Change, pace: () => number, signal: AbortSignal): Promise<void> {
   const total = new RateMeter();
   let meters = new Map<string, RateMeter>();
   for (let failures = 0; !signal.aborted; ) {
@@ -89,10 +91,17 @@ async function poll(api: Api, change: Change, signal: AbortSignal): Promise<void
       }
       change((last) => ({ ...last, connection: { kind: 'lost', detail } }));
     }
-    await pause(Math.min(POLL_MS * 2 ** Math.max(0, failures - 1), RETRY_MS_MAX), signal);
+    if (failures > 0) await pause(Math.min(POLL_MS * 2 ** (failures - 1), RETRY_MS_MAX), signal);
+    else await slices(pace, signal);
   }
 }
 
 function appended(history: readonly number[], rate: number | null): readonly number[] {
   return rate === null ? history : [...history, rate].slice(-HISTORY_MAX);
+}
+
+/** A second at a time: who comes back to the streams does not wait for the long pause to end. */
+async function slices(pace: () => number, signal: AbortSignal): Promise<void> {
+  for (let waitedMs = 0; waitedMs < pace() && !signal.aborted; waitedMs += POLL_MS)
+    await pause(POLL_MS, signal);
 }
