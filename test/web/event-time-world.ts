@@ -44,14 +44,14 @@ export async function startWorld() {
     if (!reply.ok) throw new Error(`${method} ${path}: ${text}`);
     return text === '' ? {} : (JSON.parse(text) as Record<string, unknown>);
   };
-  /** The start of a window that ended some minutes ago. */
-  const startMs = Math.floor(Date.now() / (5 * MINUTE)) * 5 * MINUTE - 10 * MINUTE;
+  /** The start of the newest window that will have ended; what comes last lies five seconds behind its end. */
+  const startMs = Math.floor((Date.now() - 10_000) / (5 * MINUTE)) * 5 * MINUTE - 5 * MINUTE;
   let closed = false;
   const world = {
     ...{ url, call, receiver, startMs },
     send: (stream: string, events: readonly unknown[]) =>
       call('POST', `/v1/streams/${stream}/events?ack=stored`, events),
-    /** An alarm of a station, `minutes` behind the start of the newest window that has ended. */
+    /** An alarm of a station, `minutes` before the start of the newest window that has ended. */
     alarm: (id: string, station: string, minutes: number, value = 90) => ({
       ...{ id, station, kind: `kind-${id.length % 3}`, value },
       at: startMs - minutes * MINUTE,
@@ -76,12 +76,12 @@ type Part = Pick<World, 'call' | 'send' | 'alarm' | 'receiver' | 'startMs'>;
 async function define({ call, receiver }: Part): Promise<void> {
   await call('PUT', '/v1/streams/points', {
     fields: { id: 'string', station: 'string', kind: 'string', value: 'float64', at: 'timestamp' },
-    ...{ eventId: 'id', eventTime: 'at', watermark: { delay: '1s', source: 'station' } },
+    ...{ eventId: 'id', eventTime: 'at', watermark: { delay: '1s', source: 'station', idle: false } },
     lateness: { allowed: '2h', then: 'quarantine' },
   });
   await call('PUT', '/v1/streams/meters', {
     fields: { site: 'string', unit: 'uint64', at: 'timestamp' },
-    ...{ eventTime: 'at', watermark: { source: 'site' } },
+    ...{ eventTime: 'at', watermark: { source: 'site', idle: false } },
   });
   await call('PUT', '/v1/windows/alarms', {
     ...{ from: 'points', tumbling: { size: '5m' }, by: ['station'], where: 'value > 50' },
@@ -115,19 +115,19 @@ async function define({ call, receiver }: Part): Promise<void> {
   });
 }
 
-/** Six windows that end, the one before last with many alarms; one that is open; late events. */
+/** Windows that end, the newest with many alarms; one that is open; late events. */
 async function fill(world: Part): Promise<void> {
   const { call, send, alarm, startMs } = world;
   const stations = ['north', 'south', HOSTILE];
   const events = stations.flatMap((station, at) =>
-    [25, 20, 15, 10, 5].flatMap((minutes) =>
-      Array.from({ length: minutes === 5 && station !== 'south' ? 6 + at : 2 }, (_, n) =>
+    [20, 15, 10, 5, 0].flatMap((minutes) =>
+      Array.from({ length: minutes === 0 && station !== 'south' ? 6 + at : 2 }, (_, n) =>
         alarm(`${at}-${minutes}-${n}`, station, minutes, 60 + n),
       ),
     ),
   );
   await send('points', events);
-  const now = Date.now();
+  const now = startMs + 5 * MINUTE + 5_000;
   await send(
     'points',
     stations.map((station) => ({ id: `now ${station}`, station, kind: 'now', value: 70, at: now })),

@@ -31,7 +31,7 @@ export function ActButton({ label, name, act, onError, primary }: ActButtonProps
       class={primary ? 'primary' : ''}
       aria-label={name}
       aria-busy={acting}
-      disabled={acting}
+      aria-disabled={acting}
       onClick={(event) => void run(event)}
     >
       {label}

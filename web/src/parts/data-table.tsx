@@ -6,7 +6,7 @@ export interface Column<Row> {
   readonly meaning?: string;
   /** `number`: to the right. `long`: cut when it does not fit, and whole on demand. `acts`: buttons. */
   readonly kind?: 'number' | 'long' | 'acts';
-  readonly cell: (row: Row) => ComponentChildren;
+  readonly cell: (row: Row, index: number) => ComponentChildren;
 }
 
 interface DataTableProps<Row> {
@@ -42,7 +42,7 @@ export function DataTable<Row>(props: DataTableProps<Row>) {
           </tr>
         </thead>
         <tbody>
-          {rows.map((row) => {
+          {rows.map((row, index) => {
             const key = keyOf(row);
             const isChosen = onChoose !== undefined && key === chosen;
             return (
@@ -58,14 +58,14 @@ export function DataTable<Row>(props: DataTableProps<Row>) {
                     <th key={name} scope="row" class={classOf(kind, at)}>
                       {onChoose ? (
                         <button type="button" class="plain name" aria-pressed={isChosen}>
-                          {cell(row)}
+                          {cell(row, index)}
                         </button>
                       ) : (
-                        cell(row)
+                        cell(row, index)
                       )}
                     </th>
                   ) : (
-                    <Cell key={name} kind={kind} at={at} content={cell(row)} />
+                    <Cell key={name} kind={kind} at={at} content={cell(row, index)} />
                   ),
                 )}
               </tr>

@@ -179,9 +179,7 @@ function Letters({ api }: Pick<PageProps, 'api'>) {
         <p class="note">{state === 'dead' ? 'Nothing was given up.' : 'Nothing waits.'}</p>
       )}
       {answer && <Cut shown={rows.length} of={Math.max(answer[state], rows.length)} what="messages" />}
-      {replayed !== undefined && (
-        <p class="note" role="status">{`${formatCount(replayed)} are sent again.`}</p>
-      )}
+      {replayed !== undefined && <p class="note" role="status">{`Sent again: ${formatCount(replayed)}.`}</p>}
       <Failure error={failed ?? error} />
     </Panel>
   );

@@ -21,6 +21,8 @@ interface ReportDetailProps extends PageProps {
 /** A run that is under way is looked at often, the list of those that ended seldom. */
 const WATCH_MS = 1_000;
 const REFRESH_MS = 15_000;
+/** Whether the chosen run is outdated is asked in between. */
+const STALE_MS = 5_000;
 const RUNS_MAX = 50;
 
 /** One report: its runs, the chosen one with what it found, and asking for another. */
@@ -93,7 +95,7 @@ function ChosenRun(props: { api: PageProps['api']; readonly name: string; readon
   const { api, name, chosen } = props;
   const { answer, error } = useAnswer({
     question: chosen.id,
-    revision: () => String(Math.floor(Date.now() / REFRESH_MS)),
+    revision: () => String(Math.floor(Date.now() / STALE_MS)),
     ask: (signal) => askRun(api, name, chosen.id, signal),
   });
   return <ReportRunPanel api={api} report={name} run={answer ?? chosen} error={error} />;

@@ -63,7 +63,6 @@ export function TriggerDetail({ api, trigger, rights, epoch }: TriggerDetailProp
           mayMute &&
           answer && (
             <ActButton
-              key={String(answer.mutedUntilMs === null)}
               label={answer.mutedUntilMs === null ? 'Mute for an hour' : 'Unmute'}
               name={`${answer.mutedUntilMs === null ? 'Mute' : 'Unmute'} ${name}`}
               act={mute(answer.mutedUntilMs === null ? MUTE : 'now')}

@@ -19,7 +19,6 @@ interface Chosen {
 
 interface WindowChartProps extends WindowPartProps {
   readonly document: Loose;
-  readonly revision: () => string;
   readonly chosen: Chosen;
   readonly onChoose: (chosen: Chosen) => void;
 }
@@ -35,10 +34,10 @@ export function WindowChart({ api, name, newest, chosen, onChoose, ...props }: W
   const measure = numbers.find(({ field }) => field === chosen.measure) ?? numbers[0] ?? EVENTS;
   const { answer, stale, error } = useAnswer({
     question: key === undefined ? undefined : JSON.stringify([name, key]),
-    revision: props.revision,
-    ask: (signal) => askResults(api, name, { limit: WINDOWS_MAX, key, open: true }, signal),
+    revision: () => String(props.told),
+    ask: (signal) => askResults(api, name, { limit: WINDOWS_MAX, key }, signal),
   });
-  const windows = answer && inOrder(answer, key);
+  const windows = answer && inOrder(answer.results, newest.open, key);
   const last = windows?.at(-1);
   const told = windows === undefined ? undefined : seriesOf(windows, measure, props.document);
   const known = options.slice(0, KEYS_MAX);
@@ -121,7 +120,11 @@ function keyOptions(
 }
 
 /** Oldest first; an open window in place of what was told of it early. */
-function inOrder({ results, open }: WindowResults, key: string | undefined): readonly WindowResult[] {
+function inOrder(
+  results: readonly WindowResult[],
+  open: readonly WindowResult[],
+  key: string | undefined,
+): readonly WindowResult[] {
   const byStart = new Map(results.map((result) => [result.startMs, result]));
   for (const result of open) if (result.key === key) byStart.set(result.startMs, result);
   return [...byStart.values()].sort((left, right) => left.startMs - right.startMs);

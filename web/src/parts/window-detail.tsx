@@ -60,7 +60,6 @@ export function WindowDetail({ api, view, onView, window, stream, epoch }: Windo
             {...shared}
             document={document}
             newest={newest.answer}
-            revision={revision}
             chosen={{ key: view.group, measure: view.field }}
             onChoose={({ key, measure }) =>
               onView({

@@ -34,6 +34,8 @@ interface WindowResultsProps extends WindowPartProps {
 
 const PAGE = 50;
 const OPEN_SHOWN = 10;
+/** So many open windows the server tells at most. */
+const OPEN_MAX = 1_000;
 const idOf = ({ startMs, key, version }: WindowResult): string =>
   JSON.stringify([startMs, key, String(version)]);
 
@@ -90,7 +92,7 @@ export function WindowResults({ newest, error, onKey, ...props }: WindowResultsP
       )}
       <Cut
         shown={open.length}
-        of={cursor === undefined ? newest.open.length : open.length}
+        of={cursor === undefined ? openCount(newest) : open.length}
         what="windows that are still open"
       />
       <Failure error={cursor === undefined ? error : older.error} />
@@ -98,6 +100,10 @@ export function WindowResults({ newest, error, onKey, ...props }: WindowResultsP
     </Panel>
   );
 }
+
+/** More than are told nobody has counted. */
+const openCount = ({ open }: Results): number | undefined =>
+  open.length < OPEN_MAX ? open.length : undefined;
 
 type VersionsProps = Omit<WindowPartProps, 'newest'> & { readonly of: WindowResult };
 
