@@ -1,12 +1,11 @@
 import { describe, expect, it } from 'vitest';
-import { topItems } from '../../web/src/api/windows.ts';
 import { bucketFinality } from '../../web/src/model/finality.ts';
 import { align } from '../../web/src/model/range.ts';
 import { momentOfForm, nextDueMs, parameterOf, scheduleText } from '../../web/src/model/report.ts';
 import { rulesText } from '../../web/src/model/rules.ts';
 import { actionsText, conditionText, firingSeries, sourceText } from '../../web/src/model/trigger.ts';
 import { readView, writeView } from '../../web/src/model/view.ts';
-import { measureFields, shapeText, windowSentences } from '../../web/src/model/window.ts';
+import { measureFields, shapeText, topItems, windowSentences } from '../../web/src/model/window.ts';
 
 const MINUTE = 60_000;
 
@@ -106,7 +105,7 @@ describe('in words', () => {
 
 it('firings of a dry run count in each bucket in which they were on', () => {
   const firing = (firedMs: number, resolvedMs: number | null) => ({
-    ...{ label: '', sinceMs: null, value: 1, firedMs, resolvedMs },
+    ...{ key: '', label: '', sinceMs: null, value: 1, firedMs, resolvedMs },
   });
   const run = { fromMs: 0, toMs: 5 * MINUTE, observations: 0, isCut: false };
   const { range, times, values } = firingSeries({

@@ -1,8 +1,8 @@
 /** Webhooks of streams, messages that wait, dead letters and their replay. */
 import { type Count, toCount } from '../model/count.ts';
 import { readTime } from '../model/format.ts';
+import { loose, looseList, textOf } from '../model/loose.ts';
 import type { Api } from './client.ts';
-import { loose, looseList, textOf } from './objects.ts';
 
 export interface WebhookInfo {
   readonly stream: string;

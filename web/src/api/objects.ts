@@ -1,8 +1,8 @@
 /** Windows, triggers, reports and tables as they are defined. */
 import { readTime } from '../model/format.ts';
+import { type Loose, loose } from '../model/loose.ts';
 import type { Api } from './client.ts';
 
-export type Loose = Readonly<Record<string, unknown>>;
 export type ObjectKind = 'window' | 'trigger' | 'report' | 'table';
 
 export interface ObjectInfo {
@@ -27,13 +27,3 @@ export async function listObjects(
 }
 
 export const pathOf = (kind: ObjectKind, name: string): string => `v1/${kind}s/${encodeURIComponent(name)}`;
-
-export function loose(value: unknown): Loose {
-  return typeof value === 'object' && value !== null && !Array.isArray(value) ? (value as Loose) : {};
-}
-
-export function looseList(value: unknown): readonly Loose[] {
-  return Array.isArray(value) ? value.map(loose) : [];
-}
-
-export const textOf = (value: unknown): string | undefined => (typeof value === 'string' ? value : undefined);

@@ -2,8 +2,9 @@
 import { type Count, toCount } from '../model/count.ts';
 import { readTime } from '../model/format.ts';
 import { toDouble } from '../model/json.ts';
+import { type Loose, loose, looseList, textOf } from '../model/loose.ts';
 import type { Api } from './client.ts';
-import { type Loose, loose, looseList, pathOf, textOf } from './objects.ts';
+import { pathOf } from './objects.ts';
 
 export interface ReportFile {
   readonly name: string;

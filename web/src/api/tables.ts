@@ -1,8 +1,9 @@
 /** Dimension tables: their rows, versions of one row, and writing them. */
 import { type Count, toCount } from '../model/count.ts';
 import { formatValue } from '../model/format.ts';
+import { type Loose, loose, looseList, textOf } from '../model/loose.ts';
 import type { Api } from './client.ts';
-import { type Loose, loose, looseList, pathOf, textOf } from './objects.ts';
+import { pathOf } from './objects.ts';
 
 export interface RowsPage {
   readonly rows: readonly Loose[];

@@ -1,8 +1,10 @@
 /** Triggers: what fires, what fired, what would have fired; and how they are silenced. */
 import { type Count, toCount } from '../model/count.ts';
 import { formatValue, readTime } from '../model/format.ts';
+import { type Loose, loose, looseList, textOf } from '../model/loose.ts';
+import type { DryRun } from '../model/trigger.ts';
 import type { Api } from './client.ts';
-import { type Loose, loose, looseList, pathOf, textOf } from './objects.ts';
+import { pathOf } from './objects.ts';
 
 export interface GroupState {
   readonly group: Loose;
@@ -91,24 +93,6 @@ export async function askTurns(
 }
 
 const labelOf = ({ label, group }: Loose): string => textOf(label) ?? groupText(loose(group));
-
-export interface Firing {
-  readonly key: string;
-  readonly label: string;
-  readonly sinceMs: number | null;
-  readonly firedMs: number;
-  /** Null: it would fire still. */
-  readonly resolvedMs: number | null;
-  readonly value: unknown;
-}
-
-export interface DryRun {
-  readonly fromMs: number;
-  readonly toMs: number;
-  readonly observations: Count;
-  readonly firings: readonly Firing[];
-  readonly isCut: boolean;
-}
 
 const DRY_RUN_TIMEOUT_MS = 60_000;
 

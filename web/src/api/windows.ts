@@ -2,9 +2,10 @@
 import { type Count, toCount } from '../model/count.ts';
 import type { Finality } from '../model/finality.ts';
 import { formatValue, readTime } from '../model/format.ts';
-import { parseExact, toDouble } from '../model/json.ts';
+import { toDouble } from '../model/json.ts';
+import { type Loose, loose, looseList, textOf } from '../model/loose.ts';
 import type { Api } from './client.ts';
-import { type Loose, loose, looseList, pathOf, textOf } from './objects.ts';
+import { pathOf } from './objects.ts';
 
 export interface WindowResult {
   readonly startMs: number;
@@ -85,22 +86,6 @@ export function finalityOf({ status }: WindowResult): Finality {
 /** `north, 7`, the keys of a result. */
 export function keyText({ row }: WindowResult, keys: readonly string[]): string {
   return keys.map((key) => formatValue(row[key])).join(', ');
-}
-
-export interface TopItem {
-  readonly value: string;
-  readonly count: Count;
-}
-
-/** What a measure of kind `top` holds; it comes as JSON, or as the text of it. */
-export function topItems(value: unknown): readonly TopItem[] {
-  let read = value;
-  try {
-    if (typeof value === 'string') read = parseExact(value);
-  } catch {
-    return [];
-  }
-  return looseList(read).map((item) => ({ value: formatValue(item.value), count: toCount(item.count) }));
 }
 
 export interface WindowState {

@@ -1,25 +1,23 @@
 /** A report's schedule in words. */
 import { Cron } from 'croner';
-import type { Loose } from '../api/objects.ts';
 import { formatTime } from './format.ts';
-
-const text = (value: unknown): string | undefined => (typeof value === 'string' ? value : undefined);
+import { type Loose, textOf } from './loose.ts';
 
 /** `0 * * * *, Europe/Berlin`, or that there is none. */
 export function scheduleText(document: Loose): string {
-  const cron = text(document.cron);
+  const cron = textOf(document.cron);
   if (cron === undefined) return 'on demand and by triggers';
-  const zone = text(document.tz) ?? 'UTC';
-  const delay = text(document.delay);
+  const zone = textOf(document.tz) ?? 'UTC';
+  const delay = textOf(document.delay);
   return `${cron} (${zone})${delay === undefined || delay === '0s' ? '' : `, ${delay} later`}`;
 }
 
 /** When the schedule is due next, epoch ms; null: never, or not that it could be told. */
 export function nextDueMs(document: Loose, nowMs: number): number | null {
-  const cron = text(document.cron);
+  const cron = textOf(document.cron);
   if (cron === undefined) return null;
   try {
-    const schedule = new Cron(cron, { timezone: text(document.tz) ?? 'UTC', paused: true });
+    const schedule = new Cron(cron, { timezone: textOf(document.tz) ?? 'UTC', paused: true });
     return schedule.nextRun(new Date(nowMs))?.getTime() ?? null;
   } catch {
     return null;

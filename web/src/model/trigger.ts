@@ -1,12 +1,9 @@
 /** A trigger in a sentence, and how many groups would have fired when. */
 
-import type { Loose } from '../api/objects.ts';
-import type { DryRun } from '../api/triggers.ts';
+import type { Count } from './count.ts';
 import { formatValue } from './format.ts';
+import { type Loose, loose } from './loose.ts';
 import { align, type Range } from './range.ts';
-
-const loose = (value: unknown): Loose =>
-  typeof value === 'object' && value !== null ? (value as Loose) : {};
 
 /** `window alarms`, or `stream orders over 5m, every 1m`. */
 export function sourceText(document: Loose): string {
@@ -43,6 +40,24 @@ export function actionsText(document: Loose): string {
     return `mails ${Array.isArray(one.email) ? one.email.join(', ') : ''}`;
   });
   return told.length === 0 ? 'tells its own stream alone' : told.join(', ');
+}
+
+export interface Firing {
+  readonly key: string;
+  readonly label: string;
+  readonly sinceMs: number | null;
+  readonly firedMs: number;
+  /** Null: it would fire still. */
+  readonly resolvedMs: number | null;
+  readonly value: unknown;
+}
+
+export interface DryRun {
+  readonly fromMs: number;
+  readonly toMs: number;
+  readonly observations: Count;
+  readonly firings: readonly Firing[];
+  readonly isCut: boolean;
 }
 
 /** How many firings there were in each bucket of a dry run. */

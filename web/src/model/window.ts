@@ -1,9 +1,8 @@
 /** A window's definition in words, and what its results are called. */
-import type { Loose } from '../api/objects.ts';
-
-const text = (value: unknown): string | undefined => (typeof value === 'string' ? value : undefined);
-const loose = (value: unknown): Loose =>
-  typeof value === 'object' && value !== null ? (value as Loose) : {};
+import { type Count, toCount } from './count.ts';
+import { formatValue } from './format.ts';
+import { parseExact } from './json.ts';
+import { type Loose, loose, looseList, textOf } from './loose.ts';
 
 export const keysOf = ({ by }: Loose): readonly string[] => (Array.isArray(by) ? by.map(String) : []);
 
@@ -31,16 +30,16 @@ export function windowSentences(
   document: Loose,
   late: { allowed: string; then: string } | undefined,
 ): string {
-  const where = text(document.where);
-  const early = text(document.early);
-  const zone = text(document.tz);
+  const where = textOf(document.where);
+  const early = textOf(document.early);
+  const zone = textOf(document.tz);
   const after =
     late === undefined || late.then === 'count'
       ? 'Events that come later make a corrected version.'
       : `Events that come later make a corrected version; those more than ${late.allowed} late do not count.`;
   return [
     where === undefined ? '' : `Of events with ${where}.`,
-    `${TIMES[text(document.time) ?? 'event'] ?? ''}${early === undefined ? '' : `, and every ${early} before`}.`,
+    `${TIMES[textOf(document.time) ?? 'event'] ?? ''}${early === undefined ? '' : `, and every ${early} before`}.`,
     zone === undefined || zone === 'UTC' ? '' : `Days begin in ${zone}.`,
     after,
   ]
@@ -72,4 +71,20 @@ export function measureFields(document: Loose): readonly MeasureField[] {
     const kind = fn === 'top' ? 'top' : 'number';
     return [{ field: name, label: `${name} = ${told}`, kind, adds: fn === 'count' || fn === 'sum' }];
   });
+}
+
+export interface TopItem {
+  readonly value: string;
+  readonly count: Count;
+}
+
+/** What a measure of kind `top` holds; it comes as JSON, or as the text of it. */
+export function topItems(value: unknown): readonly TopItem[] {
+  let read = value;
+  try {
+    if (typeof value === 'string') read = parseExact(value);
+  } catch {
+    return [];
+  }
+  return looseList(read).map((item) => ({ value: formatValue(item.value), count: toCount(item.count) }));
 }

@@ -1,8 +1,8 @@
 import { useState } from 'preact/hooks';
 import type { Api } from '../api/client.ts';
-import { type DryRun, dryRun, type Firing } from '../api/triggers.ts';
+import { dryRun } from '../api/triggers.ts';
 import { formatCount, formatMeasure, formatTime } from '../model/format.ts';
-import { firingSeries } from '../model/trigger.ts';
+import { type DryRun, type Firing, firingSeries } from '../model/trigger.ts';
 import { ActButton } from './act-button.tsx';
 import { Chart } from './chart.tsx';
 import { Choice } from './choice.tsx';

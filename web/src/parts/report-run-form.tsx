@@ -1,8 +1,9 @@
 import { useState } from 'preact/hooks';
 import type { Api } from '../api/client.ts';
-import { loose, type ObjectInfo } from '../api/objects.ts';
+import type { ObjectInfo } from '../api/objects.ts';
 import { type ReportRun, runReport } from '../api/reports.ts';
 import { formatValue } from '../model/format.ts';
+import { loose } from '../model/loose.ts';
 import { momentOfForm, parameterOf } from '../model/report.ts';
 import { Failure } from './panel.tsx';
 

@@ -1,6 +1,6 @@
-import { textOf } from '../api/objects.ts';
 import type { Rights } from '../api/rights.ts';
 import { formatTime } from '../model/format.ts';
+import { textOf } from '../model/loose.ts';
 import { nextDueMs, questionsText, scheduleText } from '../model/report.ts';
 import { ObjectsPage, type PageProps } from './objects-page.tsx';
 import { ReportDetail } from './report-detail.tsx';

@@ -1,8 +1,9 @@
 import { useRef, useState } from 'preact/hooks';
-import { type Loose, loose, type ObjectInfo, textOf } from '../api/objects.ts';
+import type { ObjectInfo } from '../api/objects.ts';
 import type { Rights } from '../api/rights.ts';
 import { listRows, listVersions, uploadRows, type Written } from '../api/tables.ts';
 import { formatCount, formatValue } from '../model/format.ts';
+import { type Loose, loose, textOf } from '../model/loose.ts';
 import { useAnswer } from '../state/use-answer.ts';
 import { type Column, DataTable } from './data-table.tsx';
 import type { PageProps } from './objects-page.tsx';

@@ -1,5 +1,5 @@
-import { loose, textOf } from '../api/objects.ts';
 import type { Rights } from '../api/rights.ts';
+import { loose, textOf } from '../model/loose.ts';
 import { ObjectsPage, type PageProps } from './objects-page.tsx';
 import { TableDetail } from './table-detail.tsx';
 

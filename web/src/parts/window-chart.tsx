@@ -1,6 +1,6 @@
-import type { Loose } from '../api/objects.ts';
 import { askResults, finalityOf, keyText, type WindowResult, type WindowResults } from '../api/windows.ts';
 import { formatMeasure } from '../model/format.ts';
+import type { Loose } from '../model/loose.ts';
 import type { Range, Step } from '../model/range.ts';
 import { type MeasureField, shapeText } from '../model/window.ts';
 import { useAnswer } from '../state/use-answer.ts';

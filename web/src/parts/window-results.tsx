@@ -1,14 +1,8 @@
 import { useState } from 'preact/hooks';
 import type { Api } from '../api/client.ts';
-import {
-  askResults,
-  finalityOf,
-  type WindowResults as Results,
-  topItems,
-  type WindowResult,
-} from '../api/windows.ts';
+import { askResults, finalityOf, type WindowResults as Results, type WindowResult } from '../api/windows.ts';
 import { formatCount, formatMeasure, formatTime, formatValue } from '../model/format.ts';
-import type { MeasureField } from '../model/window.ts';
+import { type MeasureField, topItems } from '../model/window.ts';
 import { useAnswer } from '../state/use-answer.ts';
 import { Badge } from './badge.tsx';
 import { type Column, DataTable } from './data-table.tsx';

@@ -1,9 +1,10 @@
 import { useState } from 'preact/hooks';
 import type { Top } from '../api/stats.ts';
-import { askResults, finalityOf, keyText, topItems, type WindowResult } from '../api/windows.ts';
+import { askResults, finalityOf, keyText, type WindowResult } from '../api/windows.ts';
 import { addCounts, toCount } from '../model/count.ts';
 import { formatTime } from '../model/format.ts';
 import { toDouble } from '../model/json.ts';
+import { topItems } from '../model/window.ts';
 import { useAnswer } from '../state/use-answer.ts';
 import { FinalityMark } from './finality-mark.tsx';
 import { Cut, Failure, Panel } from './panel.tsx';

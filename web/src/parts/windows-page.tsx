@@ -1,4 +1,4 @@
-import { textOf } from '../api/objects.ts';
+import { textOf } from '../model/loose.ts';
 import type { StreamInfo } from '../model/stream.ts';
 import { shapeText } from '../model/window.ts';
 import { ObjectsPage, type PageProps } from './objects-page.tsx';
