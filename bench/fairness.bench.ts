@@ -26,7 +26,7 @@ interface Size {
 }
 
 const SIZES: Readonly<Record<BenchOptions['size'], Size>> = {
-  small: { eventsPerSecond: 100, questionsPerSecond: 10, seconds: 1, rounds: 1, scannedSeconds: 0.5 },
+  small: { eventsPerSecond: 100, questionsPerSecond: 10, seconds: 0.5, rounds: 1, scannedSeconds: 0.2 },
   full: { eventsPerSecond: 1_000, questionsPerSecond: 20, seconds: 12, rounds: 3, scannedSeconds: 10 },
 };
 

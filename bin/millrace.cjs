@@ -3,7 +3,7 @@
 // with fewer threads, reading files waits behind questions.
 process.env.UV_THREADPOOL_SIZE ??= '16';
 
-import('../dist/src/cli/main.js').then(
+import(require('./built.cjs').built('cli/main')).then(
   (cli) => cli.main(),
   (error) => {
     process.stderr.write(`millrace cannot be loaded: ${error.stack}\nIs it built? (npm run build)\n`);

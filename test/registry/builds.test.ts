@@ -52,6 +52,10 @@ const sale = (id: number) => ({
 });
 const sales = (from: number, count: number) => Array.from({ length: count }, (_, i) => sale(from + i));
 
+/** Set to cancel and crash at every statement. */
+const EVERY_STEP = process.env.MILLRACE_TEST_EVERY_STEP !== undefined;
+const STRIDE = EVERY_STEP ? 1 : 4;
+
 let world: World;
 const running: Process[] = [];
 const start = async (...over: Parameters<World['start']>): Promise<Process> => {
@@ -304,7 +308,7 @@ describe('a build that is cancelled', () => {
     await first.stop();
     running.splice(0);
     const states: string[] = [];
-    for (let at = 1; states.at(-1) !== 'never'; at += 2) {
+    for (let at = 1; states.at(-1) !== 'never'; at += STRIDE) {
       const over = callingAt(world.engine, 0, () => undefined);
       const process = await world.start(over);
       const before = process.catalog.rollup(TENANT, 'r')!;
@@ -337,7 +341,7 @@ describe('a build that is cancelled', () => {
       await expectExact(process, 'r');
       await process.stop();
     }
-    expect(states.filter((state) => state === 'conflict').length).toBeGreaterThan(5);
+    expect(states.filter((state) => state === 'conflict').length).toBeGreaterThan(3);
   });
 });
 
@@ -349,7 +353,7 @@ describe.each(['before', 'after'] as const)('a crash %s any statement of a build
     await first.stop();
     running.splice(0);
     let crashes = 0;
-    for (let at = 1; ; at += 2) {
+    for (let at = EVERY_STEP || when === 'before' ? 1 : 3; ; at += STRIDE) {
       const cut = powerCutAt(world.engine, Number.POSITIVE_INFINITY, when);
       const process = await world.start(cut.over);
       const standing = process.catalog.rollup(TENANT, 'r')!;
@@ -360,7 +364,7 @@ describe.each(['before', 'after'] as const)('a crash %s any statement of a build
         .put(TENANT, 'rollup', 'r', standing.document.every === '1m' ? { ...BY_CITY } : BY_SIZE)
         .then(() => 'done' as const);
       // Something comes meanwhile, so that batches are cut off, too.
-      await world.append('sales', sales(10_000 + at * 10, 5), at % 2);
+      await world.append('sales', sales(10_000 + at * 10, 5), crashes % 2);
       const ended = await Promise.race([put, armed.gone.then(() => 'crashed' as const)]);
       if (ended === 'done') {
         await process.stop();
@@ -384,6 +388,6 @@ describe.each(['before', 'after'] as const)('a crash %s any statement of a build
       await expectExact(next, 'r');
       await next.stop();
     }
-    expect(crashes).toBeGreaterThan(10);
+    expect(crashes).toBeGreaterThan(5);
   });
 });

@@ -3,10 +3,12 @@
  * time), `jumping-clock` (the clock jumps to and fro by up to 20 minutes), or `little-memory` (for some seconds after
  * the first insert the engine has too little memory for inserts).
  */
-import { systemClock } from '../../dist/src/base/clock.js';
-import { nodeFiles } from '../../dist/src/base/files.js';
-import { readEnvironment, readSettings } from '../../dist/src/config.js';
-import { startMillrace } from '../../dist/src/millrace.js';
+import { built } from '../../bin/built.cjs';
+
+const { systemClock } = await import(built('base/clock'));
+const { nodeFiles } = await import(built('base/files'));
+const { readEnvironment, readSettings } = await import(built('config'));
+const { startMillrace } = await import(built('millrace'));
 
 const ailment = process.env.AILMENT;
 const SLOW_MS = 150;

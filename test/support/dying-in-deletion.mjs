@@ -3,9 +3,11 @@
  * among those to the file system and the engine that change something of it, before that call or (`DIE_AT=4+`) behind
  * it; `DIE_AT=purge+7`: 7 ms behind the last of them, when the catalog is being purged.
  */
-import { nodeFiles } from '../../dist/src/base/files.js';
-import { readEnvironment, readSettings } from '../../dist/src/config.js';
-import { startMillrace } from '../../dist/src/millrace.js';
+import { built } from '../../bin/built.cjs';
+
+const { nodeFiles } = await import(built('base/files'));
+const { readEnvironment, readSettings } = await import(built('config'));
+const { startMillrace } = await import(built('millrace'));
 
 const { VICTIM = '-', DIE_AT = '' } = process.env;
 const [, purge, call, behind] = /^(?:purge\+(\d+)|(\d+)(\+?))$/.exec(DIE_AT) ?? [];

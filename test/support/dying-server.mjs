@@ -2,9 +2,11 @@
  * The server, built as it is, over a file system and an engine that end the process with SIGKILL at one labelled step
  * of the write path: `DIE_AT=LABEL#N` at the Nth time that it is reached.
  */
-import { nodeFiles, replaceFile } from '../../dist/src/base/files.js';
-import { readEnvironment, readSettings } from '../../dist/src/config.js';
-import { startMillrace } from '../../dist/src/millrace.js';
+import { built } from '../../bin/built.cjs';
+
+const { nodeFiles, replaceFile } = await import(built('base/files'));
+const { readEnvironment, readSettings } = await import(built('config'));
+const { startMillrace } = await import(built('millrace'));
 
 const [label, times] = (process.env.DIE_AT ?? '').split('#');
 let left = Number(times ?? 0);
