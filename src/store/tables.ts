@@ -179,16 +179,28 @@ export class StoreTables {
     this.#chunkEvents = chunkEvents;
   }
 
+  /** Tables that are there stay: a start finds them all, or those that a process made before it died. */
   async createStream(tenant: TenantId, stream: StreamDefinition): Promise<void> {
-    await this.#run(`CREATE DATABASE IF NOT EXISTS ${databaseOf(tenant)}`);
-    await this.#run(createEventsTable(tenant, stream));
-    await this.#run(createQuarantineTable(tenant, stream));
-    await this.#run(createDiscardedTable(tenant, stream));
-    await this.#run(createReplayedTable(tenant, stream));
+    const wanted = new Map([
+      [`events_${stream.name}`, createEventsTable(tenant, stream)],
+      [`quarantine_${stream.name}`, createQuarantineTable(tenant, stream)],
+      [`discarded_${stream.name}`, createDiscardedTable(tenant, stream)],
+      [`replayed_${stream.name}`, createReplayedTable(tenant, stream)],
+    ]);
+    const found = await this.#engine.rows<{ table: string; ids: string | number }>({
+      text: "SELECT table, countIf(name = '_id') AS ids FROM system.columns WHERE database = {database:String} AND table IN {tables:Array(String)} GROUP BY table",
+      params: { database: `t_${tenant}`, tables: [...wanted.keys()] },
+    });
+    if (found.length === 0) await this.#run(`CREATE DATABASE IF NOT EXISTS ${databaseOf(tenant)}`);
+    for (const [name, statement] of wanted) {
+      if (!found.some(({ table }) => table === name)) await this.#run(statement);
+    }
     // A directory of the first version has a quarantine without ids.
-    await this.#run(
-      `ALTER TABLE ${quarantineTable(tenant, stream.name)} ADD COLUMN IF NOT EXISTS _id String`,
-    );
+    if (found.some(({ table, ids }) => table === `quarantine_${stream.name}` && Number(ids) === 0)) {
+      await this.#run(
+        `ALTER TABLE ${quarantineTable(tenant, stream.name)} ADD COLUMN IF NOT EXISTS _id String`,
+      );
+    }
   }
 
   /** At once, whatever is stored: older parts are read as what they will be, and rewritten by and by. */

@@ -20,10 +20,15 @@ it('a stream counts as made when all of its tables stand as they are made today,
     isMade = await readMadeStreams(engine);
     expect(isMade(a, 's'), 'a table of an earlier version is to be brought forward').toBe(false);
     await tables.createStream(a, stream);
+    isMade = await readMadeStreams(engine);
+    expect(isMade(a, 's'), 'it was').toBe(true);
     await tables.dropStream(b, stream).catch(() => undefined);
     await engine.execute({ text: 'DROP TABLE `t_a`.`replayed_s`' });
     isMade = await readMadeStreams(engine);
     expect(isMade(a, 's'), 'one of its tables is not there').toBe(false);
+    await tables.createStream(a, stream);
+    isMade = await readMadeStreams(engine);
+    expect(isMade(a, 's'), 'what was missing is made').toBe(true);
   } finally {
     await engine.close();
     await rm(directory, { recursive: true, force: true });
