@@ -245,6 +245,7 @@ async function startOwned(
     ...{ catalog, log, engine, ingest, files, clock, owner, memory, runs },
     directory,
     logger,
+    onRewritten: windows.rewritten,
   };
   const replays = createReplays(replayParts);
   const reconciler = createReconciler(replayParts);

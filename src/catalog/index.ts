@@ -22,6 +22,7 @@ export {
   type Versioned,
 } from './port.ts';
 export { refuseUnlessVersion } from './precondition.ts';
+export { type ChangedTime, changedSince, noteRewrite, type Rewrite, rewritesOf } from './rewrites.ts';
 export {
   ENDED_RUNS_MAX,
   RUN_KINDS,

@@ -1,4 +1,5 @@
 /** What a reconciliation works with. */
+import type { TenantId } from '../base/brand.ts';
 import type { Clock } from '../base/clock.ts';
 import type { FileSystem } from '../base/files.ts';
 import type { Ownership } from '../base/ownership.ts';
@@ -20,6 +21,8 @@ export interface ReconcileParts {
   /** Absolute path of the data directory. */
   readonly directory: string;
   readonly logger: { error(details: object, message: string): void };
+  /** Events of the stream are others than they were, and `rewritesOf` tells of it. */
+  readonly onRewritten?: (tenant: TenantId, stream: string) => void;
 }
 
 /** Statements look at a slice each, so that this is far more than one needs. */

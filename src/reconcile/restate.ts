@@ -1,6 +1,6 @@
 /** After raw was changed: totals follow the tables, ids are read anew, and the ledger looks again. */
 import type { Offset } from '../base/brand.ts';
-import { unseal } from '../catalog/index.ts';
+import { noteRewrite, unseal } from '../catalog/index.ts';
 import type { IngestTotals } from '../ingest/index.ts';
 import { BOUNDED } from './parts.ts';
 import type { Repair } from './repair.ts';
@@ -19,7 +19,11 @@ export async function restate(repair: Repair): Promise<void> {
     const scope = await scopeOf(parts, run.tenant, run.stream, {});
     for (const partition of scope.partitions) await restatePartition(repair, scope, partition);
     await parts.ingest.forgetIds(run.tenant, run.stream as never);
+    // Which times the rows had that are gone nobody knows.
+    const { tenant, stream, id } = run;
+    await noteRewrite(parts.catalog, tenant, stream, { id, event: null, arrival: null });
   });
+  parts.onRewritten?.(run.tenant, run.stream);
   for (const [partition, { from, to }] of Object.entries(state.touched)) {
     const range = { partition: Number(partition), from: from as Offset, to: to as Offset };
     await unseal(parts.catalog, run.tenant, run.stream as never, range);

@@ -5,6 +5,7 @@
  *
  * Until `swap` a replay can be given up, and is then as if it had never been. From `swap` on it is carried through.
  */
+import type { Rewrite } from '../catalog/index.ts';
 import type { Versioned } from '../catalog/port.ts';
 import type { RollupDefinition } from '../define/model.ts';
 import type { Restated } from '../ingest/index.ts';
@@ -56,6 +57,8 @@ export interface Swapping {
   readonly journal: SwapJournal;
   readonly positions: readonly { readonly applied: number; readonly restated: Restated }[];
   readonly ranges: readonly Range[];
+  /** Of the events of the range, as they were and as they are. */
+  readonly times: Pick<Rewrite, 'event' | 'arrival'>;
   readonly result: ReplayResult;
 }
 

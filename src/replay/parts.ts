@@ -1,3 +1,4 @@
+import type { TenantId } from '../base/brand.ts';
 import type { Clock } from '../base/clock.ts';
 import type { FileSystem } from '../base/files.ts';
 import type { Ownership } from '../base/ownership.ts';
@@ -21,4 +22,6 @@ export interface ReplayParts {
   /** Absolute path of the data directory. */
   readonly directory: string;
   readonly logger: { error(details: object, message: string): void };
+  /** Events of the stream are others than they were, and `rewritesOf` tells of it. */
+  readonly onRewritten?: (tenant: TenantId, stream: string) => void;
 }

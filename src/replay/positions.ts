@@ -52,6 +52,23 @@ UNION ALL SELECT _partition AS partition, if(why = 'late', 'lateDropped', 'dupli
   return found;
 }
 
+/** From the first to the last event time of the range, in the live table and in its shadow; null when neither has any. */
+export async function timesOf(
+  engine: Hands,
+  { events }: Places,
+  where: string,
+): Promise<{ readonly fromMs: number; readonly toMs: number } | null> {
+  const of = (table: string) =>
+    `SELECT count() AS n, min(toUnixTimestamp64Milli(_time)) AS first, max(toUnixTimestamp64Milli(_time)) AS last FROM ${table} WHERE ${where}`;
+  const rows = await engine.rows<{ first: string; last: string }>(
+    { text: `SELECT * FROM (${of(events.live)} UNION ALL ${of(events.shadow)}) WHERE n > 0` },
+    SLOW,
+  );
+  if (rows.length === 0) return null;
+  const [first, last] = [rows.map((row) => Number(row.first)), rows.map((row) => Number(row.last))];
+  return { fromMs: Math.min(...first), toMs: Math.max(...last) };
+}
+
 /**
  * As long as nothing was forgotten the totals are what the tables hold; else what was known of the forgotten stays in
  * them. How many were late is a fact of their coming and stays. The watermark never falls.

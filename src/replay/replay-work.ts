@@ -22,7 +22,7 @@ import { findRanges } from './find-ranges.ts';
 import type { ReplayParts } from './parts.ts';
 import { type Places, placesOf } from './places.ts';
 import type { ReplayRequest, ReplayResult } from './port.ts';
-import { addCounts, held, NOTHING_HELD, restated } from './positions.ts';
+import { addCounts, held, NOTHING_HELD, restated, timesOf } from './positions.ts';
 import { below, type Range, within } from './range.ts';
 import { firstComputed, RollupShadow } from './rollup-shadow.ts';
 import { carryOut, tidy } from './swap.ts';
@@ -351,7 +351,10 @@ export class ReplayWork {
       rollups: rollups.map(({ name }) => name),
     };
     const journal = await prepareSwap(engine, [...places.raw, ...places.rollups]);
-    return { phase: 'swap', journal, positions, ranges, result };
+    const arrival = { fromMs: this.#filling.firstMs, toMs: this.#filling.lastMs };
+    // Without events of the range in either table nothing has changed: an empty time, not any.
+    const event = (await timesOf(engine, places, within(ranges))) ?? { fromMs: 0, toMs: -1 };
+    return { phase: 'swap', journal, positions, ranges, times: { event, arrival }, result };
   }
 
   /** Ingest waits until it is done: what it would apply meanwhile could leave with an old table. */

@@ -1,21 +1,21 @@
 /** The end of a replay: the shadows take the places of the live tables, whatever happens in between. */
 import type { Offset, TenantId } from '../base/brand.ts';
-import { unseal } from '../catalog/index.ts';
+import { noteRewrite, unseal } from '../catalog/index.ts';
 import type { Run } from '../runs/port.ts';
 import { carryOutSwap, dropOldTables, dropShadows, dropStrayShadows } from '../store/index.ts';
 import type { Checkpoint, Swapped, Swapping } from './checkpoint.ts';
 import type { ReplayParts } from './parts.ts';
 import type { Range } from './range.ts';
 
-type Of = Pick<Run, 'tenant' | 'stream'>;
+type Of = Pick<Run, 'id' | 'tenant' | 'stream'>;
 
 /**
  * Brings a swap to its end, and says what the partitions' totals are now. May be repeated from any point. Nothing may be
  * applied to the stream meanwhile: call it within `exclusively`, or before the stream begins.
  */
 export async function carryOut(
-  parts: Pick<ReplayParts, 'engine' | 'files' | 'directory' | 'ingest' | 'owner' | 'catalog'>,
-  { tenant, stream }: Of,
+  parts: Pick<ReplayParts, 'engine' | 'files' | 'directory' | 'ingest' | 'owner' | 'catalog' | 'onRewritten'>,
+  { id, tenant, stream }: Of,
   swap: Swapping,
 ): Promise<Swapped> {
   await parts.owner.check();
@@ -33,12 +33,14 @@ export async function carryOut(
   }
   await parts.ingest.forgetIds(tenant, stream as never);
   await unsealRanges(parts, { tenant, stream }, swap.ranges);
+  await noteRewrite(parts.catalog, tenant, stream, { id, ...swap.times });
+  parts.onRewritten?.(tenant, stream);
   return { phase: 'swapped', journal: swap.journal, result: swap.result };
 }
 
 async function unsealRanges(
   { catalog }: Pick<ReplayParts, 'catalog'>,
-  { tenant, stream }: Of,
+  { tenant, stream }: Omit<Of, 'id'>,
   ranges: readonly Range[],
 ): Promise<void> {
   for (const [partition, { from, to }] of ranges.entries()) {
@@ -69,7 +71,7 @@ export interface RecoverOptions {
  * belong to no run any more are dropped.
  */
 export async function recoverSwaps(
-  parts: Pick<ReplayParts, 'engine' | 'files' | 'directory' | 'ingest' | 'owner' | 'catalog'>,
+  parts: Parameters<typeof carryOut>[0],
   { tenant, isGone = () => false }: RecoverOptions = {},
 ): Promise<void> {
   const unended = await parts.catalog.runs.unended();

@@ -135,6 +135,14 @@ export class TestProject {
     return this.#installation.advance(ms);
   }
 
+  /** The wall clock is set, forward or back, as people and time servers do: no time passes, nobody wakes. */
+  setClock(time: string | number | Date): Promise<void> {
+    const ms = new Date(time).getTime();
+    if (Number.isNaN(ms)) throw new Error(`setClock: ${JSON.stringify(time)} is no time`);
+    this.#installation.clock.set(ms);
+    return this.settle();
+  }
+
   /**
    * Resolves when nothing is under way any more: everything is applied, and all that follows from it at this moment has
    * happened. Fails with what the system reported as an error meanwhile.

@@ -2,7 +2,13 @@
 import type { Engine } from '../store/index.ts';
 import { compactRows, type Told } from './publish.ts';
 import { resultFields } from './result-stream.ts';
-import { type ResultRow, resultsStatement, slotsOfUnit, unitsStatement } from './slot-statements.ts';
+import {
+  countStatement,
+  type ResultRow,
+  resultsStatement,
+  slotsOfUnit,
+  unitsStatement,
+} from './slot-statements.ts';
 import { type Slots, spanOf } from './slots.ts';
 import type { Prepared, Reach } from './source.ts';
 import type { PendingStep, Standing } from './step.ts';
@@ -27,8 +33,11 @@ export interface SlotStep {
   readonly engine: Pick<Engine, 'query'>;
   readonly prepared: Prepared;
   readonly slots: Slots;
-  readonly standing: Pick<Standing, 'atMs' | 'applied' | 'arrivedFromMs' | 'sinceMs' | 'earlyApplied'>;
-  readonly step: Pick<PendingStep, 'kind' | 'to' | 'completeSinceMs' | 'marks'>;
+  readonly standing: Pick<
+    Standing,
+    'atMs' | 'applied' | 'arrivedFromMs' | 'sinceMs' | 'earlyApplied' | 'firstStep'
+  >;
+  readonly step: Pick<PendingStep, 'step' | 'kind' | 'to' | 'completeSinceMs' | 'marks' | 'rewritten'>;
   readonly bounds: Bounds;
   readonly onKeysCut: (keys: number) => void;
 }
@@ -38,11 +47,7 @@ export async function* slotResults(asked: SlotStep): AsyncGenerator<readonly Tol
   const { standing, step, slots } = asked;
   const { atMs } = standing;
   const reach = reachOf(asked);
-  const mayBeTold = (window: number): boolean => {
-    const { startMs, endMs } = spanOf(slots, window);
-    if (step.completeSinceMs !== null && startMs < step.completeSinceMs) return false;
-    return standing.sinceMs === null || endMs > standing.sinceMs;
-  };
+  const mayBeTold = tellable(asked);
   const endOf = (window: number): number => spanOf(slots, window).endMs;
   if (step.kind === 'early') {
     const openFrom = atMs === null ? undefined : slots.start(slots.at(atMs) + 1 - slots.perWindow);
@@ -68,7 +73,16 @@ export async function* slotResults(asked: SlotStep): AsyncGenerator<readonly Tol
   );
 }
 
-const reachOf = ({ standing, step }: SlotStep): Reach => ({
+/** Windows of whose events none is forgotten, and that closed under this definition. */
+export const tellable =
+  ({ slots, standing, step }: Pick<SlotStep, 'slots' | 'standing' | 'step'>) =>
+  (window: number): boolean => {
+    const { startMs, endMs } = spanOf(slots, window);
+    if (step.completeSinceMs !== null && startMs < step.completeSinceMs) return false;
+    return standing.sinceMs === null || endMs > standing.sinceMs;
+  };
+
+export const reachOf = ({ standing, step }: SlotStep): Reach => ({
   until: step.to.applied,
   since: step.kind === 'early' ? standing.earlyApplied : standing.applied,
   arrivedFromMs: step.kind === 'early' ? undefined : standing.arrivedFromMs,
@@ -133,7 +147,7 @@ async function* resultsOf(
 }
 
 /** Few windows, and not too far apart. */
-function* chunked(
+export function* chunked(
   windows: readonly number[],
   perWindow: number,
   windowsMax: number,
@@ -150,12 +164,36 @@ function* chunked(
 }
 
 async function* rowsOf(
-  { engine, prepared, slots, step, standing, bounds, onKeysCut }: SlotStep,
+  asked: SlotStep,
   reach: Reach,
   windows: readonly number[],
   lateBeforeMs: number | undefined,
 ): AsyncGenerator<readonly Told[]> {
+  for await (const { told } of pagesOf(asked, reach, windows, lateBeforeMs)) if (told.length > 0) yield told;
+}
+
+/** Hashes of keys are hexadecimal. */
+const BEHIND_KEYS = 'g';
+
+/** A page of results in the order of start and key; `last`: what it goes up to, undefined for the last one. */
+export interface ResultPage {
+  readonly told: readonly Told[];
+  readonly last: { readonly startMs: number; readonly key: string } | undefined;
+}
+
+export async function* pagesOf(
+  { engine, prepared, slots, step, standing, bounds, onKeysCut }: SlotStep,
+  reach: Reach,
+  windows: readonly number[],
+  lateBeforeMs: number | undefined,
+): AsyncGenerator<ResultPage> {
   const names = resultFields(prepared.stream, prepared.window).map(({ name }) => name);
+  const statusOf = (endMs: number) =>
+    step.kind === 'early'
+      ? 'early'
+      : standing.atMs !== null && endMs <= standing.atMs
+        ? 'corrected'
+        : 'final';
   let after: { startMs: number; key: string } | undefined;
   let keys = 0;
   for (;;) {
@@ -166,31 +204,37 @@ async function* rowsOf(
     );
     const told: Told[] = [];
     for (const row of rows) {
-      const one = toldOf(row, names, (endMs) =>
-        step.kind === 'early'
-          ? 'early'
-          : standing.atMs !== null && endMs <= standing.atMs
-            ? 'corrected'
-            : 'final',
-      );
+      const one = toldOf(row, names, statusOf);
       keys = one.startMs === after?.startMs ? keys + 1 : 1;
       after = { startMs: one.startMs, key: one.key };
       if (keys > bounds.keysMax) onKeysCut(1);
       else told.push(one);
     }
-    if (told.length > 0) yield told;
-    if (rows.length < bounds.rowsMax) return;
+    const isLast = rows.length < bounds.rowsMax;
+    if (!isLast && after && keys >= bounds.keysMax) {
+      // The rest of this window is counted, not read.
+      const rest = { windows: [slots.at(after.startMs)], lateBeforeMs, after };
+      const [row] = await compactRows<[string]>(
+        engine,
+        countStatement(prepared, slots, reach, rest),
+        prepared.tenant,
+      );
+      if (Number(row?.[0]) > 0) onKeysCut(Number(row![0]));
+      after = { startMs: after.startMs, key: BEHIND_KEYS };
+    }
+    yield { told, last: isLast ? undefined : after };
+    if (isLast) return;
   }
 }
 
 export function toldOf(
-  [start, end, key, events, fresh, values]: ResultRow,
+  [start, end, key, events, fresh, digest, values]: ResultRow,
   names: readonly string[],
   statusOf: (endMs: number) => Told['status'],
 ): Told {
   return {
     ...{ startMs: Number(start), endMs: Number(end), key },
-    ...{ status: statusOf(Number(end)), events: Number(events), fresh: Number(fresh) },
+    ...{ status: statusOf(Number(end)), events: Number(events), fresh: Number(fresh), digest },
     members: names.map((name, index) => [name, values[index] ?? 'null']),
   };
 }

@@ -2,6 +2,7 @@
 import type { TenantId } from '../base/brand.ts';
 import type { Clock } from '../base/clock.ts';
 import { MillraceError } from '../base/errors.ts';
+import { changedSince, rewritesOf } from '../catalog/index.ts';
 import { type Catalog, eventsCompleteSince, type Versioned } from '../catalog/port.ts';
 import { parseObject } from '../define/index.ts';
 import type { StreamDefinition, WindowDefinition } from '../define/model.ts';
@@ -10,9 +11,10 @@ import type { Log } from '../log/port.ts';
 import { guardExpression } from '../sql/index.ts';
 import type { Engine } from '../store/index.ts';
 import type { Watermarks } from '../watermarks/index.ts';
+import { slotResultsAgain } from './evaluate-again.ts';
 import { reachesOf, SESSION_BOUNDS, type SessionBounds, sessionResults } from './evaluate-sessions.ts';
 import { BOUNDS, type Bounds, firstSlots, slotResults } from './evaluate-slots.ts';
-import { positionOf } from './positions.ts';
+import { heldToClock, positionOf } from './positions.ts';
 import { compactRows, publish, resultsApplied } from './publish.ts';
 import { keysStatement } from './session-statements.ts';
 import { unitsStatement } from './slot-statements.ts';
@@ -56,8 +58,12 @@ export class Evaluator {
   readonly #name: string;
   /** Ahead of what is saved where nothing had to be told meanwhile. */
   #standing: Standing | undefined;
+  #saved: Standing | undefined;
+  /** Windows without events have closed since: whoever is told so must not hear otherwise after a crash. */
+  #mustSave = false;
   #isLoaded = false;
   #hasWaited = false;
+  #mayBeRewritten = true;
   #lookedAtMs = Number.NEGATIVE_INFINITY;
   /** There was something to look at, too soon after the last time. */
   #wantsLook = false;
@@ -69,14 +75,32 @@ export class Evaluator {
     this.#name = name;
   }
 
+  /** As it is saved: what may be told of it. */
   get standing(): Standing | undefined {
-    return this.#standing;
+    return this.#saved;
+  }
+
+  /** Events of the stream may be others than they were. */
+  rewritten(): void {
+    this.#mayBeRewritten = true;
+  }
+
+  /** What must be saved before anybody is told how far the window has come. */
+  get unsaved(): Standing | undefined {
+    return this.#mustSave ? this.#standing : undefined;
+  }
+
+  /** `standing` is durable now. */
+  wasSaved(standing: Standing): void {
+    this.#saved = standing;
+    if (this.#standing === standing) this.#mustSave = false;
   }
 
   /** Undefined before its first definition stands. */
   async load(): Promise<Standing | undefined> {
     if (!this.#isLoaded) {
-      this.#standing = await this.#parts.catalog.state.get<Standing>(this.#tenant, AREA, [this.#name]);
+      this.#saved = await this.#parts.catalog.state.get<Standing>(this.#tenant, AREA, [this.#name]);
+      this.#standing = this.#saved;
       this.#isLoaded = true;
     }
     return this.#standing;
@@ -86,6 +110,8 @@ export class Evaluator {
   forget(): void {
     this.#isLoaded = false;
     this.#hasWaited = false;
+    this.#mustSave = false;
+    this.#mayBeRewritten = true;
     this.#standing = undefined;
   }
 
@@ -102,18 +128,24 @@ export class Evaluator {
     const slots = slotsOf(found.definition);
     const position = positionOf(this.#parts, this.#tenant, prepared.stream, found.definition, slots);
     if (!standing || standing.definition !== found.version) {
-      const begun = beginAt(standing, found.version, position, this.#parts.clock.now());
+      const rewrites = await rewritesOf(this.#parts.catalog, this.#tenant, found.definition.from);
+      const last = rewrites.at(-1)?.number ?? 0;
+      const begun = beginAt(standing, found.version, position, last, this.#parts.clock.now());
       const isProcessing = found.definition.time === 'processing';
       await this.#save(
         isProcessing ? { ...begun, marks: { timesMs: [0], bounds: [position.applied] } } : begun,
       );
       return { again: true };
     }
-    const pending = slots
-      ? await this.#decideSlots(prepared, found, slots, standing, position, force)
-      : await this.#decideSessions(prepared, found, standing, position, force);
+    const held = heldToClock(standing, this.#parts.clock.now());
+    this.#standing = held;
+    const pending =
+      (await this.#decideAgain(found, held, force)) ??
+      (slots
+        ? await this.#decideSlots(prepared, found, slots, held, position, force)
+        : await this.#decideSessions(prepared, found, held, position, force));
     if (!pending) return { again: false, dueInMs: this.#dueInMs(found.definition) };
-    const decided = { ...(this.#standing ?? standing), pending };
+    const decided = { ...this.#standing, pending };
     await this.#save(decided);
     await this.#carryOut(decided, pending);
     return { again: true };
@@ -129,13 +161,33 @@ export class Evaluator {
           : await guardExpression(this.#parts.engine, window.where, RELATION);
       this.#where = { text: window.where, checked };
     }
-    return { tenant: this.#tenant, stream, window, where: this.#where.checked };
+    const results = this.#parts.catalog.stream(this.#tenant, this.#name)?.definition;
+    return { tenant: this.#tenant, stream, window, where: this.#where.checked, results };
   }
 
   #streamOf(window: WindowDefinition): StreamDefinition {
     const stream = this.#parts.catalog.stream(this.#tenant, window.from)?.definition;
     if (!stream) throw new MillraceError('unknown-stream', `there is no stream "${window.from}"`);
     return stream;
+  }
+
+  /** Events were rewritten: what was told is held against them before anything else is told. */
+  async #decideAgain(
+    found: Versioned<WindowDefinition>,
+    standing: Standing,
+    force: boolean,
+  ): Promise<PendingStep | undefined> {
+    if (!this.#mayBeRewritten && !force) return undefined;
+    this.#mayBeRewritten = false;
+    const { from, time } = found.definition;
+    const rewrites = await rewritesOf(this.#parts.catalog, this.#tenant, from);
+    const clock = time === 'ingestion' ? 'arrival' : 'event';
+    const rewritten = changedSince(rewrites, standing.rewrites, clock);
+    // What processing time counted is how it was then.
+    if (!rewritten || standing.atMs === null || time === 'processing') return undefined;
+    const { atMs, applied, arrivedFromMs } = standing;
+    const step = this.#step(found, standing, 'again', { atMs, applied, arrivedFromMs }, standing.marks);
+    return { ...step, rewritten };
   }
 
   async #decideSlots(
@@ -166,8 +218,7 @@ export class Evaluator {
             !isBehind(standing, position) ||
             !(await this.#hasEvents(prepared, slots, standing, position, lateTo)));
         if (!isEmpty) return pending;
-        // Nothing is to be told: that need not be saved.
-        this.#standing = { ...standing, ...position, marks };
+        this.#pass({ ...standing, ...position, marks });
         return undefined;
       }
       return {
@@ -191,7 +242,9 @@ export class Evaluator {
       this.#standing = { ...standing, applied: position.applied, arrivedFromMs: position.arrivedFromMs };
     }
     const { earlyMs } = found.definition;
-    if (earlyMs === undefined || clock.now() - standing.earlyAtMs < earlyMs) return undefined;
+    const sinceEarly = clock.now() - standing.earlyAtMs;
+    // The clock may have been set back.
+    if (earlyMs === undefined || (sinceEarly >= 0 && sinceEarly < earlyMs)) return undefined;
     if (!isBehind({ applied: standing.earlyApplied }, position)) return undefined;
     return this.#step(found, standing, 'early', { ...position, atMs: position.atMs ?? atMs }, standing.marks);
   }
@@ -216,8 +269,14 @@ export class Evaluator {
       );
       if (some.length > 0) return step;
     }
-    this.#standing = { ...standing, ...position };
+    this.#pass({ ...standing, ...position });
     return undefined;
+  }
+
+  /** Nothing is to be told up to there. What comes for it later is late, after a crash too: that is saved (`unsaved`). */
+  #pass(standing: Standing): void {
+    this.#mustSave ||= standing.atMs !== this.#standing?.atMs;
+    this.#standing = standing;
   }
 
   #step(
@@ -229,7 +288,8 @@ export class Evaluator {
   ): PendingStep {
     const { catalog, clock } = this.#parts;
     const completeSinceMs = eventsCompleteSince(catalog, this.#tenant, String(document.from)) ?? null;
-    return { step: step + 1, kind, to, decidedAtMs: clock.now(), document, completeSinceMs, marks };
+    const decidedAtMs = clock.now();
+    return { step: step + 1, kind, to, decidedAtMs, document, completeSinceMs, marks, rewritten: null };
   }
 
   /** In processing time everything that came since the last step belongs to the slot that just ended. */
@@ -310,10 +370,13 @@ export class Evaluator {
     const asked = { ...{ engine, prepared, standing, step: pending } };
     const bounds = { ...BOUNDS, ...this.#parts.bounds };
     const slots = slotsOf(window);
+    const ofSlots = { ...asked, slots: slots!, bounds, onKeysCut: cut };
     const results =
-      slots || window.shape.kind !== 'session'
-        ? slotResults({ ...asked, slots: slots!, bounds, onKeysCut: cut })
-        : sessionResults({ ...asked, shape: window.shape, bounds: bounds.sessions ?? SESSION_BOUNDS });
+      window.shape.kind === 'session'
+        ? sessionResults({ ...asked, shape: window.shape, bounds: bounds.sessions ?? SESSION_BOUNDS })
+        : pending.kind === 'again'
+          ? slotResultsAgain(ofSlots)
+          : slotResults(ofSlots);
     let counts = NOTHING;
     for await (const told of results)
       counts = addCounts(counts, await publish(this.#parts, this.#tenant, this.#name, pending, told));
@@ -325,6 +388,7 @@ export class Evaluator {
     await this.#parts.catalog.state.write(this.#tenant, [{ area: AREA, key: [this.#name], value: standing }]);
     this.#standing = standing;
     this.#isLoaded = true;
+    this.wasSaved(standing);
   }
 }
 

@@ -31,7 +31,13 @@ function resultsOf(
   limit: number,
 ): AsyncIterable<readonly Told[]> {
   const { shape } = prepared.window;
-  const nothing = { document: {}, decidedAtMs: 0, marks: standing.marks, completeSinceMs: null };
+  const nothing = {
+    document: {},
+    decidedAtMs: 0,
+    marks: standing.marks,
+    completeSinceMs: null,
+    rewritten: null,
+  };
   const slots: Slots | undefined = slotsOf(prepared.window);
   if (slots) {
     // Every event counts as new: what is asked for is not what changed.

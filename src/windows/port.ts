@@ -65,6 +65,8 @@ export interface Windows {
 export interface RunningWindows extends Windows {
   readonly hooks: ObjectHooks<WindowDefinition>;
   readonly part: TenantPart;
+  /** Events of the stream were rewritten, and the catalog knows: what was told of them is looked at again. */
+  readonly rewritten: (tenant: TenantId, stream: string) => void;
   /** Begins to evaluate. Call it when the streams have begun. */
   start(): void;
   stop(): Promise<void>;

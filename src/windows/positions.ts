@@ -75,3 +75,9 @@ function lowestArrival(
   }
   return Math.max(0, lowest);
 }
+
+/** A clock that was set back gives what comes now an earlier time of arrival than was thought possible. */
+export const heldToClock = <At extends Pick<Position, 'arrivedFromMs'>>(standing: At, nowMs: number): At =>
+  standing.arrivedFromMs <= nowMs - APPEND_MS_MAX
+    ? standing
+    : { ...standing, arrivedFromMs: Math.max(0, nowMs - APPEND_MS_MAX) };

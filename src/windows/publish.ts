@@ -3,15 +3,16 @@
  * already are left out; so a step may be published any number of times.
  */
 import type { Offset, PartitionKey, StreamName, TenantId } from '../base/brand.ts';
+import { type Catalog, eventsCompleteSince } from '../catalog/port.ts';
 import type { Ingest } from '../ingest/port.ts';
 import type { Log } from '../log/port.ts';
 import { type Engine, eventsTable, type Statement } from '../store/index.ts';
 import type { Status } from './result-stream.ts';
-import type { Published } from './sessions.ts';
 import { Parameters, statement } from './source.ts';
 import { type Counts, NOTHING, type PendingStep } from './step.ts';
 
 export interface PublishParts {
+  readonly catalog: Pick<Catalog, 'setting'>;
   readonly engine: Pick<Engine, 'query'>;
   readonly log: Pick<Log, 'append' | 'state'>;
   readonly ingest: Pick<Ingest, 'applied'>;
@@ -26,6 +27,8 @@ export interface Told {
   readonly events: number;
   /** Late events that came with this step. */
   readonly fresh: number;
+  /** Of what was counted, a UInt64. */
+  readonly digest: string;
   /** Members of the result's own fields: name and JSON text. */
   readonly members: readonly (readonly [string, string])[];
 }
@@ -68,10 +71,12 @@ export async function publish(
   for (let at = 0; at < results.length; at += LINES_MAX) {
     const some = results.slice(at, at + LINES_MAX);
     const earlier = await readEarlier(parts.engine, tenant, window, step.step, some);
+    // Read behind the rows: what retention drops it notes before.
+    const forgottenMs = eventsCompleteSince(parts.catalog, tenant, window) ?? Number.NEGATIVE_INFINITY;
     const fresh = some.filter((one) => !earlier.get(idOf(one))?.isTold);
     for (const { status } of fresh) counts = { ...counts, [status]: counts[status] + 1 };
     if (fresh.length === 0) continue;
-    const lines = fresh.map((one) => lineOf(window, step, one, earlier.get(idOf(one))));
+    const lines = fresh.map((one) => lineOf(window, step, one, earlier.get(idOf(one)), forgottenMs));
     const bytes = Buffer.from(lines.join(''));
     const key = resultKey(tenant, window);
     const { baseOffset, count } = await parts.log.append(key, {
@@ -85,8 +90,25 @@ export async function publish(
 const idOf = ({ startMs, key }: Pick<Told, 'startMs' | 'key'>): string => JSON.stringify([startMs, key]);
 const iso = (ms: number): string => new Date(ms).toISOString();
 
-function lineOf(window: string, step: PendingStep, told: Told, earlier: Earlier | undefined): string {
-  const version = (earlier?.version ?? 0) + 1;
+/**
+ * A step tells a window once, so that no version is greater than its step's number: where earlier versions may be
+ * forgotten, that number is one that none of them had.
+ */
+export const versionOf = (
+  { step }: Pick<PendingStep, 'step'>,
+  startMs: number,
+  stored: number,
+  forgottenMs: number,
+): number => Math.max(stored + 1, startMs < forgottenMs ? step : 1);
+
+function lineOf(
+  window: string,
+  step: PendingStep,
+  told: Told,
+  earlier: Earlier | undefined,
+  forgottenMs: number,
+): string {
+  const version = versionOf(step, told.startMs, earlier?.version ?? 0, forgottenMs);
   const isLate = told.status === 'corrected';
   const own = {
     _id: `${window}/${told.startMs}/${told.key}/${version}`,
@@ -99,6 +121,7 @@ function lineOf(window: string, step: PendingStep, told: Told, earlier: Earlier 
     late: isLate ? (earlier?.late ?? 0) + told.fresh : told.status === 'retracted' ? (earlier?.late ?? 0) : 0,
     watermark: step.to.atMs === null ? null : iso(step.to.atMs),
     step: step.step,
+    window_digest: told.digest,
   };
   const members = told.members.map(([name, json]) => `,${JSON.stringify(name)}:${json}`).join('');
   return `${JSON.stringify(own).slice(0, -1)}${members}}\n`;
@@ -133,50 +156,6 @@ GROUP BY window_start, window_key`,
       { version: Number(version), late: Number(late), isTold: told !== '0' },
     ]),
   );
-}
-
-/** Sessions that stand published: the newest version of each, before the step, that ends behind `endsAfterMs`. */
-export async function readSessions(
-  engine: Pick<Engine, 'query'>,
-  tenant: TenantId,
-  window: string,
-  reach: {
-    readonly keys: readonly string[];
-    readonly firstStep: number;
-    readonly beforeStep: number;
-    readonly endsAfterMs: number;
-    readonly longestMs: number;
-  },
-): Promise<ReadonlyMap<string, readonly Published[]>> {
-  const parameters = new Parameters();
-  const keys = parameters.bind('Array(String)', reach.keys);
-  const conditions = [
-    `has(${keys}, window_key)`,
-    `step >= ${parameters.bind('UInt64', reach.firstStep)}`,
-    `step < ${parameters.bind('UInt64', reach.beforeStep)}`,
-  ];
-  if (Number.isFinite(reach.endsAfterMs)) {
-    const after = (ms: number) => `fromUnixTimestamp64Milli(${parameters.bind('Int64', ms)}, 'UTC')`;
-    conditions.push(
-      `_time >= ${after(reach.endsAfterMs - reach.longestMs)}`,
-      `window_end > ${after(reach.endsAfterMs)}`,
-    );
-  }
-  const rows = await compactRows<[string, string, string, string, string, string]>(
-    engine,
-    statement(
-      `SELECT window_key, toString(toUnixTimestamp64Milli(window_start)), toString(toUnixTimestamp64Milli(argMax(window_end, version))), toString(max(version)), toString(argMax(late, version)), toString(argMax(status, version))
-FROM ${eventsTable(tenant, window)} WHERE ${conditions.join(' AND ')} GROUP BY window_key, window_start ORDER BY window_key, window_start`,
-      parameters,
-    ),
-  );
-  const found = new Map<string, Published[]>();
-  for (const [key, start, end, version, late, status] of rows) {
-    if (status === 'retracted') continue;
-    const one = { startMs: Number(start), endMs: Number(end), version: Number(version), late: Number(late) };
-    found.set(key, [...(found.get(key) ?? []), one]);
-  }
-  return found;
 }
 
 export async function compactRows<Row>(

@@ -31,6 +31,8 @@ const OWN: Readonly<Record<string, FieldDocument>> = {
   late: 'uint64',
   watermark: { type: 'timestamp', optional: true },
   step: 'uint64',
+  /** Of what was counted: results with the same one, and as many events, are the same. */
+  window_digest: 'uint64',
 };
 
 /** Levels that a `quantile` measure is told at; the field is the measure's name and the level. */
@@ -57,6 +59,19 @@ export function windowStates(stream: StreamDefinition, window: WindowDefinition)
   for (const { measure } of window.measures)
     for (const state of stateColumns(stream, measure)) states.set(state.name, state);
   return [...states.values()];
+}
+
+/** The same for the same values of what is measured, in whatever order they are added up. */
+export function digestSql(stream: StreamDefinition, window: WindowDefinition): string {
+  const fields = new Set(
+    window.measures.flatMap(({ measure }) => ('field' in measure ? [measure.field] : [])),
+  );
+  if (fields.size === 0) return 'toUInt64(0)';
+  const hashes = [...fields].map((name) => {
+    const column = quoteIdentifier(columnOf(fieldOf(stream, name)!));
+    return `if(isNull(${column}), toUInt64(0), cityHash64(assumeNotNull(${column})))`;
+  });
+  return `sumWithOverflow(cityHash64(${hashes.join(', ')}))`;
 }
 
 /** A state merged to its final value, with its name. */
@@ -146,7 +161,7 @@ function plainType({ type }: Field): FieldDocument {
 }
 
 /** Text that a field of this kind takes, with every digit. */
-function valueText({ type }: Field, value: string): string {
+export function valueText({ type }: Field, value: string): string {
   switch (type.kind) {
     case 'bool':
       return value;

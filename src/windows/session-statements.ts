@@ -1,7 +1,7 @@
 /** Sessions in the engine: which keys may have some, when their events were, and the results of sessions that are known. */
 import { columnOf } from '../define/model.ts';
 import { quoteIdentifier, type Statement } from '../store/index.ts';
-import { keyAlias, keyFields, mergedState, windowStates } from './result-stream.ts';
+import { digestSql, keyAlias, keyFields, mergedState, windowStates } from './result-stream.ts';
 import { rowSql } from './slot-statements.ts';
 import type { Span } from './slots.ts';
 import { eventsSql, isNew, Parameters, type Prepared, type Reach, statement } from './source.ts';
@@ -86,13 +86,13 @@ export function sessionsStatement(
     [`has(${hashes}, _kh)`],
   );
   const grouped = ['_s', '_e', '_kh', ...keys.map(keyAlias)].join(', ');
-  const inner = `SELECT session.2 AS _s, session.3 AS _e, events._kh AS _kh${keys.map((field) => `, ${quoteIdentifier(columnOf(field))} AS ${keyAlias(field)}`).join('')}, count() AS _n, countIf(${isNew(parameters, reach.since)}) AS _new${states.map((state) => `, ${state.fromEvents} AS ${quoteIdentifier(state.name)}`).join('')}
+  const inner = `SELECT session.2 AS _s, session.3 AS _e, events._kh AS _kh${keys.map((field) => `, ${quoteIdentifier(columnOf(field))} AS ${keyAlias(field)}`).join('')}, count() AS _n, countIf(${isNew(parameters, reach.since)}) AS _new, ${digestSql(stream, window)} AS _part${states.map((state) => `, ${state.fromEvents} AS ${quoteIdentifier(state.name)}`).join('')}
 FROM (${events}) AS events
 INNER JOIN (SELECT arrayJoin(arrayZip(${hashes}, ${starts}, ${ends})) AS session, session.1 AS _key) AS sessions ON events._kh = sessions._key
 WHERE events._t >= session.2 AND events._t < session.3 GROUP BY ${grouped}`;
   return statement(
-    `SELECT toString(_s), toString(_e), _kh, toString(_events), toString(_fresh), ${rowSql(prepared)} FROM (
-SELECT ${grouped}, sum(_n) AS _events, sum(_new) AS _fresh${states.map((state) => `, ${mergedState(state)}`).join('')} FROM (${inner}) GROUP BY ${grouped}
+    `SELECT toString(_s), toString(_e), _kh, toString(_events), toString(_fresh), toString(_digest), ${rowSql(prepared)} FROM (
+SELECT ${grouped}, sum(_n) AS _events, sum(_new) AS _fresh, sumWithOverflow(_part) AS _digest${states.map((state) => `, ${mergedState(state)}`).join('')} FROM (${inner}) GROUP BY ${grouped}
 ) ORDER BY _s, _kh`,
     parameters,
   );

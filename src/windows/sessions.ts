@@ -35,6 +35,10 @@ export function sessionsOf({ gapMs, maxMs }: SessionShape, times: readonly numbe
 export interface Published extends Span {
   readonly version: number;
   readonly late: number;
+  readonly digest: string;
+  readonly events: number;
+  /** JSON texts of the keys. */
+  readonly keys: readonly string[];
 }
 
 /** One key in one step. */
@@ -46,8 +50,8 @@ export interface KeyOfStep {
   readonly newestFromMs: number | undefined;
   /** Event times of the key before `toMs`, ascending, from `lookBackMs` on. */
   readonly times: readonly number[];
-  /** Those of the times that came with the step. */
-  readonly isNew: (ms: number) => boolean;
+  /** May something of it be other than it was, even if it begins and ends as before? */
+  readonly isTouched: (session: Span) => boolean;
   readonly published: readonly Published[];
 }
 
@@ -83,10 +87,7 @@ export function changesOfKey(shape: SessionShape, step: KeyOfStep): SessionChang
   const changed = closed.flatMap((session) => {
     const known = before.get(session.startMs);
     before.delete(session.startMs);
-    const isSame =
-      known?.endMs === session.endMs &&
-      !times.some((ms) => ms >= session.startMs && ms < session.endMs && step.isNew(ms));
-    return isSame ? [] : [{ ...session, before: known }];
+    return known?.endMs === session.endMs && !step.isTouched(session) ? [] : [{ ...session, before: known }];
   });
   return { changed, retracted: [...before.values()] };
 }

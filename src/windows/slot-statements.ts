@@ -1,7 +1,7 @@
 /** Windows of slots in the engine: which slots have events, and the results of some windows. */
 import { columnOf } from '../define/model.ts';
 import { quoteIdentifier, type Statement } from '../store/index.ts';
-import { keyAlias, keyFields, mergedState, resultFields, windowStates } from './result-stream.ts';
+import { digestSql, keyAlias, keyFields, mergedState, resultFields, windowStates } from './result-stream.ts';
 import type { Slots } from './slots.ts';
 import { eventsSql, isNew, Parameters, type Prepared, type Reach, statement } from './source.ts';
 
@@ -40,7 +40,7 @@ export function slotsOfUnit(slots: Slots, unit: number): readonly number[] {
   return Array.from({ length: last - first + 1 }, (_, index) => first + index);
 }
 
-/** Windows of a page, by their numbers; `lateBefore`: those that end by then are told only where events are new. */
+/** Windows of a page, by their numbers; `lateBefore`: those that end by then (Infinity: all) are told only where events are new. */
 export interface Page {
   readonly windows: readonly number[];
   readonly lateBeforeMs: number | undefined;
@@ -49,17 +49,39 @@ export interface Page {
   readonly rowsMax: number;
 }
 
-/** A row: start, end, key hash, events, new events, then the JSON texts of the result's fields. */
-export type ResultRow = readonly [string, string, string, string, string, readonly (string | null)[]];
+/** A row: start, end, key hash, events, new events, digest, then the JSON texts of the result's fields. */
+export type ResultRow = readonly [string, string, string, string, string, string, readonly (string | null)[]];
 
-export function resultsStatement(
+export function resultsStatement(prepared: Prepared, slots: Slots, reach: Reach, page: Page): Statement {
+  const parameters = new Parameters();
+  const { sql, start, end } = windowsSql(prepared, slots, reach, page, parameters);
+  return statement(
+    `SELECT toString(${start}), toString(${end}), _kh, toString(_events), toString(_fresh), toString(_digest), ${rowSql(prepared)} FROM ${sql} ORDER BY ${start}, _kh LIMIT ${parameters.bind('UInt64', page.rowsMax)}`,
+    parameters,
+  );
+}
+
+/** How many results there are, without the results. */
+export function countStatement(
   prepared: Prepared,
   slots: Slots,
   reach: Reach,
-  { windows, lateBeforeMs, after, rowsMax }: Page,
+  page: Omit<Page, 'rowsMax'>,
 ): Statement {
-  const { stream, window } = prepared;
   const parameters = new Parameters();
+  const { sql } = windowsSql(prepared, slots, reach, page, parameters);
+  return statement(`SELECT toString(count()) FROM ${sql}`, parameters);
+}
+
+/** A relation with a row for each window and key. */
+function windowsSql(
+  prepared: Prepared,
+  slots: Slots,
+  reach: Reach,
+  { windows, lateBeforeMs, after }: Omit<Page, 'rowsMax'>,
+  parameters: Parameters,
+): { readonly sql: string; readonly start: string; readonly end: string } {
+  const { stream, window } = prepared;
   const first = Math.min(...windows);
   const last = Math.max(...windows) + slots.perWindow;
   const starts = Array.from({ length: last - first + 1 }, (_, index) => slots.start(first + index));
@@ -80,12 +102,13 @@ export function resultsStatement(
       ...keys.map((field) => `${quoteIdentifier(columnOf(field))} AS ${keyAlias(field)}`),
       'count() AS _n',
       `countIf(${isNew(parameters, reach.since)}) AS _new`,
+      `${digestSql(stream, window)} AS _part`,
       ...states.map((state) => `${state.fromEvents} AS ${quoteIdentifier(state.name)}`),
     ].join(', '),
   );
   const grouped = ['_kh', ...keys.map(keyAlias)].join(', ');
   const size = slots.perWindow;
-  const middle = `SELECT _w, ${grouped}, sum(_n) AS _events, sum(_new) AS _fresh${states.map((state) => `, ${mergedState(state)}`).join('')}
+  const middle = `SELECT _w, ${grouped}, sum(_n) AS _events, sum(_new) AS _fresh, sumWithOverflow(_part) AS _digest${states.map((state) => `, ${mergedState(state)}`).join('')}
 FROM (SELECT *, arrayJoin(range(greatest(toInt64(1), toInt64(_slot) - ${size - 1}), toInt64(_slot) + 1)) AS _w FROM (${inner} GROUP BY _slot, ${grouped}))
 WHERE has(${wanted}, toInt64(_w)) GROUP BY _w, ${grouped}`;
   const start = `arrayElement(${boundaries}, _w)`;
@@ -93,19 +116,17 @@ WHERE has(${wanted}, toInt64(_w)) GROUP BY _w, ${grouped}`;
   const conditions = [
     ...(lateBeforeMs === undefined
       ? []
-      : [`(${end} > ${parameters.bind('Int64', lateBeforeMs)} OR _fresh > 0)`]),
+      : Number.isFinite(lateBeforeMs)
+        ? [`(${end} > ${parameters.bind('Int64', lateBeforeMs)} OR _fresh > 0)`]
+        : ['_fresh > 0']),
     ...(after === undefined
       ? []
       : [
           `(${start}, _kh) > (${parameters.bind('Int64', after.startMs)}, ${parameters.bind('String', after.key)})`,
         ]),
   ];
-  return statement(
-    `SELECT toString(${start}), toString(${end}), _kh, toString(_events), toString(_fresh), ${rowSql(prepared)} FROM (
-${middle}
-)${conditions.length === 0 ? '' : ` WHERE ${conditions.join(' AND ')}`} ORDER BY ${start}, _kh LIMIT ${parameters.bind('UInt64', rowsMax)}`,
-    parameters,
-  );
+  const where = conditions.length === 0 ? '' : ` WHERE ${conditions.join(' AND ')}`;
+  return { sql: `(\n${middle}\n)${where}`, start, end };
 }
 
 /** The result's own fields as an array of JSON texts. */

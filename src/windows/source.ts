@@ -12,6 +12,8 @@ export interface Prepared {
   readonly window: WindowDefinition;
   /** The checked condition, or undefined. */
   readonly where: string | undefined;
+  /** The stream of its results; undefined before there is one. */
+  readonly results?: StreamDefinition | undefined;
 }
 
 /** The moments that events of processing time are given: those below `bounds[i][partition]` and no earlier one, `timesMs[i]`. */

@@ -5,6 +5,7 @@
  *   standing at (watermark, offsets) ─decide─▶ pending step ─publish, wait─▶ done: standing at the step's own
  *                                                  └─ crash ─▶ published again, what is there already left out
  */
+import type { ChangedTime } from '../catalog/index.ts';
 import type { ProcessingMarks } from './source.ts';
 
 export interface Position {
@@ -18,8 +19,8 @@ export interface Position {
 
 export interface PendingStep {
   readonly step: number;
-  /** `early`: tells windows that are open, closes none. */
-  readonly kind: 'close' | 'early';
+  /** `early`: tells windows that are open, closes none. `again`: holds what was told against events that were rewritten. */
+  readonly kind: 'close' | 'early' | 'again';
   readonly to: Position;
   readonly decidedAtMs: number;
   /** The window's document as it was when the step was decided. */
@@ -27,6 +28,8 @@ export interface PendingStep {
   /** Windows that begin before cannot be computed any more. */
   readonly completeSinceMs: number | null;
   readonly marks: ProcessingMarks | null;
+  /** Of a step of kind `again`: up to which rewrite, and the time that they are about. */
+  readonly rewritten: { readonly number: number; readonly changed: ChangedTime } | null;
 }
 
 export type Counts = Readonly<Record<'final' | 'corrected' | 'early' | 'retracted', number>>;
@@ -41,6 +44,8 @@ export interface Standing extends Position {
   readonly firstStep: number;
   /** The last one that is done. */
   readonly step: number;
+  /** The last rewrite of the stream's events that is in what was told. */
+  readonly rewrites: number;
   readonly doneAtMs: number | null;
   readonly earlyApplied: readonly number[];
   readonly earlyAtMs: number;
@@ -55,12 +60,13 @@ export function beginAt(
   before: Standing | undefined,
   definition: number,
   position: Position,
+  rewrites: number,
   nowMs: number,
 ): Standing {
   const step = before?.step ?? 0;
   return {
     ...position,
-    ...{ definition, sinceMs: position.atMs, firstStep: step + 1, step },
+    ...{ definition, sinceMs: position.atMs, firstStep: step + 1, step, rewrites },
     doneAtMs: before?.doneAtMs ?? null,
     ...{ earlyApplied: position.applied, earlyAtMs: nowMs, marks: null },
     counts: before?.counts ?? NOTHING,
@@ -78,7 +84,8 @@ export function doneStep(
   const early = pending.kind === 'early';
   return {
     ...standing,
-    ...(early ? {} : pending.to),
+    ...(pending.kind === 'close' ? pending.to : {}),
+    rewrites: pending.rewritten?.number ?? standing.rewrites,
     step: pending.step,
     doneAtMs: pending.decidedAtMs,
     ...(early ? { earlyApplied: pending.to.applied, earlyAtMs: pending.decidedAtMs } : {}),

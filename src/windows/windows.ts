@@ -103,6 +103,12 @@ class AllWindows implements RunningWindows {
     },
   };
 
+  readonly rewritten = (tenant: TenantId, stream: string): void => {
+    for (const { definition } of this.#windowsOf(tenant, stream))
+      this.#evaluatorOf(tenant, definition.name).rewritten();
+    this.#kick(tenant, stream);
+  };
+
   start(): void {
     this.#unwatch = this.#parts.watermarks.watch((tenant, stream) => this.#kick(tenant, stream));
     for (const tenant of this.#parts.tenants.list())
@@ -124,6 +130,7 @@ class AllWindows implements RunningWindows {
           const evaluator = this.#evaluatorOf(tenant, definition.name);
           while ((await evaluator.advance(true)).again);
         }
+        await this.#savePassed(tenant, stream);
       });
   }
 
@@ -146,7 +153,8 @@ class AllWindows implements RunningWindows {
   async state(tenant: TenantId, name: string): Promise<WindowState> {
     const { definition } = this.#find(tenant, name);
     const evaluator = this.#evaluatorOf(tenant, name);
-    const standing = await evaluator.load();
+    await evaluator.load();
+    const { standing } = evaluator;
     const { atMs, lagMs } = this.#parts.watermarks.of(tenant, definition.from);
     const iso = (ms: number | null | undefined) => (ms == null ? null : new Date(ms).toISOString());
     return {
@@ -273,7 +281,30 @@ class AllWindows implements RunningWindows {
         );
       }
     }
+    try {
+      await this.#savePassed(tenant, stream);
+    } catch (error) {
+      failed = true;
+      this.#parts.logger.error(
+        { err: error, tenant, stream },
+        'how far windows have come could not be saved',
+      );
+    }
     return failed ? 'failed' : dueInMs;
+  }
+
+  /** Of all windows of the stream with one write. */
+  async #savePassed(tenant: TenantId, stream: string): Promise<void> {
+    const passed = this.#windowsOf(tenant, stream).flatMap(({ definition: { name } }) => {
+      const evaluator = this.#evaluatorOf(tenant, name);
+      return evaluator.unsaved ? [{ name, evaluator, standing: evaluator.unsaved }] : [];
+    });
+    if (passed.length === 0) return;
+    await this.#parts.catalog.state.write(
+      tenant,
+      passed.map(({ name, standing }) => ({ area: AREA, key: [name], value: standing })),
+    );
+    for (const { evaluator, standing } of passed) evaluator.wasSaved(standing);
   }
 
   #windowsOf(tenant: TenantId, stream: string): readonly Versioned<WindowDefinition>[] {

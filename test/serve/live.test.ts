@@ -90,6 +90,77 @@ describe('a feed', () => {
     await Promise.all(feeds.map((feed) => feed.ended));
   });
 
+  it('of results is told whole: every version once, over reconnects, a slow reader and another server', async () => {
+    const { catalog, ingest, log, registry } = parts.deps;
+    const document = {
+      fields: { window: 'string', version: 'uint64', rest: 'string' },
+      ...{ dedupe: { within: '1d' }, resultOf: 'window' },
+    };
+    await registry.put(parts.tenant, 'stream', 'results', document, { asResult: true });
+    expect(catalog.stream(parts.tenant, 'results')!.definition.partitions).toBeGreaterThan(0);
+    let versions = 0;
+    // As a window tells: many at once, and some of them twice.
+    const tell = async (count: number) => {
+      const lines = Array.from({ length: count }, (_, index) => {
+        const version = versions + index + 1;
+        return `${JSON.stringify({ _id: `w/${version}`, window: 'w', version, rest: 'x'.repeat(300) })}\n`;
+      });
+      versions += count;
+      const key = { tenant: parts.tenant, stream: 'results' as never, partition: 0 };
+      for (const some of [lines, lines.slice(-3)]) {
+        const bytes = Buffer.from(some.join(''));
+        const { baseOffset } = await log.append(key, {
+          ...{ chunks: [bytes], count: some.length, bytes: bytes.length },
+        });
+        await ingest.applied(key, baseOffset, (baseOffset + some.length) as never);
+      }
+    };
+    const told: number[] = [];
+    let id: string | undefined;
+    const hear = async (url: string, isEnough: () => boolean) => {
+      const feed = await follow(
+        url,
+        '/v1/streams/results/live',
+        id === undefined ? {} : { 'last-event-id': id },
+      );
+      let heard = 0;
+      const take = (): boolean => {
+        for (; heard < feed.messages.length; heard += 1) {
+          const message = feed.messages[heard]!;
+          if (message.event === 'events') {
+            expect(message.data.dropped).toBe(0);
+            told.push(...message.data.events.map((one: { version: string }) => Number(one.version)));
+          }
+          id = message.id ?? id;
+        }
+        return isEnough();
+      };
+      await feed.until(take);
+      return { feed, take, leave: async () => [feed.stop(), await feed.ended] };
+    };
+    const first = await hear(server.url, () => id !== undefined);
+    await tell(3_000);
+    await first.feed.until(() => {
+      first.take();
+      return told.length > 250;
+    });
+    await first.leave();
+    await tell(700);
+    const second = await hear(server.url, () => told.length > 1_500);
+    await second.leave();
+    const other = await startServer(parts);
+    await tell(1_300);
+    const third = await hear(other.url, () => told.length >= versions);
+    await tell(400);
+    await third.feed.until(() => {
+      third.take();
+      return told.length >= versions;
+    });
+    await third.leave();
+    await other.close();
+    expect(told.sort((a, b) => a - b)).toEqual(Array.from({ length: versions }, (_, index) => index + 1));
+  });
+
   it('ends when its stream is forgotten', async () => {
     await server.call('PUT', '/v1/streams/brief', { fields: { n: 'int32' } });
     const feed = await follow(server.url, '/v1/streams/brief/live');

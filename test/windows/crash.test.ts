@@ -8,6 +8,12 @@ const STREAM = {
   eventTime: 'at',
 };
 const T0 = Date.UTC(2024, 0, 1);
+const TUMBLING = {
+  tumbling: { size: '1m' },
+  by: ['key'],
+  where: 'value != 2',
+  measures: { n: 'count()', worst: 'max(value)', keys: 'unique(key)' },
+};
 const SLIDING = { sliding: { size: '2m', slide: '1m' }, by: ['key'], measures: { total: 'sum(value)' } };
 const SESSION = { session: { gap: '1m' }, by: ['key'], measures: { total: 'sum(value)' } };
 let world: Awaited<ReturnType<typeof makeWorld>>;
@@ -21,10 +27,10 @@ const EVERY_STEP = process.env.MILLRACE_TEST_EVERY_STEP === '1';
 
 let streams = 0;
 /** A stream and a window on it; then three rounds of events and watermarks, with late ones among them. */
-async function story(shape: object, atEach: (round: number) => Promise<void>) {
+async function story(shape: object, partitions: number, atEach: (round: number) => Promise<void>) {
   streams += 1;
   const [stream, window] = [`points_${streams}`, `window_${streams}`];
-  await world.registry.put(TENANT, 'stream', stream, STREAM);
+  await world.registry.put(TENANT, 'stream', stream, { ...STREAM, partitions });
   await world.registry.put(TENANT, 'window', window, { from: stream, ...shape });
   const event = (id: number, second: number, key: string) => ({
     ...{ id: `${id}`, at: T0 + second * 1_000, key, value: 2 ** id },
@@ -35,7 +41,12 @@ async function story(shape: object, atEach: (round: number) => Promise<void>) {
     { events: [event(6, 260, 'a'), event(7, 5, 'c')], watermark: 500 },
   ];
   for (const [round, { events, watermark }] of rounds.entries()) {
-    await world.send(stream, events);
+    for (let partition = 0; partition < partitions; partition += 1)
+      await world.send(
+        stream,
+        events.filter(({ id }) => Number(id) % partitions === partition),
+        partition,
+      );
     world.watermark.set(stream, T0 + watermark * 1_000);
     await atEach(round);
     await world.windows.settled(TENANT);
@@ -50,20 +61,23 @@ async function story(shape: object, atEach: (round: number) => Promise<void>) {
 }
 
 describe.each([
+  ['tumbling', TUMBLING],
   ['sliding', SLIDING],
   ['session', SESSION],
 ])('windows (%s) whose process dies', (_, shape) => {
-  it('tell what they tell otherwise, each result of each version once', async () => {
+  it('tell what they tell otherwise, each result of each version once, in other numbers of partitions too', async () => {
     world.restart();
-    const straight = await story(shape, async () => undefined);
+    const straight = await story(shape, 1, async () => undefined);
+    expect(await story(shape, 5, async () => undefined)).toEqual(straight);
     expect(new Set(straight.map(({ id }) => id)).size).toBe(straight.length);
     expect(straight.some((one) => (one as { status?: unknown }).status === 'corrected')).toBe(true);
     let deaths = 0;
     for (const when of ['before', 'after'] as const) {
-      for (let at = 1; ; at += EVERY_STEP ? 1 : when === 'before' ? 4 : 5) {
+      for (let at = 1; ; at += EVERY_STEP ? 1 : when === 'before' ? 6 : 7) {
         let died = false;
-        const told = await story(shape, async (round) => {
-          if (round !== 1) return;
+        const told = await story(shape, 1 + (at % 3), async (round) => {
+          // The first steps, and those that correct.
+          if (round !== (at % 2 === 0 ? 0 : 1)) return;
           world.restart(at, when);
           await world.windows.settled(TENANT).catch((error: unknown) => {
             if (!(error instanceof PowerCut)) throw error;

@@ -45,8 +45,14 @@ export async function makeWorld(bounds: NonNullable<WindowsParts['bounds']> = {}
     const key = (partition: number) => ({ tenant: TENANT, stream: stream as StreamName, partition });
     return Array.from({ length: partitions }, (_, partition) => ingest.state(key(partition)).applied);
   };
+  let statements = 0;
+  const asked: typeof engine.query = (...question) => {
+    statements += 1;
+    return engine.query(...question);
+  };
   const parts: WindowsParts = {
-    ...{ catalog, log, ingest, engine, clock, logger },
+    ...{ catalog, log, ingest, clock, logger },
+    engine: { query: asked },
     watermarks: {
       of: (_, stream) => ({
         ...{ atMs: watermark.get(stream), applied: appliedOf(stream) },
@@ -67,6 +73,10 @@ export async function makeWorld(bounds: NonNullable<WindowsParts['bounds']> = {}
 
   return {
     ...{ engine, catalog, registry, clock, watermark },
+    /** That windows have asked the engine so far. */
+    get statements(): number {
+      return statements;
+    },
     get windows(): RunningWindows {
       return windows;
     },

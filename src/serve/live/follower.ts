@@ -45,6 +45,18 @@ export class Follower {
     return missed;
   }
 
+  /** Resolves when the earlier message has left, or nobody is there any more. */
+  drained(): Promise<void> {
+    if (!this.behind || this.closed) return Promise.resolve();
+    return new Promise((resolve) => {
+      const done = () => {
+        this.#response.off('drain', done).off('close', done);
+        resolve();
+      };
+      this.#response.once('drain', done).once('close', done);
+    });
+  }
+
   onClose(listener: () => void): void {
     this.#response.once('close', listener);
   }

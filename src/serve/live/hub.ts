@@ -4,7 +4,8 @@
  *
  *     nobody ──first follower──▶ ticking ──last one leaves, or close()──▶ nobody
  *
- * A follower that does not keep up misses messages (their number is told to him); nothing is kept for him.
+ * A follower that does not keep up misses messages (their number is told to him); nothing is kept for him. A stream of
+ * results is told whole: who does not keep up reads on by himself, at his own pace, until he is where the others are.
  */
 
 import type { Offset, TenantId } from '../../base/brand.ts';
@@ -18,7 +19,7 @@ import { partitionKeys } from '../partition-keys.ts';
 import type { StreamStates } from '../stream-states.ts';
 import type { Follower } from './follower.ts';
 import { type NewEvents, readNewEvents } from './new-events.ts';
-import { formatPositions, type Positions, rangesBetween } from './positions.ts';
+import { formatPositions, type Positions, rangesBetween, towards } from './positions.ts';
 
 export interface HubLimits {
   readonly followersMax: number;
@@ -103,23 +104,34 @@ export class LiveHub {
       this.#count -= 1;
       this.#leave(tenant, stream, rowFilter, follower);
     });
-    let reached = resumeFrom ?? this.#applied(tenant, stream);
+    const reached = resumeFrom ?? this.#applied(tenant, stream);
     const id = formatPositions(reached);
     if (rowFilter.length === 0) await this.#sendState(tenant, stream, [follower], id);
     else follower.send('events', NO_EVENTS, id);
+    await this.#catchUp({ tenant, stream, rowFilter }, follower, reached);
+  }
+
+  /** Reads what came since he stood there, then joins the others. */
+  async #catchUp(
+    { tenant, stream, rowFilter }: Pick<Channel, 'tenant' | 'stream' | 'rowFilter'>,
+    follower: Follower,
+    from: Positions,
+  ): Promise<void> {
     // Join only at the channel's own position, or the follower would miss what came meanwhile.
-    for (;;) {
+    for (let reached = from; ; ) {
+      const isWhole = this.#isWhole(tenant, stream);
+      if (isWhole) await follower.drained();
       const channel = this.#channel(tenant, stream, rowFilter);
-      const ranges = rangesBetween(reached, channel.positions);
-      if (ranges.length === 0) {
+      if (follower.closed || rangesBetween(reached, channel.positions).length === 0) {
         if (!follower.closed) channel.followers.add(follower);
         if (channel.followers.size === 0) this.#end(channel);
         return;
       }
-      reached = channel.positions;
-      const missed = await readNewEvents(
-        ...([this.#deps.events, tenant, stream, ranges, this.#limits.resumedMax, rowFilter] as const),
-      );
+      const to = isWhole ? towards(reached, channel.positions, this.#limits.resumedMax) : channel.positions;
+      const ranges = rangesBetween(reached, to);
+      reached = to;
+      const limit = this.#limits.resumedMax * (isWhole ? ranges.length : 1);
+      const missed = await readNewEvents(this.#deps.events, tenant, stream, ranges, limit, rowFilter);
       if (follower.closed) return;
       if (missed.count + missed.dropped > 0)
         follower.send('events', messageOf(missed, 0), formatPositions(reached));
@@ -204,16 +216,20 @@ export class LiveHub {
   }
 
   async #sendNew(channel: Channel): Promise<void> {
-    const applied = this.#applied(channel.tenant, channel.stream);
-    const ranges = rangesBetween(channel.positions, applied);
+    const { tenant, stream, positions } = channel;
+    const isWhole = this.#isWhole(tenant, stream);
+    const all = this.#applied(tenant, stream);
+    const applied = isWhole ? towards(positions, all, this.#limits.eventsMax) : all;
+    const ranges = rangesBetween(positions, applied);
     if (ranges.length === 0) return;
     const members = [...channel.followers];
     const fresh = await readNewEvents(
       this.#deps.events,
-      channel.tenant,
-      channel.stream,
+      tenant,
+      stream,
       ranges,
-      this.#limits.eventsMax,
+      // Shared out among partitions; whoever is told everything gets each one's whole range.
+      isWhole ? this.#limits.eventsMax * ranges.length : this.#limits.eventsMax,
       channel.rowFilter,
     );
     const id = formatPositions(applied);
@@ -221,7 +237,14 @@ export class LiveHub {
     if (fresh.count + fresh.dropped === 0) return;
     const message = messageOf(fresh, 0);
     for (const follower of members) {
-      if (follower.behind) follower.missed(fresh.count + fresh.dropped);
+      if (follower.behind && isWhole) {
+        channel.followers.delete(follower);
+        this.#catchUp(channel, follower, positions).catch((error: unknown) => {
+          this.#deps.onFailure(error);
+          // He comes back with the id of what he got last.
+          follower.end();
+        });
+      } else if (follower.behind) follower.missed(fresh.count + fresh.dropped);
       else {
         const missed = follower.takeMissed();
         follower.send('events', missed === 0 ? message : messageOf(fresh, missed), id);
@@ -243,6 +266,10 @@ export class LiveHub {
     if (definition === undefined) return;
     const state = JSON.stringify(await this.#deps.states.state(tenant, definition));
     for (const follower of followers) if (!follower.behind) follower.send('state', state, id);
+  }
+
+  #isWhole(tenant: TenantId, stream: string): boolean {
+    return this.#deps.catalog.stream(tenant, stream)?.definition.resultOf !== undefined;
   }
 
   #applied(tenant: TenantId, stream: string): Positions {

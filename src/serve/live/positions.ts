@@ -40,3 +40,12 @@ export function rangesBetween(from: Positions, to: Positions): readonly OffsetRa
     return end > start ? [{ partition, from: start, to: end }] : [];
   });
 }
+
+/** On the way from one place to another, at most so many records further in each partition. */
+export const towards = (from: Positions, to: Positions, most: number): Positions =>
+  new Map(
+    [...to].map(([partition, end]) => [
+      partition,
+      Math.min(end, (from.get(partition) ?? 0) + most) as Offset,
+    ]),
+  );
