@@ -86,7 +86,7 @@ const server = await createServer({
   },
   triggers: {
     ...absent<ServeDeps['triggers']>('triggers'),
-    figures: () => ({ evaluations: 0, failures: 0, told: 0, firing: 0, pending: 0 }),
+    figures: () => ({ evaluations: 0, failures: 0, told: 0, groups: [] }),
   },
   log,
   ingest,

@@ -202,6 +202,12 @@ async function startOwned(
   const watermarks = await openWatermarks({ catalog, tenants, ingest, log, engine, clock, logger });
   ingest.tell(watermarks.follower);
   const guests = options.aroundGuests?.(opened) ?? opened;
+  const events = createEvents({ engine, catalog, clock });
+  const deliver = openDeliver({
+    ...{ settings, catalog, ingest, events, tenants, clock, ids, logger },
+    attachment: (tenant, reference) => reports.attachment(tenant, reference),
+    ...(options.send === undefined ? {} : { send: options.send }),
+  });
   const reports = createReports({
     ...{ catalog, engine, guests, ingest, log, files, clock, tenants, directory, logger },
     timeoutSeconds: settings.MILLRACE_QUERY_SECONDS_MAX,
@@ -230,7 +236,7 @@ async function startOwned(
   // What it asks is made further below; a removal that was interrupted is finished before.
   const triggers = createTriggers({
     ...{ catalog, registry, tenants, ingest, log, engine, clock, logger },
-    watch: (listener) => watermarks.watch(listener),
+    watch: (listener) => windows.watch(listener),
     closedThrough: (tenant, window) => windows.closedTo(tenant, window),
     stats: () => stats,
     events: () => events,
@@ -296,17 +302,11 @@ async function startOwned(
   const stats = createStats({
     ...{ tables, engine, catalog, log, ingest, clock, hot, results, lookups, watermarks },
   });
-  const events = createEvents({ engine, catalog, clock });
   const quarantine = createQuarantine({ engine, catalog, clock });
   const { operator, generated } = await operatorKeyOf(settings.MILLRACE_ADMIN_KEY, catalog);
   const keys = await openKeys({
     ...{ records: catalog.keys, tenants, operator, clock: housekeeping },
     onFailure: (error) => logger.warn({ err: error }, 'times of use of keys could not be written'),
-  });
-  const deliver = openDeliver({
-    ...{ settings, catalog, ingest, events, tenants, clock, ids, logger },
-    attachment: (tenant, reference) => reports.attachment(tenant, reference),
-    ...(options.send === undefined ? {} : { send: options.send }),
   });
   // In the order in which they become quiet: nothing comes in, nothing is begun, nothing is under way; then all erase.
   const partsOfTenants = (): readonly TenantPart[] => [

@@ -1,4 +1,5 @@
 export type { Build, BuildKey, BuildRecords, BuildState } from './builds.ts';
+export { forgottenTo, setForgottenTo } from './forgotten.ts';
 export { INSTALLATION_SETTING } from './installation.ts';
 export {
   acknowledge,

@@ -3,6 +3,7 @@ import { type Ids, systemIds } from '../base/ids.ts';
 import type { EventOf, StreamDefinition } from '../define/index.ts';
 import type { Batch } from './batch.ts';
 import { type PutOptions, putDefinition, versionOf } from './definitions.ts';
+import { DeliveriesClient, WebhooksClient } from './deliveries.ts';
 import { toJson } from './json.ts';
 import { KeysClient } from './keys.ts';
 import type { DuplicatesPage, LedgerOfBatch, LedgerPage, LedgerQuestion, PageQuestion } from './ledger.ts';
@@ -102,6 +103,8 @@ export class MillraceClient {
   readonly keys: KeysClient;
   readonly triggers: TriggersClient;
   readonly reports: ReportsClient;
+  readonly webhooks: WebhooksClient;
+  readonly deliveries: DeliveriesClient;
 
   /** Use `createClient`. */
   constructor(transport: Transport, ids: Ids) {
@@ -109,6 +112,8 @@ export class MillraceClient {
     this.keys = new KeysClient(transport);
     this.triggers = new TriggersClient(transport);
     this.reports = new ReportsClient(transport);
+    this.webhooks = new WebhooksClient(transport);
+    this.deliveries = new DeliveriesClient(transport);
     this.#sender = new Sender(transport, ids);
     this.tenants = new TenantsClient(transport);
     this.tables = new TablesClient(transport);

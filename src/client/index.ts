@@ -6,6 +6,13 @@ export {
   type MillraceClient,
 } from './client.ts';
 export type { PutOptions } from './definitions.ts';
+export type {
+  DeliveryInfo,
+  DeliveryList,
+  WebhookDocument,
+  WebhookInfo,
+  WebhookSecret,
+} from './deliveries.ts';
 export { MillraceRequestError } from './errors.ts';
 export { parseJson, toJson } from './json.ts';
 export type { AuditPage, AuditQuestion, KeyDocument, KeyInfo, KeyWithSecret } from './keys.ts';

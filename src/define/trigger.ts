@@ -11,8 +11,11 @@ export type TriggerWhen =
   | { readonly changes: { readonly by: number; readonly within: Duration } }
   /** Nothing, or 0, for so long. */
   | { readonly absent: Duration }
-  /** Further than so many standard deviations from the mean of the same time of the last 2 to 12 weeks. */
-  | { readonly deviates: { readonly factor: number; readonly weeks: number } };
+  /**
+   * Further than so many standard deviations from the mean of the same time of the last 2 to 12 weeks, by the clocks of an
+   * IANA zone (by default that of the window, or UTC).
+   */
+  | { readonly deviates: { readonly factor: number; readonly weeks: number; readonly tz?: string } };
 
 export type TriggerDo =
   | { readonly report: ReportDefinition }

@@ -47,8 +47,9 @@ export interface RunningDeliveries extends Deliveries {
 
 const PROMISE_MS = 60_000;
 const LOOK_MS = 1_000;
-const PLACES = 32;
-const PLACES_OF_TENANT = 16;
+/** A place is held for as long as a receiver takes to answer: one tenant's are few of them, so that others never wait for it. */
+const PLACES = 64;
+const PLACES_OF_TENANT = 8;
 /** More than there can be destinations. */
 const LANES_MAX = 1_000_000;
 const LIST_MAX = 1_000;

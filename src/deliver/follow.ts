@@ -184,7 +184,11 @@ async function failed(
     await keep({ offsets: position.offsets, failing, failingSinceMs });
     return 'later';
   }
-  const { stream, name } = followed;
+  const { tenant, stream, name } = followed;
+  parts.logger.warn(
+    { tenant, stream, webhook: name, id: message.id, attempts },
+    `an event was given up: ${reason}`,
+  );
   const dead = { message, enteredAtMs: nowMs, attempts, nextAtMs: 0, lastError: reason, diedAtMs: nowMs };
   await keep(
     { ...advanced(position, partition, offset + 1), failingSinceMs },

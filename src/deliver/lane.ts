@@ -17,6 +17,7 @@ import type { Books, Bounds, TenantBook } from './book.ts';
 import { nextAfter, type Outcome } from './outcome.ts';
 import { AREA, change, type Dead, deadKey, type Waiting, waitingKey } from './records.ts';
 import { attempt, type Send } from './transport.ts';
+import { shownDestination } from './view.ts';
 
 export interface LaneParts {
   readonly state: Pick<StateRecords, 'list' | 'write'>;
@@ -126,6 +127,11 @@ function settle(parts: LaneParts, tenant: TenantId, head: Head, outcome: Outcome
   const tried = { ...waiting, attempts, lastError: outcome.reason };
   if (next.kind === 'wait') return [change(key, { ...tried, nextAtMs: nowMs + next.ms } satisfies Waiting)];
   book.waiting.delete(delivery);
+  const { id, kind } = waiting.message;
+  parts.logger.warn(
+    { tenant, delivery, id, kind, destination: shownDestination(waiting.message), attempts },
+    `a message was given up: ${outcome.reason}`,
+  );
   return [change(key, undefined), ...burying(parts, tenant, delivery, { ...tried, diedAtMs: nowMs })];
 }
 

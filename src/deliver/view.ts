@@ -15,5 +15,6 @@ export function viewOf(delivery: string, state: DeliveryState, entry: Waiting | 
   };
 }
 
-const shownDestination = (message: Sealed): string =>
+/** Without what an address may hold of secrets. */
+export const shownDestination = (message: Sealed): string =>
   message.kind === 'webhook' ? shownUrl(message.url) : message.to.join(', ');

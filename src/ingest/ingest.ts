@@ -5,6 +5,7 @@ import { invariant, MillraceError } from '../base/errors.ts';
 import { FairQueue } from '../base/fair-queue.ts';
 import type { FileSystem } from '../base/files.ts';
 import type { Ownership } from '../base/ownership.ts';
+import { setForgottenTo } from '../catalog/index.ts';
 import { type Catalog, setEventsCompleteSince } from '../catalog/port.ts';
 import type { StreamDefinition } from '../define/model.ts';
 import type { HotFeed } from '../hot/port.ts';
@@ -115,6 +116,7 @@ export function createIngest(options: IngestOptions): RunningIngest {
       await Promise.all(followers.map((follower) => follower.ended(tenant, stream)));
       // A later stream of this name has forgotten nothing yet.
       await setEventsCompleteSince(options.catalog, tenant, stream, undefined);
+      await setForgottenTo(options.catalog, tenant, stream, undefined);
     });
   };
 

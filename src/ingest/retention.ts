@@ -8,7 +8,7 @@
 import type { Offset, PartitionKey, TenantId } from '../base/brand.ts';
 import type { Clock } from '../base/clock.ts';
 import type { TenantPart } from '../base/tenant-part.ts';
-import { type ForgettingTable, sealedTo } from '../catalog/index.ts';
+import { type ForgettingTable, sealedTo, setForgottenTo } from '../catalog/index.ts';
 import { type Catalog, eventsCompleteSince, setEventsCompleteSince } from '../catalog/port.ts';
 import type { StreamDefinition } from '../define/model.ts';
 import type { Log } from '../log/index.ts';
@@ -150,11 +150,14 @@ async function rememberForgotten(
   table: string,
   day: number,
 ): Promise<void> {
-  const [row] = await deps.engine.rows<{ latest: string }>({
-    text: `SELECT max(toUnixTimestamp64Milli(_time)) AS latest FROM ${table} WHERE toYYYYMMDD(_received) = {day:UInt32}`,
+  const places = await deps.engine.rows<{ partition: number; latest: string; next: string }>({
+    text: `SELECT _partition AS partition, max(toUnixTimestamp64Milli(_time)) AS latest, max(_offset) + 1 AS next FROM ${table} WHERE toYYYYMMDD(_received) = {day:UInt32} GROUP BY partition`,
     params: { day },
   });
+  const offsets = Array<number>(stream.partitions).fill(0);
+  for (const { partition, next } of places) offsets[Number(partition)] = Number(next);
+  await setForgottenTo(deps.catalog, deps.tenant, stream.name, offsets);
   const before = eventsCompleteSince(deps.catalog, deps.tenant, stream.name) ?? Number.MIN_SAFE_INTEGER;
-  const since = Math.max(before, Number(row?.latest ?? 0) + 1);
+  const since = places.reduce((most, { latest }) => Math.max(most, Number(latest) + 1), Math.max(before, 1));
   await setEventsCompleteSince(deps.catalog, deps.tenant, stream.name, since);
 }

@@ -23,15 +23,18 @@ export function watchTriggers(registry: Registry, read: () => TriggerFigures): v
     ({ failures }) => failures,
   );
   counter('millrace_trigger_told_total', 'Firings and resolutions', ({ told }) => told);
-  new Gauge({
-    name: 'millrace_trigger_groups',
-    help: 'Groups of triggers that fire, or are about to (pending)',
-    labelNames: ['state'],
-    registers,
-    collect() {
-      const { firing, pending } = read();
-      this.set({ state: 'firing' }, firing);
-      this.set({ state: 'pending' }, pending);
-    },
-  });
+  const gauge = (name: string, help: string, state: 'firing' | 'pending') =>
+    new Gauge({
+      ...{ name, help, labelNames: ['tenant', 'trigger'], registers },
+      collect() {
+        this.reset();
+        for (const one of read().groups) this.set({ tenant: one.tenant, trigger: one.trigger }, one[state]);
+      },
+    });
+  gauge('millrace_triggers_firing', 'Groups of a trigger that fire', 'firing');
+  gauge(
+    'millrace_triggers_pending',
+    'Groups of a trigger whose condition holds, not yet for long enough, or muted',
+    'pending',
+  );
 }

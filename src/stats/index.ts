@@ -1,7 +1,7 @@
 export { answerCodec } from './cached-answer.ts';
 export { bucketStarts as periodStarts, type Every, parseEvery } from './calendar.ts';
 export { createDuplicates } from './duplicates.ts';
-export { eventColumns, eventJson } from './event-json.ts';
+export { eventColumns, eventJson, fieldJson, jsonColumn } from './event-json.ts';
 export { createEvents, type ListingOptions, parseEventConditions } from './events.ts';
 export { createLate } from './late.ts';
 export { Lookups, type LookupsState } from './lookups.ts';

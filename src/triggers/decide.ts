@@ -9,8 +9,6 @@ export interface Finding {
   readonly key: string;
   readonly group: Group;
   readonly observation: Observation;
-  /** It changes a number that was told before; of a window that is not the newest it decides nothing any more. */
-  readonly isCorrection?: boolean;
 }
 
 export interface ToldOf {
@@ -19,52 +17,74 @@ export interface ToldOf {
 }
 
 export interface Decision {
-  /** Undefined: the group is forgotten. */
+  /** Those that have changed; undefined: the group is forgotten. */
   readonly groups: ReadonlyMap<string, GroupRecord | undefined>;
+  /** In the order of time. */
   readonly told: readonly ToldOf[];
-  readonly head: Pick<Head, 'told' | 'ignored' | 'newestEndMs'>;
+  readonly head: Pick<Head, 'told' | 'ignored'>;
 }
 
-/** Findings in the order in which they happened. */
-export function decide(
-  trigger: TriggerDefinition,
-  head: Head,
-  groups: ReadonlyMap<string, GroupRecord>,
-  findings: readonly Finding[],
-  nowMs: number,
-): Decision {
-  const changed = new Map<string, GroupRecord | undefined>();
-  const told: ToldOf[] = [];
-  const standing = new Set(groups.keys());
-  let { ignored, newestEndMs } = head;
-  for (const { key, group, observation, isCorrection } of findings) {
-    const before = changed.has(key) ? changed.get(key) : groups.get(key);
-    const isOld = observation.atMs < (before?.state.atMs ?? newestEndMs);
-    if (isCorrection && isOld) continue;
-    newestEndMs = Math.max(newestEndMs, observation.atMs);
-    const isMuted = isMutedAt(head.mutes, key, nowMs);
-    const next = step(trigger, before?.state, { ...observation, isMuted }, (atMs) =>
-      firingId(trigger.name, key, atMs, head.told + told.length),
-    );
-    if (next.told) told.push({ group, told: next.told });
-    if (isForgettable(trigger, next.state)) {
-      if (before) changed.set(key, undefined);
-      standing.delete(key);
-    } else if (before === undefined && standing.size >= GROUPS_MAX) {
-      // What has begun to fire is told, or nothing of the group is.
-      if (next.told) told.pop();
-      ignored += 1;
-    } else if (next.state !== before?.state) {
-      changed.set(key, { group, state: next.state });
-      standing.add(key);
-    }
+/** Looks at one finding after the other; of one group in the order of their moments. */
+export class Deciding {
+  readonly #trigger: TriggerDefinition;
+  readonly #head: Pick<Head, 'told' | 'ignored' | 'mutes'>;
+  readonly #nowMs: number;
+  readonly #groups: Map<string, GroupRecord>;
+  readonly #changed = new Map<string, GroupRecord | undefined>();
+  readonly #told: ToldOf[] = [];
+  #ignored: number;
+
+  constructor(
+    trigger: TriggerDefinition,
+    head: Pick<Head, 'told' | 'ignored' | 'mutes'>,
+    groups: ReadonlyMap<string, GroupRecord>,
+    nowMs: number,
+  ) {
+    this.#trigger = trigger;
+    this.#head = head;
+    this.#groups = new Map(groups);
+    this.#nowMs = nowMs;
+    this.#ignored = head.ignored;
   }
-  return { groups: changed, told, head: { told: head.told + told.length, ignored, newestEndMs } };
+
+  /** As they are by now. */
+  get groups(): ReadonlyMap<string, GroupRecord> {
+    return this.#groups;
+  }
+
+  look({ key, group, observation }: Finding): void {
+    const before = this.#groups.get(key);
+    const isMuted = isMutedAt(this.#head.mutes, key, this.#nowMs);
+    const next = step(this.#trigger, before?.state, { ...observation, isMuted }, (atMs) =>
+      firingId(this.#trigger.name, key, atMs, this.#head.told + this.#told.length),
+    );
+    if (isForgettable(this.#trigger, next.state)) {
+      if (before) this.#changed.set(key, undefined);
+      this.#groups.delete(key);
+    } else if (before === undefined && this.#groups.size >= GROUPS_MAX) {
+      // What has begun to fire is told, or nothing of the group is.
+      this.#ignored += 1;
+      return;
+    } else if (next.state !== before?.state) {
+      const record = { group: before?.group ?? group, state: next.state };
+      this.#changed.set(key, record);
+      this.#groups.set(key, record);
+    }
+    if (next.told) this.#told.push({ group: before?.group ?? group, told: next.told });
+  }
+
+  decision(): Decision {
+    const told = [...this.#told].sort((a, b) => a.told.atMs - b.told.atMs);
+    return {
+      ...{ groups: this.#changed, told },
+      head: { told: this.#head.told + told.length, ignored: this.#ignored },
+    };
+  }
 }
 
 /** Every group goes; what fires is resolved. */
 export function endAll(
-  head: Head,
+  head: Pick<Head, 'told'>,
   groups: ReadonlyMap<string, GroupRecord>,
   nowMs: number,
 ): Pick<Decision, 'groups' | 'told'> & { readonly count: number } {

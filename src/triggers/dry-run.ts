@@ -1,14 +1,17 @@
-/** What a trigger would have done with what is stored now: the same machine over history, and nothing is told. */
+/** What a trigger would have done with what is stored now: the same rules over history, and nothing is told. */
 import type { TenantId } from '../base/brand.ts';
 import { MillraceError } from '../base/errors.ts';
-import type { TriggerDefinition, WindowDefinition } from '../define/model.ts';
-import { decide, type Finding } from './decide.ts';
-import { apartMs, comparedWith, keyOfWindow, lagsOf, numbersOf, windowNumbers } from './earlier.ts';
+import type { TriggerDefinition } from '../define/model.ts';
+import { lookThrough } from './closed-windows.ts';
+import { Deciding } from './decide.ts';
+import { type WindowNumber, windowNumbers } from './earlier.ts';
+import { type Ends, endsOf } from './ends.ts';
 import type { EvaluationParts } from './evaluation.ts';
-import { groupKey, groupOf } from './groups.ts';
+import { groupKey } from './groups.ts';
 import type { TestAnswer, TestedFiring } from './port.ts';
-import { type GroupRecord, type Head, ruleOf } from './records.ts';
-import { readStats } from './stats-source.ts';
+import { readClosed, type WatchedWindow } from './read-closed.ts';
+import { windowOf } from './records.ts';
+import { lookAtStats } from './stats-source.ts';
 
 interface TestRange {
   readonly fromMs: number;
@@ -18,7 +21,7 @@ interface TestRange {
 
 /** Questions that one test may ask. */
 const MOMENTS_MAX = 1_500;
-const ROWS_MAX = 200_000;
+const RESULTS_MAX = 200_000;
 const FIRINGS_MAX = 10_000;
 
 export async function dryRun(
@@ -37,82 +40,82 @@ export async function dryRun(
     if (moments > MOMENTS_MAX)
       throw tooMuch(`${moments} moments, and a test looks at ${MOMENTS_MAX} at most`);
     for (let atMs = first; atMs <= last; atMs += on.everyMs) {
-      const about = { tenant, trigger, on, groups: history.groups, atMs, signal };
-      history.look(await readStats(parts.stats(), about), atMs);
+      await lookAtStats(parts.stats(), { tenant, trigger, on, atMs, signal }, history.deciding);
     }
-    return history.answer();
+    return history.answer(moments);
   }
-  const window = parts.catalog.object(tenant, 'window', trigger.on.window)?.definition;
-  if (!window) throw new MillraceError('unknown-window', `There is no window "${trigger.on.window}".`);
-  const apart = apartMs(window) ?? 0;
-  const about = { tenant, window, measure: trigger.measure, rowsMax: ROWS_MAX, signal };
-  const read = (fromMs: number, toMs: number) =>
-    windowNumbers(parts.engine, { ...about, fromMs: Math.floor(fromMs), toMs: Math.ceil(toMs) });
-  const rows = await read(range.fromMs, range.toMs);
-  const before = [];
-  for (const lag of lagsOf(trigger.when))
-    before.push(...(await read(range.fromMs - lag - apart / 2, range.toMs - lag + apart / 2)));
-  if (rows.length >= ROWS_MAX || before.length >= ROWS_MAX)
-    throw tooMuch(`more than ${ROWS_MAX} results of the window`);
-  const numbers = numbersOf(window, before);
-  let at = 0;
-  while (at < rows.length) {
-    const endMs = rows[at]!.endMs;
-    const found = new Map<string, Finding>();
-    for (; rows[at]?.endMs === endMs; at += 1) {
-      const { keys, value } = rows[at]!;
-      const key = keyOfWindow(window, { keys });
-      const group = groupOf(window.by, Object.fromEntries(window.by.map((name, i) => [name, keys[i]])));
-      const alive = value !== null && value !== 0 ? { aliveAtMs: endMs } : {};
-      const compared = comparedWith(trigger.when, key, endMs, numbers);
-      found.set(key, { key, group, observation: { atMs: endMs, value, ...compared, ...alive } });
-    }
-    history.silentUntil(endMs);
-    history.look([...found.values(), ...history.withoutResult(window, found, endMs)], endMs);
+  const window = windowOf(parts.catalog, tenant, trigger);
+  const stream = parts.catalog.stream(tenant, trigger.on.window)?.definition;
+  if (!window || !stream)
+    throw new MillraceError('unknown-window', `There is no window "${trigger.on.window}".`);
+  const watched = { tenant, trigger, window, stream, signal };
+  const ends = endsOf(window);
+  if (ends === undefined || trigger.when.kind === 'absent') return lookAtAll(parts, watched, history, range);
+  const closedMs = parts.closedThrough?.(tenant, window.name) ?? range.fromMs;
+  const toMs = ends.upTo(Math.min(range.toMs, range.nowMs, closedMs));
+  return lookAtEnds(parts, watched, history, ends, range.fromMs - 1, toMs);
+}
+
+async function lookAtEnds(
+  parts: EvaluationParts,
+  watched: WatchedWindow,
+  history: History,
+  ends: Ends,
+  fromMs: number,
+  toMs: number,
+): Promise<TestAnswer> {
+  const { trigger, window } = watched;
+  const about = { ...watched, measure: trigger.measure, afterMs: fromMs, toMs };
+  // What was silent before the first result may not have been there at all.
+  const [first] = await windowNumbers(parts.engine, { ...about, rowsMax: 1 });
+  let results = 0;
+  let afterMs = first === undefined ? toMs : ends.upTo(first.endMs - 1);
+  while (afterMs < toMs) {
+    const portion = await readClosed(parts.engine, watched, ends, afterMs, toMs);
+    results += portion.results.length;
+    if (results > RESULTS_MAX)
+      throw tooMuch(`more than ${RESULTS_MAX} results of the window "${window.name}"`);
+    lookThrough({ deciding: history.deciding, trigger, window, ends, afterMs, ...portion });
+    afterMs = portion.toMs;
+    watched.signal?.throwIfAborted();
   }
-  history.silentUntil(Math.min(range.toMs, range.nowMs));
-  return history.answer();
+  return history.answer(results);
+}
+
+/** Sessions, and signs of life: only results say anything, or the time between them. */
+async function lookAtAll(
+  parts: EvaluationParts,
+  watched: WatchedWindow,
+  history: History,
+  { fromMs, toMs, nowMs }: TestRange,
+): Promise<TestAnswer> {
+  const about = { ...watched, measure: watched.trigger.measure, afterMs: fromMs - 1, toMs };
+  const results = await windowNumbers(parts.engine, { ...about, rowsMax: RESULTS_MAX + 1 });
+  if (results.length > RESULTS_MAX) throw tooMuch(`more than ${RESULTS_MAX} results of the window`);
+  for (const one of results) {
+    history.silentUntil(one.endMs);
+    history.lookAt(one);
+  }
+  history.silentUntil(Math.min(toMs, nowMs));
+  return history.answer(results.length);
 }
 
 /** States as they would have been. */
 class History {
+  readonly deciding: Deciding;
   readonly #trigger: TriggerDefinition;
-  #head: Head;
-  #groups = new Map<string, GroupRecord>();
-  #observations = 0;
-  readonly #firings = new Map<string, TestedFiring>();
 
-  constructor(trigger: TriggerDefinition, { fromMs }: TestRange) {
+  constructor(trigger: TriggerDefinition, { fromMs, nowMs }: TestRange) {
     this.#trigger = trigger;
-    this.#head = {
-      ...{ rule: ruleOf(trigger), offsets: [], atMs: fromMs, newestEndMs: 0, told: 0, ignored: 0 },
-      mutes: [],
-    };
+    this.deciding = new Deciding(trigger, { told: 0, ignored: 0, mutes: [] }, new Map(), nowMs);
     // Without groups there is one, and it may be silent from the start.
-    if (trigger.when.kind === 'absent' && trigger.by.length === 0)
-      this.look([{ key: groupKey([], {}), group: {}, observation: { atMs: fromMs, value: null } }], fromMs);
+    if (trigger.on.kind === 'window' && trigger.when.kind === 'absent' && trigger.by.length === 0)
+      this.deciding.look({ key: groupKey([], {}), group: {}, observation: { atMs: fromMs, value: null } });
   }
 
-  get groups(): ReadonlyMap<string, GroupRecord> {
-    return this.#groups;
-  }
-
-  look(findings: readonly Finding[], nowMs: number): void {
-    this.#observations += findings.length;
-    const decided = decide(this.#trigger, this.#head, this.#groups, findings, nowMs);
-    this.#head = { ...this.#head, ...decided.head };
-    for (const [key, record] of decided.groups) {
-      if (record) this.#groups.set(key, record);
-      else this.#groups.delete(key);
-    }
-    for (const { group, told } of decided.told) {
-      const known = this.#firings.get(told.id);
-      if (told.status === 'resolved' && known)
-        this.#firings.set(told.id, { ...known, resolvedAtMs: told.atMs });
-      if (told.status === 'resolved' || this.#firings.size >= FIRINGS_MAX) continue;
-      const { sinceMs, atMs: firedAtMs, value } = told;
-      this.#firings.set(told.id, { group, sinceMs, firedAtMs, resolvedAtMs: undefined, value });
-    }
+  lookAt({ key, group, endMs, value }: WindowNumber): void {
+    const alive = value !== null && value !== 0 ? { aliveAtMs: endMs } : {};
+    this.deciding.look({ key, group, observation: { atMs: endMs, value, ...alive } });
   }
 
   /** Absence comes between results: each group is looked at when it has been silent for long enough. */
@@ -120,36 +123,28 @@ class History {
     const { when, forMs } = this.#trigger;
     if (when.kind !== 'absent') return;
     for (let steps = 0; steps < 3; steps += 1) {
-      const due = [...this.#groups].flatMap(([key, { group, state }]): Finding[] => {
-        if (state.phase === 'firing') return [];
+      for (const [key, { group, state }] of [...this.deciding.groups]) {
+        if (state.phase === 'firing') continue;
         const atMs =
           state.phase === 'inactive'
             ? (state.aliveAtMs ?? state.atMs) + when.forMs
             : Math.max(state.sinceMs + forMs, state.silentUntilMs ?? 0);
-        return atMs <= toMs && atMs >= state.atMs ? [{ key, group, observation: { atMs, value: null } }] : [];
-      });
-      if (due.length === 0) return;
-      this.look(due, toMs);
+        if (atMs <= toMs && atMs >= state.atMs)
+          this.deciding.look({ key, group, observation: { atMs, value: null } });
+      }
     }
   }
 
-  /** Groups that had no event in a window that others had a result of. */
-  withoutResult(
-    window: WindowDefinition,
-    found: ReadonlyMap<string, unknown>,
-    endMs: number,
-  ): readonly Finding[] {
-    if (this.#trigger.when.kind === 'absent' || apartMs(window) === undefined) return [];
-    const fn = window.measures.find(({ name }) => name === this.#trigger.measure)?.measure.fn;
-    const value = fn === 'count' || fn === 'sum' || fn === 'unique' ? 0 : null;
-    return [...this.#groups]
-      .filter(([key, { state }]) => !found.has(key) && state.atMs < endMs)
-      .map(([key, { group }]) => ({ key, group, observation: { atMs: endMs, value } }));
-  }
-
-  answer(): TestAnswer {
-    const firings = [...this.#firings.values()].sort((a, b) => a.firedAtMs - b.firedAtMs);
-    return { observations: this.#observations, firings, isCut: this.#firings.size >= FIRINGS_MAX };
+  answer(observations: number): TestAnswer {
+    const firings = new Map<string, TestedFiring>();
+    for (const { group, told } of this.deciding.decision().told) {
+      const known = firings.get(told.id);
+      if (told.status === 'resolved' && known) firings.set(told.id, { ...known, resolvedAtMs: told.atMs });
+      if (told.status === 'resolved' || firings.size >= FIRINGS_MAX) continue;
+      const { sinceMs, atMs: firedAtMs, value } = told;
+      firings.set(told.id, { group, sinceMs, firedAtMs, resolvedAtMs: undefined, value });
+    }
+    return { observations, firings: [...firings.values()], isCut: firings.size >= FIRINGS_MAX };
   }
 }
 

@@ -1,94 +1,136 @@
-/** Earlier numbers that a condition compares with: which ones it needs, and how they are read from results of a window. */
+/** Earlier numbers that a condition compares with: which moments it needs, and how they are read from results of a window. */
+import { Temporal } from 'temporal-polyfill';
 import type { TenantId } from '../base/brand.ts';
-import type { TriggerCondition, WindowDefinition } from '../define/model.ts';
+import {
+  columnOf,
+  fieldOf,
+  type StreamDefinition,
+  type TriggerCondition,
+  type WindowDefinition,
+} from '../define/model.ts';
+import { fieldJson, jsonColumn } from '../stats/index.ts';
 import { type Engine, eventsTable } from '../store/index.ts';
 import { quoteIdentifier } from '../store/sql.ts';
-import { groupKey, numberOf } from './groups.ts';
+import type { Ends } from './ends.ts';
+import { type Group, groupKey, groupOf, numberOf, parseRows } from './groups.ts';
 import type { Observation } from './machine.ts';
 
-export const WEEK_MS = 7 * 86_400_000;
-
-/** How long before a number those lie that it is compared with, ms. */
-export function lagsOf(when: TriggerCondition): readonly number[] {
-  if (when.kind === 'changes') return [when.withinMs];
+/**
+ * The moments whose numbers the one of `atMs` is compared with. Weeks are those of the calendar of a zone: nine o'clock is
+ * compared with nine o'clock when clocks were changed in between.
+ *
+ * @example
+ * momentsBefore({ kind: 'changes', by: 0.5, withinMs: 3_600_000 }, 7_200_000, 'UTC'); // [3600000]
+ */
+export function momentsBefore(when: TriggerCondition, atMs: number, zone: string): readonly number[] {
+  if (when.kind === 'changes') return [atMs - when.withinMs];
   if (when.kind !== 'deviates') return [];
-  return Array.from({ length: when.weeks }, (_, index) => (index + 1) * WEEK_MS);
+  const at = Temporal.Instant.fromEpochMilliseconds(atMs).toZonedDateTimeISO(when.zone ?? zone);
+  return Array.from(
+    { length: when.weeks },
+    (_, index) => at.subtract({ weeks: index + 1 }).epochMilliseconds,
+  );
 }
 
-/** The numbers of one group by their moments. */
-export type Numbers = (key: string, atMs: number) => number | null | undefined;
+/** Whether numbers are compared with earlier ones: then a group that has only those is looked at, too. */
+export const compares = ({ kind }: TriggerCondition): boolean => kind === 'changes' || kind === 'deviates';
 
-/** What the condition wants to know beside the number of this moment. */
+/** What the earlier numbers mean for an observation; `found` as `momentsBefore` names them, undefined where there is none. */
 export function comparedWith(
   when: TriggerCondition,
-  key: string,
-  atMs: number,
-  numbers: Numbers,
+  found: readonly (number | null | undefined)[],
 ): Pick<Observation, 'before' | 'earlier'> {
-  const found = lagsOf(when).map((lag) => numbers(key, atMs - lag) ?? null);
   if (when.kind === 'changes') return { before: found[0] ?? null };
-  return when.kind === 'deviates' ? { earlier: found.filter((one) => one !== null) } : {};
+  if (when.kind !== 'deviates') return {};
+  return { earlier: found.filter((one) => one !== null && one !== undefined) };
 }
 
-const ROWS_MAX = 200_000;
-
+/** The newest version of a result. */
 export interface WindowNumber {
-  readonly keys: readonly (string | null)[];
+  readonly key: string;
+  readonly group: Group;
   readonly endMs: number;
   /** null: retracted, or not a number. */
   readonly value: number | null;
 }
 
-/** How far windows lie apart; undefined: they begin with an event. */
-export function apartMs(window: Pick<WindowDefinition, 'shape'> | undefined): number | undefined {
-  if (window?.shape.kind === 'tumbling') return window.shape.sizeMs;
-  return window?.shape.kind === 'sliding' ? window.shape.slideMs : undefined;
-}
+/** The least moment that the engine holds: 1900. */
+const BEGINNING_MS = -2_208_988_800_000;
+/** By so much a window may be longer or shorter than it says, where clocks are changed. */
+const CLOCK_CHANGE_MS = 2 * 3_600_000;
 
-/** The newest version of each result whose window ended in `[fromMs, toMs]`, in the order of the ends. */
+/** The results whose windows ended in `(afterMs, toMs]`, in the order of their ends; at most `rowsMax`. */
 export async function windowNumbers(
-  engine: Pick<Engine, 'rows'>,
+  engine: Pick<Engine, 'query'>,
   about: {
     readonly tenant: TenantId;
     readonly window: WindowDefinition;
+    /** The stream of its results. */
+    readonly stream: StreamDefinition;
     readonly measure: string;
-    readonly fromMs: number;
+    /** null: from the beginning. */
+    readonly afterMs: number | null;
     readonly toMs: number;
-    readonly rowsMax?: number;
+    readonly rowsMax: number;
     readonly signal?: AbortSignal | undefined;
   },
 ): Promise<readonly WindowNumber[]> {
-  const { tenant, window, measure } = about;
-  const keys = window.by.map((name) => `toString(${quoteIdentifier(name)})`);
-  const number = `toFloat64(${quoteIdentifier(measure)})`;
-  const text = `SELECT [${keys.map((key) => `CAST(${key}, 'Nullable(String)')`).join(', ')}]::Array(Nullable(String)) AS _keys, toString(toUnixTimestamp64Milli(window_end)) AS _end, argMax(tuple(toString(status) = 'retracted' ? NULL : ${number}), version).1 AS _value FROM ${eventsTable(tenant, window.name)} WHERE window_end >= fromUnixTimestamp64Milli({from:Int64}, 'UTC') AND window_end <= fromUnixTimestamp64Milli({to:Int64}, 'UTC') AND status != 'early' GROUP BY _keys, window_start, window_end ORDER BY window_end, _keys LIMIT {most:UInt64}`;
-  const rows = await engine.rows<{ _keys: (string | null)[]; _end: string; _value: number | null }>(
-    {
-      text,
-      params: { from: about.fromMs, to: about.toMs, most: about.rowsMax ?? ROWS_MAX },
-    },
-    { tenant, ...(about.signal === undefined ? {} : { signal: about.signal }) },
-  );
-  return rows.map(({ _keys, _end, _value }) => ({
-    keys: _keys,
-    endMs: Number(_end),
-    value: numberOf(_value),
-  }));
+  const { tenant, window, stream, toMs } = about;
+  const column = (name: string): string => quoteIdentifier(columnOf(fieldOf(stream, name)!));
+  const keys = window.by.map((name) => fieldOf(stream, name)!);
+  const texts = `[${keys.map(jsonColumn).join(', ')}]::Array(Nullable(String))`;
+  const end = 'toUnixTimestamp64Milli(window_end)';
+  const number = `if(toString(status) = 'retracted', NULL, toFloat64(${column(about.measure)}))`;
+  const moment = (name: string): string => `fromUnixTimestamp64Milli({${name}:Int64}, 'UTC')`;
+  const afterMs = about.afterMs ?? BEGINNING_MS;
+  // Rows lie in the order of the starts of their windows.
+  const reach = `_time >= ${moment('start')} AND _time <= ${moment('to')}`;
+  const text = `SELECT argMax(tuple(${end}, ${texts}, ${number}), version) AS _newest FROM ${eventsTable(tenant, window.name)} WHERE ${reach} AND window_end > ${moment('after')} AND status != 'early' GROUP BY window_start, window_key HAVING _newest.1 <= {to:Int64} ORDER BY _newest.1, window_key LIMIT {most:UInt64}`;
+  const params = {
+    ...{ after: afterMs, to: toMs, most: about.rowsMax },
+    start: Math.max(BEGINNING_MS, afterMs - longestMs(window) - CLOCK_CHANGE_MS),
+  };
+  const bytes = await engine.query({ text, params }, 'JSONCompactEachRow', {
+    tenant,
+    ...(about.signal === undefined ? {} : { signal: about.signal }),
+  });
+  const lines = Buffer.from(bytes).toString('utf8').split('\n');
+  return lines
+    .filter((line) => line !== '')
+    .map((line) => {
+      const [[endMs, values, value]] = JSON.parse(line) as NumberRow;
+      const members = keys.map(
+        (field, at) => `${JSON.stringify(field.name)}:${fieldJson(field, values[at] ?? null)}`,
+      );
+      const group = groupOf(window.by, parseRows(`{${members.join(',')}}`));
+      return { key: groupKey(window.by, group), group, endMs: Number(endMs), value: numberOf(value) };
+    });
 }
 
-export const keyOfWindow = (
-  { by }: Pick<WindowDefinition, 'by'>,
-  { keys }: Pick<WindowNumber, 'keys'>,
-): string => groupKey(by, Object.fromEntries(by.map((name, index) => [name, keys[index] ?? null])));
+type NumberRow = readonly [
+  readonly [endMs: string | number, values: readonly (string | null)[], value: number | null],
+];
 
-/** Finds by moment, give or take half the distance of windows: those of a calendar move with the clocks of a zone. */
-export function numbersOf(window: WindowDefinition, found: readonly WindowNumber[]): Numbers {
-  const apart = apartMs(window) ?? 1;
-  const byKey = new Map<string, Map<number, number | null>>();
-  for (const one of found) {
-    const key = keyOfWindow(window, one);
-    const series = byKey.get(key) ?? new Map<number, number | null>();
-    byKey.set(key, series.set(Math.round(one.endMs / apart), one.value));
+const longestMs = ({ shape }: WindowDefinition): number =>
+  shape.kind === 'session' ? shape.maxMs : shape.sizeMs;
+
+/** Numbers by the ends of windows, and by key. */
+export class Numbers {
+  readonly #ends: Ends;
+  readonly #byEnd = new Map<number, Map<string, WindowNumber>>();
+
+  constructor(ends: Ends, found: readonly WindowNumber[]) {
+    this.#ends = ends;
+    for (const one of found) {
+      const ofEnd = this.#byEnd.get(one.endMs) ?? new Map<string, WindowNumber>();
+      this.#byEnd.set(one.endMs, ofEnd.set(one.key, one));
+    }
   }
-  return (key, atMs) => byKey.get(key)?.get(Math.round(atMs / apart));
+
+  /** All of the window that ended nearest to the moment. */
+  at(ms: number): ReadonlyMap<string, WindowNumber> {
+    return this.#byEnd.get(this.#ends.nearest(ms)) ?? NONE;
+  }
 }
+
+const NONE: ReadonlyMap<string, WindowNumber> = new Map();

@@ -27,6 +27,7 @@ export class Memory {
     sizeCalculation: ({ held }) => 1 + held.groups.size,
   });
   readonly #failures = new Map<TenantId, Map<string, Failure>>();
+  readonly #resting = new Map<TenantId, Map<string, number>>();
   #evaluations = 0;
   #failed = 0;
   #told = 0;
@@ -51,6 +52,7 @@ export class Memory {
     }
     this.#kept.set(keyOf(tenant, name), { held, firing, pending });
     this.#failures.get(tenant)?.delete(name);
+    this.#resting.get(tenant)?.delete(name);
     this.#evaluations += 1;
     this.#told += told;
   }
@@ -68,14 +70,24 @@ export class Memory {
     return this.#failures.get(tenant)?.get(name)?.message;
   }
 
-  /** Before, it is not tried again. */
-  notBeforeMs(tenant: TenantId, name: string): number {
-    return this.#failures.get(tenant)?.get(name)?.againAtMs ?? 0;
+  /** It is due, and looking at it did not help: again after a pause. */
+  rest(tenant: TenantId, name: string, nowMs: number): void {
+    const ofTenant = this.#resting.get(tenant) ?? new Map<string, number>();
+    this.#resting.set(tenant, ofTenant.set(name, nowMs + PAUSE_MS));
+  }
+
+  /** Before, it is not looked at again; never longer than the longest pause, should the clock have been set back. */
+  notBeforeMs(tenant: TenantId, name: string, nowMs: number): number {
+    const failedMs = this.#failures.get(tenant)?.get(name)?.againAtMs ?? 0;
+    const restingMs = this.#resting.get(tenant)?.get(name) ?? 0;
+    const untilMs = Math.max(failedMs, restingMs);
+    return untilMs - nowMs > PAUSE_MS_MAX ? 0 : untilMs;
   }
 
   forget(tenant: TenantId, name: string): void {
     this.#kept.delete(keyOf(tenant, name));
     this.#failures.get(tenant)?.delete(name);
+    this.#resting.get(tenant)?.delete(name);
   }
 
   forgetTenant(tenant: TenantId): void {
@@ -83,16 +95,15 @@ export class Memory {
       if ((JSON.parse(key) as readonly string[])[0] === tenant) this.#kept.delete(key);
     }
     this.#failures.delete(tenant);
+    this.#resting.delete(tenant);
   }
 
   figures(): TriggerFigures {
-    let firing = 0;
-    let pending = 0;
-    for (const one of this.#kept.values()) {
-      firing += one.firing;
-      pending += one.pending;
-    }
-    return { evaluations: this.#evaluations, failures: this.#failed, told: this.#told, firing, pending };
+    const groups = [...this.#kept].map(([key, { firing, pending }]) => {
+      const [tenant, trigger] = JSON.parse(key) as readonly [TenantId, string];
+      return { tenant, trigger, firing, pending };
+    });
+    return { evaluations: this.#evaluations, failures: this.#failed, told: this.#told, groups };
   }
 }
 

@@ -68,9 +68,13 @@ export interface TriggerFigures {
   readonly failures: number;
   /** Firings and resolutions. */
   readonly told: number;
-  /** Groups that fire now, and that are about to. */
-  readonly firing: number;
-  readonly pending: number;
+  /** Groups that fire now, and that are about to, of each trigger. */
+  readonly groups: readonly {
+    readonly tenant: TenantId;
+    readonly trigger: string;
+    readonly firing: number;
+    readonly pending: number;
+  }[];
 }
 
 export interface Triggers {

@@ -8,8 +8,9 @@
 import type { TenantId } from '../base/brand.ts';
 import type { StateChange } from '../catalog/index.ts';
 import type { Catalog } from '../catalog/port.ts';
-import type { TriggerDefinition } from '../define/model.ts';
+import type { TriggerDefinition, WindowDefinition } from '../define/model.ts';
 import type { Group } from './groups.ts';
+import { restored } from './keep.ts';
 import type { GroupState } from './machine.ts';
 
 const AREA = 'triggers';
@@ -30,7 +31,9 @@ export interface Head {
   readonly offsets: readonly number[];
   /** The newest moment that was looked at: of the question, or of the clock. */
   readonly atMs: number;
-  /** The latest end of a window that was looked at. */
+  /** Every group that is remembered was looked at up to here, unless its record says later; null: nothing was yet. */
+  readonly throughMs: number | null;
+  /** The latest end of a window that there was a result of. */
   readonly newestEndMs: number;
   /** Firings and resolutions so far. */
   readonly told: number;
@@ -42,6 +45,8 @@ export interface Head {
 export interface GroupRecord {
   readonly group: Group;
   readonly state: GroupState;
+  /** Of what is kept: at every look since there was a number other than 0. */
+  readonly isAlive?: true;
 }
 
 /** Something that is to be done once; to do it again does no harm. */
@@ -57,25 +62,44 @@ export type Out =
 
 export interface Held {
   readonly head: Head | undefined;
+  /** As they are. */
   readonly groups: ReadonlyMap<string, GroupRecord>;
+  /** As they were written last. */
+  readonly kept: ReadonlyMap<string, GroupRecord>;
   readonly out: ReadonlyMap<string, Out>;
 }
 
-/** What decides about the meaning of states: with another one they begin anew. */
-export const ruleOf = ({ on, measure, by, when }: TriggerDefinition): string =>
-  JSON.stringify([on, measure, by, when]);
+/** What decides about the meaning of states: with another one they begin anew. `window`: the one that is watched. */
+export function ruleOf(
+  { on, measure, by, when }: TriggerDefinition,
+  window: WindowDefinition | undefined,
+): string {
+  const { shape, time, where, timeZone, originMs, measures } = window ?? {};
+  const number = measures?.find(({ name }) => measure === name || measure.startsWith(`${name}_`))?.measure;
+  return JSON.stringify([on, measure, by, when, shape, time, where, timeZone, originMs, number]);
+}
+
+/** The window that a trigger watches. */
+export const windowOf = (
+  catalog: Pick<Catalog, 'object'>,
+  tenant: TenantId,
+  { on }: TriggerDefinition,
+): WindowDefinition | undefined =>
+  on.kind === 'window' ? catalog.object(tenant, 'window', on.window)?.definition : undefined;
 
 export async function readHeld(
   { state }: Pick<Catalog, 'state'>,
   tenant: TenantId,
-  name: string,
+  trigger: Pick<TriggerDefinition, 'name' | 'on' | 'when'>,
 ): Promise<Held> {
+  const { name } = trigger;
   const head = await state.get<Head>(tenant, AREA, [name, 'head']);
   const groups = await state.list<GroupRecord>(tenant, AREA, [name, 'group'], GROUPS_MAX);
   const out = await state.list<Out>(tenant, AREA, [name, 'out'], OUT_MAX);
+  const kept = new Map(groups.map(({ key, value }) => [String(key[2]), value]));
   return {
-    head,
-    groups: new Map(groups.map(({ key, value }) => [String(key[2]), value])),
+    ...{ head, kept },
+    groups: new Map([...kept].map(([key, record]) => [key, restored(trigger, record, head)])),
     out: new Map(out.map(({ key, value }) => [String(key[2]), value])),
   };
 }

@@ -2,10 +2,10 @@
 import type { TenantId } from '../base/brand.ts';
 import type { TriggerDefinition, TriggerSource } from '../define/model.ts';
 import type { Stats } from '../stats/port.ts';
-import type { Finding } from './decide.ts';
-import { comparedWith, lagsOf } from './earlier.ts';
-import { groupKey, groupOf, numberOf, parseRows } from './groups.ts';
-import { GROUPS_MAX, type GroupRecord } from './records.ts';
+import type { Deciding } from './decide.ts';
+import { comparedWith, momentsBefore } from './earlier.ts';
+import { type Group, groupKey, groupOf, numberOf, parseRows } from './groups.ts';
+import { GROUPS_MAX } from './records.ts';
 
 export type StatsSource = Extract<TriggerSource, { readonly kind: 'stats' }>;
 
@@ -20,63 +20,62 @@ export function nextMoment({ everyMs }: StatsSource, lastMs: number, nowMs: numb
   return first <= newest ? first : undefined;
 }
 
-export async function readStats(
+interface Asked {
+  readonly tenant: TenantId;
+  readonly trigger: TriggerDefinition;
+  readonly on: StatsSource;
+  readonly atMs: number;
+  readonly signal?: AbortSignal | undefined;
+}
+
+/**
+ * Looks at all groups of the answer, at those that are remembered, and, where numbers are compared, at those that had one
+ * earlier. `isWhole`: no group was left out because there were too many.
+ */
+export async function lookAtStats(
   stats: Stats,
-  about: {
-    readonly tenant: TenantId;
-    readonly trigger: TriggerDefinition;
-    readonly on: StatsSource;
-    readonly groups: ReadonlyMap<string, GroupRecord>;
-    readonly atMs: number;
-    readonly signal?: AbortSignal | undefined;
-  },
-): Promise<readonly Finding[]> {
-  const { trigger, groups, atMs } = about;
-  const [now, ...before] = await answersAt(stats, about, [0, ...lagsOf(trigger.when)]);
-  const lags = lagsOf(trigger.when);
-  const numbers = (key: string, ms: number) => before[lags.indexOf(atMs - ms)]?.get(key)?.value;
+  asked: Asked,
+  deciding: Deciding,
+): Promise<{ readonly isWhole: boolean }> {
+  const { trigger, atMs } = asked;
+  const moments = momentsBefore(trigger.when, atMs, 'UTC');
+  const [now, ...before] = await answersAt(stats, asked, [atMs, ...moments]);
+  const isWhole = now!.size < GROUPS_MAX;
   const missing = isCounting(trigger.measure) ? 0 : null;
   const found = new Map(now);
   // Groups of which there is no event are not in an answer.
-  if (found.size < GROUPS_MAX) {
-    for (const [key, { group }] of groups) if (!found.has(key)) found.set(key, { group, value: missing });
+  if (isWhole) {
+    for (const [key, { group }] of [...deciding.groups, ...before.flatMap((one) => [...one])])
+      if (!found.has(key)) found.set(key, { group, value: missing });
   }
-  return [...found].map(([key, { group, value }]): Finding => {
+  for (const [key, { group, value }] of found) {
     const alive = value !== null && value !== 0 ? { aliveAtMs: atMs } : {};
-    const compared = comparedWith(trigger.when, key, atMs, numbers);
-    return { key, group, observation: { atMs, value, ...compared, ...alive } };
-  });
+    const compared = comparedWith(
+      trigger.when,
+      before.map((one) => earlierValue(one.get(key)?.value, trigger.measure)),
+    );
+    deciding.look({ key, group, observation: { atMs, value, ...compared, ...alive } });
+  }
+  return { isWhole };
 }
 
-type Numbers = ReadonlyMap<string, { readonly group: Finding['group']; readonly value: number | null }>;
+type Numbers = ReadonlyMap<string, { readonly group: Group; readonly value: number | null }>;
 
 /** One after the other: a trigger takes one place among the questions of its tenant. */
 async function answersAt(
   stats: Stats,
-  {
-    tenant,
-    trigger,
-    on,
-    atMs,
-    signal,
-  }: {
-    readonly tenant: TenantId;
-    readonly trigger: TriggerDefinition;
-    readonly on: StatsSource;
-    readonly atMs: number;
-    readonly signal?: AbortSignal | undefined;
-  },
-  lags: readonly number[],
+  { tenant, trigger, on, signal }: Asked,
+  moments: readonly number[],
 ): Promise<readonly Numbers[]> {
   const answers: Numbers[] = [];
-  for (const lag of lags) {
+  for (const atMs of moments) {
     const answer = await stats.ask(
       tenant,
       on.stream,
       {
         fn: [trigger.measure],
-        from: String(atMs - lag - on.overMs),
-        to: String(atMs - lag),
+        from: String(atMs - on.overMs),
+        to: String(atMs),
         ...(trigger.by.length === 0 ? {} : { by: trigger.by.join(',') }),
         ...(on.where.length === 0 ? {} : { where: on.where }),
         limit: String(GROUPS_MAX),
@@ -96,6 +95,10 @@ async function answersAt(
   }
   return answers;
 }
+
+/** Where there was no event there is no number to compare with, though a count of it is 0. */
+const earlierValue = (value: number | null | undefined, measure: string): number | null | undefined =>
+  value === 0 && isCounting(measure) ? undefined : value;
 
 /** Without events such a measure is 0, and others are nothing. */
 export const isCounting = (measure: string): boolean => /^(count|rate|sum|unique)\b/.test(measure);

@@ -10,6 +10,7 @@ import type { Registry } from '../registry/port.ts';
 import type { TenantDirectory } from '../tenants/port.ts';
 import { dryRun } from './dry-run.ts';
 import { dueAt } from './due.ts';
+import { endTrigger } from './end.ts';
 import { type EvaluationParts, evaluate } from './evaluation.ts';
 import { Memory } from './memory.ts';
 import type { Triggers } from './port.ts';
@@ -26,8 +27,8 @@ export interface TriggersParts extends EvaluationParts {
     warn(details: object, message: string): void;
     error(details: object, message: string): void;
   };
-  /** Tells when results were stored; absent: it is looked for twice a second. */
-  readonly watch?: ((listener: (tenant: TenantId, stream: string) => void) => () => void) | undefined;
+  /** Tells when results of a window were stored, or windows have closed; absent: it is looked for twice a second. */
+  readonly watch?: ((listener: (tenant: TenantId, window: string) => void) => () => void) | undefined;
 }
 
 export interface RunningTriggers extends Triggers {
@@ -42,7 +43,7 @@ export interface RunningTriggers extends Triggers {
 /** How long it sleeps when nothing is due, and when nobody tells of new results. */
 const IDLE_MS = 60_000;
 const POLL_MS = 500;
-/** Between two rounds, whatever is due: a clock that was set back must not keep it busy. */
+/** Between two rounds, whatever is due. */
 const REST_MS = 20;
 const SIDE_BY_SIDE = 4;
 
@@ -73,6 +74,10 @@ export function createTriggers(parts: TriggersParts): RunningTriggers {
     );
   };
 
+  /** It was looked at, and is due as before: what it waits for comes by itself. */
+  const isDueStill = (tenant: TenantId, trigger: TriggerDefinition): boolean =>
+    dueAt(parts, tenant, trigger, memory.peek(tenant, trigger.name), clock.now()) <= clock.now();
+
   /** One evaluation; true: there is more to look at. */
   const evaluateOne = (tenant: TenantId, name: string): Promise<boolean> =>
     locked(tenant, name, async () => {
@@ -82,6 +87,7 @@ export function createTriggers(parts: TriggersParts): RunningTriggers {
       try {
         const done = await evaluate(parts, tenant, trigger, held, clock.now());
         memory.keep(tenant, name, done.held, done.told);
+        if (!done.isMore && isDueStill(tenant, trigger)) memory.rest(tenant, name, clock.now());
         return done.isMore;
       } catch (error) {
         memory.failed(tenant, name, error, clock.now());
@@ -101,8 +107,8 @@ export function createTriggers(parts: TriggersParts): RunningTriggers {
   /** When it is to be evaluated next, epoch ms. */
   const dueOf = (tenant: TenantId, trigger: TriggerDefinition): number =>
     Math.max(
-      memory.notBeforeMs(tenant, trigger.name),
-      dueAt(parts, tenant, trigger, memory.peek(tenant, trigger.name)),
+      memory.notBeforeMs(tenant, trigger.name, clock.now()),
+      dueAt(parts, tenant, trigger, memory.peek(tenant, trigger.name), clock.now()),
     );
 
   /** Evaluates what is due now; tells when the next is due. */
@@ -137,7 +143,7 @@ export function createTriggers(parts: TriggersParts): RunningTriggers {
   };
 
   const heldOf = async (tenant: TenantId, name: string): Promise<Held> =>
-    memory.peek(tenant, name) ?? (await readHeld(catalog, tenant, name));
+    memory.peek(tenant, name) ?? (await readHeld(catalog, tenant, definitionOf(tenant, name)));
 
   const viewed = async (tenant: TenantId, name: string, limit: number) =>
     viewOf(definitionOf(tenant, name), await heldOf(tenant, name), {
@@ -154,9 +160,11 @@ export function createTriggers(parts: TriggersParts): RunningTriggers {
         wake.abort();
       },
       leaving: async (tenant, { name }) => refuseWhileRead(catalog, tenant, name),
-      removed: (tenant, { name }) =>
-        locked(tenant, name, async () => {
+      removed: (tenant, trigger) =>
+        locked(tenant, trigger.name, async () => {
+          const { name } = trigger;
           memory.forget(tenant, name);
+          await endTrigger(parts, tenant, trigger, clock.now());
           await forget(catalog, tenant, name);
           if (catalog.stream(tenant, name)?.definition.resultOf !== 'trigger') return;
           await registry.remove(tenant, 'stream', name, { asResult: true });
@@ -194,8 +202,8 @@ export function createTriggers(parts: TriggersParts): RunningTriggers {
       dryRun(parts, tenant, definitionOf(tenant, name), { ...range, nowMs: clock.now() }, signal),
     figures: () => memory.figures(),
     start: () => {
-      unwatch = parts.watch?.((tenant, stream) => {
-        if (isWatched(catalog, tenant, stream)) wake.abort();
+      unwatch = parts.watch?.((tenant, window) => {
+        if (isWatched(catalog, tenant, window)) wake.abort();
       });
       running ??= run().catch((error: unknown) =>
         logger.error({ err: error }, 'triggers are evaluated no more'),
@@ -214,8 +222,10 @@ export function createTriggers(parts: TriggersParts): RunningTriggers {
 
 const VIEW_GROUPS = 100;
 
-const isWatched = (catalog: Pick<Catalog, 'stream'>, tenant: TenantId, stream: string): boolean =>
-  catalog.stream(tenant, stream)?.definition.resultOf === 'window';
+const isWatched = (catalog: Pick<Catalog, 'objects'>, tenant: TenantId, window: string): boolean =>
+  catalog
+    .objects(tenant, 'trigger')
+    .some(({ definition: { on } }) => on.kind === 'window' && on.window === window);
 
 /** Fails with `conflict` while something stands on the firings. */
 function refuseWhileRead(catalog: TriggersParts['catalog'], tenant: TenantId, name: string): void {

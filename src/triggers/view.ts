@@ -31,7 +31,7 @@ export function viewOf(
     .filter(({ key }) => key !== null && !seen.has(key))
     .slice(0, about.limit - shown.length);
   return {
-    atMs: trigger.on.kind === 'stats' ? head?.atMs : head?.newestEndMs || undefined,
+    atMs: trigger.on.kind === 'stats' ? head?.atMs : (head?.throughMs ?? (head?.newestEndMs || undefined)),
     mutedUntilMs: untilOf(null),
     pending: count('pending'),
     firing: count('firing'),

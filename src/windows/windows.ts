@@ -56,6 +56,7 @@ class AllWindows implements RunningWindows {
   readonly #failed = new Map<Evaluator, { readonly message: string; readonly count: number }>();
   /** Tenants that are being deleted: nothing of theirs is begun any more. */
   readonly #leaving = new Set<TenantId>();
+  readonly #listeners = new Set<(tenant: TenantId, window: string) => void>();
   #unwatch: (() => void) | undefined;
   #isStopped = false;
 
@@ -174,6 +175,11 @@ class AllWindows implements RunningWindows {
     return this.#evaluators.get(tenant)?.get(name)?.standing?.atMs ?? undefined;
   }
 
+  watch(listener: (tenant: TenantId, window: string) => void): () => void {
+    this.#listeners.add(listener);
+    return () => this.#listeners.delete(listener);
+  }
+
   figures(): readonly WindowFigures[] {
     return [...this.#evaluators].flatMap(([tenant, windows]) =>
       [...windows].map(([window, evaluator]) => ({
@@ -262,7 +268,10 @@ class AllWindows implements RunningWindows {
       try {
         for (;;) {
           if (isOver()) return undefined;
+          const before = evaluator.standing;
           const outcome = await evaluator.advance(false);
+          if (evaluator.standing !== before)
+            for (const listener of this.#listeners) listener(tenant, definition.name);
           if (outcome.again) continue;
           if (outcome.dueInMs !== undefined)
             dueInMs = Math.min(dueInMs ?? Number.POSITIVE_INFINITY, outcome.dueInMs);

@@ -100,7 +100,7 @@ async function story(dieAt: number, isDone: boolean) {
     }),
     stats: () => stats,
     events: () => expect.fail('no events are read'),
-    engine: { rows: () => expect.fail('no rows are read') },
+    engine: { query: () => expect.fail('no rows are read') },
     ingest: { state: () => expect.fail('nothing is followed') },
     outbox: () => ({
       entering: (_, message) => ({ area: 'sent', key: [message.id], value: message }),

@@ -9,20 +9,6 @@ interface Options extends ConnectionOptions {
   readonly json?: true;
 }
 
-interface Deliveries {
-  readonly deliveries: readonly {
-    readonly delivery: string;
-    readonly id: string;
-    readonly destination: string;
-    readonly type: string;
-    readonly entered_at: string;
-    readonly attempts: number;
-    readonly last_error: string | null;
-  }[];
-  readonly waiting: number;
-  readonly dead: number;
-}
-
 export function deliveriesCommand(io: Io): Command {
   const deliveries = serverCommand(
     'deliveries',
@@ -35,8 +21,10 @@ export function deliveriesCommand(io: Io): Command {
       .option('--limit <rows>', 'at most so many', wholeNumber, 100)
       .action(async (_: unknown, command: Command) => {
         const options = command.optsWithGlobals<Options & { state: string; limit: number }>();
-        const path = `/v1/deliveries?state=${encodeURIComponent(options.state)}&limit=${options.limit}`;
-        const found = (await connect(io, options, IMPATIENT).client.request('GET', path)) as Deliveries;
+        const { client } = connect(io, options, IMPATIENT);
+        const found = await client.deliveries.list({
+          ...{ state: options.state as 'dead' | 'waiting', limit: options.limit },
+        });
         if (options.json) {
           io.stdout.write(`${toJson(found)}\n`);
           return;
@@ -61,12 +49,9 @@ export function deliveriesCommand(io: Io): Command {
       .argument('[deliveries...]', 'those of the list; absent: all')
       .action(async (names: readonly string[], _: unknown, command: Command) => {
         const options = command.optsWithGlobals<Options>();
-        const body = names.length === 0 ? {} : { deliveries: names };
         const { client } = connect(io, options, IMPATIENT);
-        const answer = (await client.request('POST', '/v1/deliveries/replay', body)) as {
-          readonly replayed: number;
-        };
-        io.stdout.write(options.json ? `${toJson(answer)}\n` : `${answer.replayed} wait again.\n`);
+        const replayed = await client.deliveries.replay(names.length === 0 ? undefined : names);
+        io.stdout.write(options.json ? `${toJson({ replayed })}\n` : `${replayed} wait again.\n`);
       }),
   );
   return deliveries;

@@ -1,6 +1,6 @@
 /** `webhooks`: who is sent a stream's events, and the secret by which he knows that they are from here. */
 import type { Command } from 'commander';
-import { toJson } from '../../client/index.ts';
+import { toJson, type WebhookInfo } from '../../client/index.ts';
 import { type ConnectionOptions, collect, connect, IMPATIENT, serverCommand } from '../connect.ts';
 import type { Io } from '../io.ts';
 import { textTable } from '../text-table.ts';
@@ -9,40 +9,18 @@ interface Options extends ConnectionOptions {
   readonly json?: true;
 }
 
-interface Webhook {
-  readonly name: string;
-  readonly url: string;
-  readonly filter: readonly string[];
-  readonly state: string;
-  readonly reason: string | null;
-  readonly behind: number;
-  readonly failing: {
-    readonly attempts: number;
-    readonly next_at: string;
-    readonly last_error: string;
-  } | null;
-}
-
-interface Secrets {
-  readonly secrets: readonly { readonly secret: string; readonly until: string | null }[];
-}
-
 const EXAMPLE = `$ millrace webhooks put alarms pager https://hooks.example.com/alarms --filter severity:gte:3
 $ millrace webhooks list alarms
 $ millrace webhooks secret`;
 
 export function webhooksCommand(io: Io): Command {
   const webhooks = serverCommand('webhooks', "where a stream's events are sent: make, list, remove", EXAMPLE);
-  const pathOf = (stream: string, ...names: readonly string[]): string =>
-    ['/v1/streams', encodeURIComponent(stream), 'webhooks', ...names.map(encodeURIComponent)].join('/');
-
   webhooks.addCommand(
     serverCommand('list', 'where events go, and how far each is', '$ millrace webhooks list alarms')
       .argument('<stream>', 'the stream')
       .action(async (stream: string, _: unknown, command: Command) => {
         const options = command.optsWithGlobals<Options>();
-        const answer = await connect(io, options, IMPATIENT).client.request('GET', pathOf(stream));
-        const found = (answer as { readonly webhooks: readonly Webhook[] }).webhooks;
+        const found = await connect(io, options, IMPATIENT).client.webhooks.list(stream);
         if (options.json) io.stdout.write(`${toJson(found)}\n`);
         else if (found.length === 0) io.stdout.write('The stream has no webhooks.\n');
         else io.stdout.write(tableOf(found));
@@ -58,12 +36,12 @@ export function webhooksCommand(io: Io): Command {
       .option('--paused', 'send nothing, and skip nothing')
       .action(async (stream: string, name: string, url: string, _: unknown, command: Command) => {
         const options = command.optsWithGlobals<
-          Options & { filter?: readonly string[]; from: string; paused?: true }
+          Options & { filter?: readonly string[]; from: 'now' | 'start'; paused?: true }
         >();
         const { filter = [], from, paused = false } = options;
         const { client } = connect(io, options, IMPATIENT);
-        const made = await client.request('PUT', pathOf(stream, name), { url, filter, from, paused });
-        io.stdout.write(options.json ? `${toJson(made)}\n` : tableOf([made as Webhook]));
+        const made = await client.webhooks.put(stream, name, { url, filter, from, paused });
+        io.stdout.write(options.json ? `${toJson(made)}\n` : tableOf([made]));
       }),
   );
   webhooks.addCommand(
@@ -72,7 +50,7 @@ export function webhooksCommand(io: Io): Command {
       .argument('<name>', 'the webhook')
       .action(async (stream: string, name: string, _: unknown, command: Command) => {
         const options = command.optsWithGlobals<Options>();
-        await connect(io, options, IMPATIENT).client.request('DELETE', pathOf(stream, name));
+        await connect(io, options, IMPATIENT).client.webhooks.remove(stream, name);
         io.stdout.write(
           options.json ? `${toJson({ removed: name })}\n` : `The webhook ${name} is removed.\n`,
         );
@@ -85,19 +63,19 @@ export function webhooksCommand(io: Io): Command {
       .action(async (_: unknown, command: Command) => {
         const options = command.optsWithGlobals<Options & { rotate?: true; overlap: string }>();
         const { client } = connect(io, options, IMPATIENT);
-        const answer = (await (options.rotate
-          ? client.request('POST', '/v1/webhook-secret/rotate', { overlap: options.overlap })
-          : client.request('GET', '/v1/webhook-secret'))) as Secrets;
-        if (options.json) io.stdout.write(`${toJson(answer)}\n`);
+        const secrets = await (options.rotate
+          ? client.webhooks.rotateSecret({ overlap: options.overlap })
+          : client.webhooks.secrets());
+        if (options.json) io.stdout.write(`${toJson({ secrets })}\n`);
         else
-          for (const { secret, until } of answer.secrets)
+          for (const { secret, until } of secrets)
             io.stdout.write(until === null ? `${secret}\n` : `${secret}  until ${until}\n`);
       }),
   );
   return webhooks;
 }
 
-const tableOf = (found: readonly Webhook[]): string =>
+const tableOf = (found: readonly WebhookInfo[]): string =>
   textTable(
     ['webhook', 'state', 'behind', 'url', 'filter', 'what is the matter'],
     found.map(({ name, state, behind, url, filter, reason, failing }) => [

@@ -5,6 +5,7 @@ import type { Mistakes } from '../mistakes.ts';
 import { fieldOf, type Measure, type StreamDefinition } from '../model.ts';
 import { hint } from '../names.ts';
 import type { Known } from './kinds.ts';
+import { isTimeZone } from './reading.ts';
 import type { TriggerAction, TriggerCondition, TriggerSource } from './trigger.ts';
 import type { WindowDefinition } from './window.ts';
 
@@ -118,6 +119,8 @@ export function checkCondition(
     mistakes.add(['when', 'clear'], 'must not lie above the threshold: it would be over as soon as it began');
   if (when.kind === 'below' && when.clear < when.value)
     mistakes.add(['when', 'clear'], 'must not lie below the threshold: it would be over as soon as it began');
+  if (when.kind === 'deviates' && when.zone !== undefined && !isTimeZone(when.zone))
+    mistakes.add(['when', 'deviates', 'tz'], `"${when.zone}" is no IANA zone; write Europe/Berlin`);
   if (on.kind === 'stats') {
     if (when.kind === 'absent' && when.forMs < on.everyMs)
       mistakes.add(['when', 'absent'], 'must not be shorter than `every`');

@@ -24,8 +24,14 @@ export type TriggerCondition =
   | { readonly kind: 'changes'; readonly by: number; readonly withinMs: number }
   /** No result, or a number of 0, for so long. */
   | { readonly kind: 'absent'; readonly forMs: number }
-  /** Further than `factor` standard deviations from the mean of the same time of the last weeks. */
-  | { readonly kind: 'deviates'; readonly factor: number; readonly weeks: number };
+  /** Further than `factor` standard deviations from the mean of the same time of the last weeks, by the clocks of `zone`. */
+  | {
+      readonly kind: 'deviates';
+      readonly factor: number;
+      readonly weeks: number;
+      /** IANA zone; undefined: that of the window, or UTC. */
+      readonly zone?: string | undefined;
+    };
 
 export type TriggerAction =
   | { readonly kind: 'report'; readonly report: string }
@@ -58,7 +64,11 @@ const condition = strict({
     within: duration('1s', '31d', 'Against how long ago.'),
   }).optional(),
   absent: duration('1s', '31d', 'No result, or 0, for so long.').optional(),
-  deviates: strict({ factor: z.number().positive().max(100), weeks: z.int().min(2).max(12) })
+  deviates: strict({
+    factor: z.number().positive().max(100),
+    weeks: z.int().min(2).max(12),
+    tz: z.string().optional().describe('IANA zone of the week. Default that of the window, or UTC.'),
+  })
     .optional()
     .describe('Standard deviations from the mean of the same time of the last weeks.'),
 });
@@ -167,7 +177,8 @@ function conditionOf(read: z.infer<typeof condition>): TriggerCondition | undefi
   if (below !== undefined) return { kind: 'below', value: below, clear: clear ?? below };
   if (changes) return { kind: 'changes', by: changes.by, withinMs: parseDuration(changes.within)! };
   if (absent !== undefined) return { kind: 'absent', forMs: parseDuration(absent)! };
-  return { kind: 'deviates', ...deviates! };
+  const { tz, ...rest } = deviates!;
+  return { kind: 'deviates', ...rest, zone: tz };
 }
 
 function conditionToDocument(when: TriggerCondition) {
@@ -181,7 +192,12 @@ function conditionToDocument(when: TriggerCondition) {
     case 'absent':
       return { absent: formatDuration(when.forMs) };
     case 'deviates':
-      return { deviates: { factor: when.factor, weeks: when.weeks } };
+      return {
+        deviates: {
+          ...{ factor: when.factor, weeks: when.weeks },
+          ...(when.zone === undefined ? {} : { tz: when.zone }),
+        },
+      };
   }
 }
 

@@ -11,6 +11,7 @@
 import type { Offset, TenantId } from '../../base/brand.ts';
 import type { Clock } from '../../base/clock.ts';
 import { MillraceError } from '../../base/errors.ts';
+import { forgottenTo } from '../../catalog/index.ts';
 import type { Catalog } from '../../catalog/port.ts';
 import type { Ingest } from '../../ingest/port.ts';
 import type { Events, RowFilter } from '../../stats/port.ts';
@@ -19,7 +20,7 @@ import { partitionKeys } from '../partition-keys.ts';
 import type { StreamStates } from '../stream-states.ts';
 import type { Follower } from './follower.ts';
 import { type NewEvents, readNewEvents } from './new-events.ts';
-import { formatPositions, type Positions, rangesBetween, towards } from './positions.ts';
+import { formatPositions, isAhead, type Positions, rangesBetween, towards } from './positions.ts';
 
 export interface HubLimits {
   readonly followersMax: number;
@@ -104,11 +105,11 @@ export class LiveHub {
       this.#count -= 1;
       this.#leave(tenant, stream, rowFilter, follower);
     });
-    const reached = resumeFrom ?? this.#applied(tenant, stream);
+    const { reached, isForgotten } = await this.#resumed(tenant, stream, resumeFrom);
     const id = formatPositions(reached);
     if (rowFilter.length === 0) await this.#sendState(tenant, stream, [follower], id);
     else follower.send('events', NO_EVENTS, id);
-    await this.#catchUp({ tenant, stream, rowFilter }, follower, reached);
+    await this.#catchUp({ tenant, stream, rowFilter }, follower, reached, isForgotten);
   }
 
   /** Reads what came since he stood there, then joins the others. */
@@ -116,8 +117,10 @@ export class LiveHub {
     { tenant, stream, rowFilter }: Pick<Channel, 'tenant' | 'stream' | 'rowFilter'>,
     follower: Follower,
     from: Positions,
+    isForgotten = false,
   ): Promise<void> {
     // Join only at the channel's own position, or the follower would miss what came meanwhile.
+    let isToTell = isForgotten;
     for (let reached = from; ; ) {
       const isWhole = this.#isWhole(tenant, stream);
       if (isWhole) await follower.drained();
@@ -133,9 +136,28 @@ export class LiveHub {
       const limit = this.#limits.resumedMax * (isWhole ? ranges.length : 1);
       const missed = await readNewEvents(this.#deps.events, tenant, stream, ranges, limit, rowFilter);
       if (follower.closed) return;
-      if (missed.count + missed.dropped > 0)
-        follower.send('events', messageOf(missed, 0), formatPositions(reached));
+      if (missed.count + missed.dropped > 0 || isToTell)
+        follower.send('events', messageOf(missed, 0, isToTell), formatPositions(reached));
+      isToTell = false;
     }
+  }
+
+  /** Where he goes on, and whether events that he has not seen are no longer there. */
+  async #resumed(
+    tenant: TenantId,
+    stream: string,
+    resumeFrom: Positions | undefined,
+  ): Promise<{ readonly reached: Positions; readonly isForgotten: boolean }> {
+    const applied = this.#applied(tenant, stream);
+    if (resumeFrom === undefined) return { reached: applied, isForgotten: false };
+    // The id is of an earlier stream of the name: all that the new one holds is new to him.
+    if (isAhead(resumeFrom, applied)) {
+      const beginning = [...applied.keys()].map((partition) => [partition, 0 as Offset] as const);
+      return { reached: new Map(beginning), isForgotten: true };
+    }
+    const forgotten = await forgottenTo(this.#deps.catalog, tenant, stream);
+    const isForgotten = forgotten.some((to, partition) => to > (resumeFrom.get(partition) ?? 0));
+    return { reached: resumeFrom, isForgotten };
   }
 
   /** Ends every connection. */
@@ -284,8 +306,8 @@ export class LiveHub {
   }
 }
 
-const messageOf = (events: NewEvents, missed: number): string =>
-  `{"events":${events.eventsJson},"dropped":${events.dropped + missed}}`;
+const messageOf = (events: NewEvents, missed: number, isForgotten = false): string =>
+  `{"events":${events.eventsJson},"dropped":${events.dropped + missed}${isForgotten ? ',"forgotten":true' : ''}}`;
 
 const NO_EVENTS = messageOf({ eventsJson: '[]', count: 0, dropped: 0 }, 0);
 

@@ -49,3 +49,7 @@ export const towards = (from: Positions, to: Positions, most: number): Positions
       Math.min(end, (from.get(partition) ?? 0) + most) as Offset,
     ]),
   );
+
+/** Whether somewhere in it lies behind what there is: it is of an earlier stream of the name. */
+export const isAhead = (position: Positions, applied: Positions): boolean =>
+  [...position].some(([partition, offset]) => offset > (applied.get(partition) ?? 0));

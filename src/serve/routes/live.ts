@@ -10,7 +10,8 @@ import { type App, type RouteContext, streamOf } from './context.ts';
 const feed = z
   .string()
   .describe(
-    'Server-sent events. `events`: `{"events": [newest first], "dropped": n}`; `state`: the state of the stream, each second.',
+    'Server-sent events. `events`: `{"events": [newest first], "dropped": n}`, with `"forgotten": true` when events behind the ' +
+      'Last-Event-ID are no longer there; `state`: the state of the stream, each second.',
   );
 
 export function liveRoutes(app: App, context: RouteContext): void {
@@ -23,7 +24,8 @@ export function liveRoutes(app: App, context: RouteContext): void {
         summary: 'New events as they become visible',
         description:
           'A follower that does not keep up misses messages and is told how many events in `dropped`. ' +
-          'Last-Event-ID resumes where a connection broke off. A key with row filters gets the events that pass them, and no ' +
+          'Last-Event-ID resumes where a connection broke off; events of which retention has forgotten some, or which were those of ' +
+          'an earlier stream of the name, are told as `forgotten`. A key with row filters gets the events that pass them, and no ' +
           '`state`. The feed ends when its key expires, is changed or removed.',
         tags: ['Events'],
         params: streamParams,
