@@ -60,6 +60,22 @@ describe('the outbox', () => {
     await other.close();
   });
 
+  it('does not let tenants whose receivers never answer hold up another', async () => {
+    receiver.answers(({ path }, response) => {
+      if (path === '/well') response.writeHead(204).end();
+    });
+    for (const tenant of ['slow1', 'slow2', 'slow3'] as TenantId[]) {
+      world.tenants.push(tenant);
+      for (let n = 0; n < 20; n += 1)
+        await world.enter(webhook(`${n}`, receiver.url(`/${tenant}/${n}`)), tenant);
+    }
+    // Every one of them has as many tries under way as it may.
+    await world.soon(() => receiver.received.length === 3 * 8);
+    await world.enter(webhook('mine', receiver.url('/well')));
+    await world.soon(() => world.figures().sent === 1);
+    expect(receiver.received).toHaveLength(3 * 8 + 1);
+  });
+
   it('tries again after a while that grows, not before, with the same id and the same bytes', async () => {
     receiver.status(500);
     await world.enter(webhook('again', receiver.url()));

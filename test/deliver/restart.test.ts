@@ -1,30 +1,23 @@
-/** The whole system in this process, dying and starting again over its directory. */
+/** The real process, killed and started again over its directory. */
 import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import pino from 'pino';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
-import { readSettings } from '../../src/config.ts';
-import { type Millrace, startMillrace } from '../../src/millrace.ts';
 import { follow, KEY, type Message } from '../serve/support.ts';
+import { type ServerProcess, startServer } from '../support/server-process.ts';
 import { type Receiver, startReceiver } from './world.ts';
 
 let directory: string;
-let millrace: Millrace;
+let server: ServerProcess;
 let receiver: Receiver;
 
 const start = async (): Promise<void> => {
-  millrace = await startMillrace({
-    settings: readSettings({
-      ...{ MILLRACE_DATA: directory, MILLRACE_PORT: '0', MILLRACE_ADMIN_KEY: KEY },
-      MILLRACE_WEBHOOK_PRIVATE: 'allow',
-    }),
-    documents: {},
-    logger: pino({ level: 'silent' }),
+  server = await startServer(directory, {
+    env: { MILLRACE_ADMIN_KEY: KEY, MILLRACE_WEBHOOK_PRIVATE: 'allow' },
   });
 };
 const call = async (method: string, path: string, body?: unknown) => {
-  const reply = await fetch(millrace.url + path, {
+  const reply = await fetch(server.url + path, {
     method,
     headers: { authorization: `Bearer ${KEY}`, 'content-type': 'application/json' },
     ...(body === undefined ? {} : { body: JSON.stringify(body) }),
@@ -48,7 +41,7 @@ beforeEach(async () => {
   await call('PUT', '/v1/streams/ticks', { fields: { id: 'int64' }, eventId: 'id', partitions: 2 });
 });
 afterEach(async () => {
-  await millrace.close();
+  await server.end('SIGTERM');
   await receiver.close();
   await rm(directory, { recursive: true, force: true, maxRetries: 10 });
 });
@@ -63,7 +56,7 @@ describe('over the death and the next start of the process', () => {
       await send(...Array.from({ length: 5 }, (_, n) => first + n), 100 + round);
       // The process dies while the receiver has some of them.
       await soon(() => counted().has(String(first)));
-      await millrace.abandon();
+      await server.end('SIGKILL');
       await start();
       await send(...Array.from({ length: 5 }, (_, n) => first + 5 + n));
     }
@@ -73,22 +66,42 @@ describe('over the death and the next start of the process', () => {
     expect(json).toMatchObject({ state: 'active', url: receiver.url() });
   });
 
+  it('a message that was on its way is sent again, the same to the byte', async () => {
+    // The receiver has it, and says so to nobody.
+    receiver.answers(() => undefined);
+    await call('PUT', '/v1/triggers/any', {
+      ...{ on: { stream: 'ticks', over: '1h', every: '1s' }, measure: 'count', when: { above: 0 } },
+      do: [{ webhook: receiver.url('/any') }],
+    });
+    await send(1);
+    await soon(() => receiver.received.length === 1);
+    await server.end('SIGKILL');
+    receiver.status(204);
+    await start();
+    await soon(() => receiver.received.length === 2);
+    const [first, second] = receiver.received;
+    expect(second?.text).toBe(first?.text);
+    expect(receiver.ids()[1]).toBe(receiver.ids()[0]);
+    await soon(async () => (await call('GET', '/v1/deliveries?state=waiting')).json.waiting === 0);
+    expect(receiver.received).toHaveLength(2);
+  });
+
   it('a feed goes on behind the last message that was read, each event once', async () => {
     const numbers = (messages: readonly Message[]): number[] =>
       messages
         .filter(({ event }) => event === 'events')
         .flatMap(({ data }) => data.events.map((event: { id: number }) => Number(event.id)));
-    const first = await follow(millrace.url, '/v1/streams/ticks/live', {});
+    const first = await follow(server.url, '/v1/streams/ticks/live', {});
     await first.until(({ event }) => event === 'state');
     await send(1, 2, 3);
     await first.until(() => numbers(first.messages).length === 3);
     const last = first.messages.filter(({ id }) => id !== undefined).at(-1)!.id!;
     first.stop();
     await send(4, 5);
-    await millrace.abandon();
+    await server.end('SIGKILL');
     await start();
     await send(6, 7, 6);
-    const second = await follow(millrace.url, '/v1/streams/ticks/live', { 'last-event-id': last });
+    const second = await follow(server.url, '/v1/streams/ticks/live', { 'last-event-id': last });
     await second.until(() => numbers(second.messages).length >= 4);
     await send(8);
     await second.until(() => numbers(second.messages).includes(8));

@@ -7,7 +7,7 @@ import { ManualClock, systemClock } from '../../src/base/clock.ts';
 import { nodeFiles } from '../../src/base/files.ts';
 import { countingIds } from '../../src/base/ids.ts';
 import { unowned } from '../../src/base/ownership.ts';
-import { openCatalog, unseal } from '../../src/catalog/index.ts';
+import { forgottenTo, openCatalog, unseal } from '../../src/catalog/index.ts';
 import { parseRollup, parseStream, toDocument } from '../../src/define/index.ts';
 import { createIngest, DedupMemory, engineStore, type RunningIngest } from '../../src/ingest/index.ts';
 import { retainStream } from '../../src/ingest/retention.ts';
@@ -130,7 +130,9 @@ describe('retention', () => {
     await expect(ask({ fn: ['count'], from: '2024-01-01T11:59:59.500Z' })).rejects.toMatchObject({
       code: 'bad-question',
     });
+    expect(await forgottenTo(catalog, DEFAULT_TENANT, 's'), 'who comes back is told').toEqual([2]);
     await ingest.end(DEFAULT_TENANT, STREAM.name);
+    expect(await forgottenTo(catalog, DEFAULT_TENANT, 's')).toEqual([]);
     expect(
       (await ask({ fn: ['sum(n)'], from: '2024-01-01T00:00:00Z' })).rowsJson,
       'a stream that begins anew has forgotten nothing',

@@ -1,6 +1,7 @@
 import { once } from 'node:events';
 import { connect } from 'node:net';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { setForgottenTo } from '../../src/catalog/index.ts';
 import { Follower } from '../../src/serve/live/follower.ts';
 import { formatPositions, parsePositions, rangesBetween } from '../../src/serve/live/positions.ts';
 import { follow, KEY, type Message, type Parts, startParts, startServer } from './support.ts';
@@ -62,6 +63,34 @@ describe('a feed', () => {
     await second.until((message) => isEvents(message) && numbersOf(message).includes(14));
     expect(second.messages.filter(isEvents).flatMap(numbersOf).sort()).toEqual([11, 12, 13, 14]);
     second.stop();
+  });
+
+  it('says when something that was missed is there no longer, and goes on with what is', async () => {
+    const back = async (id: string) => {
+      const feed = await follow(server.url, '/v1/streams/ticks/live', { 'last-event-id': id });
+      await feed.until((message) => message.event === 'state');
+      await send(99);
+      const message = await feed.until((one) => isEvents(one) && numbersOf(one).includes(99));
+      const missed = feed.messages.filter(isEvents);
+      feed.stop();
+      return {
+        missed: missed.map(({ data }) => data.forgotten),
+        numbers: missed.flatMap(numbersOf),
+        id: message.id!,
+      };
+    };
+    const { id } = await back('0:0,1:0');
+    expect((await back(id)).missed).not.toContain(true);
+    // Retention has forgotten what came until now.
+    const offsets = id.split(',').map((part) => Number(part.split(':')[1]));
+    await setForgottenTo(parts.deps.catalog, parts.tenant, 'ticks', offsets);
+    expect((await back('0:0,1:0')).missed[0]).toBe(true);
+    expect((await back(id)).missed).not.toContain(true);
+    // The id of an earlier stream of the name: all that the new one holds is new.
+    const other = await back('0:100000,1:100000');
+    expect(other.missed[0]).toBe(true);
+    expect(other.numbers.length).toBeGreaterThan(3);
+    await setForgottenTo(parts.deps.catalog, parts.tenant, 'ticks', undefined);
   });
 
   it('shows the newest of many and says how many it left out', async () => {

@@ -86,6 +86,49 @@ describe('a trigger over a window', () => {
     expect(told.length).toBeLessThanOrEqual(2);
   });
 
+  it('begins anew when its window means something else, and is not left without it', async () => {
+    await app.advance('1m');
+    await send(...three('north', '00'));
+    await app.advance('1m');
+    expect(await firings()).toEqual(['01 firing station=north']);
+    await app.client.put('window', 'per_minute', { ...MINUTE, by: ['station'], tumbling: { size: '5m' } });
+    await app.settle();
+    expect(await firings()).toEqual(['01 firing station=north', '02 resolved station=north']);
+    expect(await app.client.triggers.state('busy')).toMatchObject({ firing: 0, groups: [] });
+    await expect(app.client.remove('window', 'per_minute')).rejects.toThrow(/trigger "busy"/);
+    await send(...three('south', '02'));
+    await app.advance('5m');
+    expect(await firings()).toContain('05 firing station=south');
+  });
+
+  it('waits for as long as it must hold, keeps silent after it, and goes on when the silence is over', async () => {
+    await app.client.put('trigger', 'patient', {
+      ...{ on: { window: 'per_minute' }, measure: 'n', when: { above: 2, clear: 1 }, for: '1m', mute: '4m' },
+    });
+    await app.advance('1m');
+    await send(...three('north', '00'));
+    await app.advance('1m');
+    expect((await app.client.triggers.state('patient')).groups).toMatchObject([
+      { state: 'pending', since: at('01:00.000'), value: 3, firing_id: null },
+    ]);
+    // Two are between the thresholds; then silence, and three again within the mute.
+    await send(...three('north', '01'), ['north', '02:10'], ['north', '02:20']);
+    await app.advance('2m');
+    await send(...three('north', '04'), ...three('north', '05'));
+    await app.advance('2m');
+    expect(await firings('patient')).toEqual(['02 firing station=north', '04 resolved station=north']);
+    expect((await app.client.triggers.state('patient')).groups).toMatchObject([
+      { state: 'pending', since: at('05:00.000'), muted_until: at('06:00.000') },
+    ]);
+    await app.advance('1m');
+    expect((await firings('patient')).slice(2)).toEqual(['06 firing station=north']);
+    const tested = await app.client.triggers.test('patient', { from: '-1h' });
+    expect(tested.firings.map((one) => [one.fired_at, one.resolved_at])).toEqual([
+      [at('02:00.000'), at('04:00.000')],
+      [at('06:00.000'), null],
+    ]);
+  });
+
   it('notices that a group has no results any more', async () => {
     await app.client.put('trigger', 'gone', {
       ...{ on: { window: 'per_minute' }, measure: 'n', when: { absent: '5m' } },
