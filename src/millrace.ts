@@ -238,6 +238,7 @@ async function startOwned(
     ...{ catalog, registry, tenants, ingest, log, engine, clock, logger },
     watch: (listener) => windows.watch(listener),
     closedThrough: (tenant, window) => windows.closedTo(tenant, window),
+    closedSoFar: (tenant, window) => windows.closedSoFar(tenant, window),
     stats: () => stats,
     events: () => events,
     outbox: () => deliver.deliveries,

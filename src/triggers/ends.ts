@@ -11,8 +11,19 @@ export interface Ends {
   nearest(ms: number): number;
 }
 
+type Shaped = Pick<WindowDefinition, 'shape' | 'timeZone' | 'originMs'>;
+
+/** Of definitions as they stand: this is asked at every look. */
+const known = new WeakMap<Shaped, { readonly ends: Ends | undefined }>();
+
 /** Undefined for sessions, which end where their events are. */
-export function endsOf(window: Pick<WindowDefinition, 'shape' | 'timeZone' | 'originMs'>): Ends | undefined {
+export function endsOf(window: Shaped): Ends | undefined {
+  const found = known.get(window) ?? { ends: madeOf(window) };
+  known.set(window, found);
+  return found.ends;
+}
+
+function madeOf(window: Shaped): Ends | undefined {
   const slots = slotsOf(window);
   if (!slots || window.shape.kind === 'session') return undefined;
   const halfMs = (window.shape.kind === 'sliding' ? window.shape.slideMs : window.shape.sizeMs) / 2;

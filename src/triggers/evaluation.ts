@@ -80,7 +80,7 @@ export async function evaluate(
 }
 
 /** New, or so changed that its states mean nothing any more: what fired is resolved, and it looks from now on. */
-function begin(
+async function begin(
   parts: EvaluationParts,
   tenant: TenantId,
   trigger: TriggerDefinition,
@@ -93,7 +93,7 @@ function begin(
     rule: ruleOf(trigger, windowOf(parts.catalog, tenant, trigger)),
     offsets: stream ? appliedOffsets(parts, tenant, stream) : [],
     atMs: nowMs,
-    throughMs: closedBefore(parts, tenant, trigger),
+    throughMs: await closedBefore(parts, tenant, trigger),
     newestEndMs: 0,
     told: held.head?.told ?? 0,
     ignored: 0,
@@ -104,10 +104,14 @@ function begin(
 }
 
 /** Windows that have closed already say nothing to a trigger that is new. */
-function closedBefore(parts: EvaluationParts, tenant: TenantId, trigger: TriggerDefinition): number | null {
+async function closedBefore(
+  parts: EvaluationParts,
+  tenant: TenantId,
+  trigger: TriggerDefinition,
+): Promise<number | null> {
   const window = windowOf(parts.catalog, tenant, trigger);
   const ends = window && trigger.when.kind !== 'absent' ? endsOf(window) : undefined;
-  const closedMs = window && parts.closedThrough?.(tenant, window.name);
+  const closedMs = window && (await parts.closedSoFar?.(tenant, window.name));
   return ends && closedMs !== undefined ? ends.upTo(closedMs) : null;
 }
 

@@ -69,8 +69,22 @@ export interface Held {
   readonly out: ReadonlyMap<string, Out>;
 }
 
+/** Of definitions as they stand: this is asked at every look. */
+const rules = new WeakMap<
+  TriggerDefinition,
+  { readonly of: WindowDefinition | undefined; readonly rule: string }
+>();
+
 /** What decides about the meaning of states: with another one they begin anew. `window`: the one that is watched. */
-export function ruleOf(
+export function ruleOf(trigger: TriggerDefinition, window: WindowDefinition | undefined): string {
+  const known = rules.get(trigger);
+  if (known !== undefined && known.of === window) return known.rule;
+  const rule = writtenRule(trigger, window);
+  rules.set(trigger, { of: window, rule });
+  return rule;
+}
+
+function writtenRule(
   { on, measure, by, when }: TriggerDefinition,
   window: WindowDefinition | undefined,
 ): string {

@@ -14,7 +14,7 @@ import { endTrigger } from './end.ts';
 import { type EvaluationParts, evaluate } from './evaluation.ts';
 import { Memory } from './memory.ts';
 import type { Triggers } from './port.ts';
-import { forget, type Held, readHeld } from './records.ts';
+import { forget, type Head, type Held, readHeld } from './records.ts';
 import { FIRINGS } from './results.ts';
 import { mutedHead, viewOf } from './view.ts';
 
@@ -87,7 +87,8 @@ export function createTriggers(parts: TriggersParts): RunningTriggers {
       try {
         const done = await evaluate(parts, tenant, trigger, held, clock.now());
         memory.keep(tenant, name, done.held, done.told);
-        if (!done.isMore && isDueStill(tenant, trigger)) memory.rest(tenant, name, clock.now());
+        const isFurther = done.told > 0 || hasMoved(held?.head, done.held.head, trigger);
+        if (!isFurther && isDueStill(tenant, trigger)) memory.rest(tenant, name, clock.now());
         return done.isMore;
       } catch (error) {
         memory.failed(tenant, name, error, clock.now());
@@ -221,6 +222,13 @@ export function createTriggers(parts: TriggersParts): RunningTriggers {
 }
 
 const VIEW_GROUPS = 100;
+
+/** Whether a look has brought it further. */
+function hasMoved(before: Head | undefined, head: Head | undefined, { on }: TriggerDefinition): boolean {
+  if (before === undefined || head === undefined || before.rule !== head.rule) return true;
+  if (before.throughMs !== head.throughMs || (on.kind === 'stats' && before.atMs !== head.atMs)) return true;
+  return head.offsets.some((offset, partition) => offset !== before.offsets[partition]);
+}
 
 const isWatched = (catalog: Pick<Catalog, 'objects'>, tenant: TenantId, window: string): boolean =>
   catalog

@@ -22,6 +22,8 @@ export interface WindowSourceParts {
   readonly ingest: Pick<Ingest, 'state'>;
   /** Every result of windows of this definition that end at or before the moment is stored. Absent: nothing is closed. */
   readonly closedThrough?: ((tenant: TenantId, window: string) => number | undefined) | undefined;
+  /** The same, read where it is not known yet. */
+  readonly closedSoFar?: ((tenant: TenantId, window: string) => Promise<number | undefined>) | undefined;
 }
 
 /** What the head is then, and whether there is more to look at, now. */

@@ -72,6 +72,8 @@ export interface RunningWindows extends Windows {
   stop(): Promise<void>;
   /** Windows that end by then are published, and visible: epoch ms, from memory; undefined before that is known. */
   closedTo(tenant: TenantId, name: string): number | undefined;
+  /** The same; read where it is not known yet. */
+  closedSoFar(tenant: TenantId, name: string): Promise<number | undefined>;
   /** Called when results of a window were told, or when it is closed further; returns the way to stop. */
   watch(listener: (tenant: TenantId, window: string) => void): () => void;
   /** For metrics. */

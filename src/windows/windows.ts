@@ -175,6 +175,14 @@ class AllWindows implements RunningWindows {
     return this.#evaluators.get(tenant)?.get(name)?.standing?.atMs ?? undefined;
   }
 
+  async closedSoFar(tenant: TenantId, name: string): Promise<number | undefined> {
+    const known = this.closedTo(tenant, name);
+    if (known !== undefined) return known;
+    const { from } = this.#find(tenant, name).definition;
+    const standing = await this.#only(tenant, from, () => this.#evaluatorOf(tenant, name).load());
+    return standing?.atMs ?? undefined;
+  }
+
   watch(listener: (tenant: TenantId, window: string) => void): () => void {
     this.#listeners.add(listener);
     return () => this.#listeners.delete(listener);
@@ -270,7 +278,8 @@ class AllWindows implements RunningWindows {
           if (isOver()) return undefined;
           const before = evaluator.standing;
           const outcome = await evaluator.advance(false);
-          if (evaluator.standing !== before)
+          const { standing } = evaluator;
+          if (standing?.step !== before?.step || standing?.atMs !== before?.atMs)
             for (const listener of this.#listeners) listener(tenant, definition.name);
           if (outcome.again) continue;
           if (outcome.dueInMs !== undefined)
