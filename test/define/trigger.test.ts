@@ -52,6 +52,10 @@ describe('a trigger', () => {
     });
     expect(busy.by).toEqual(['station']);
     expect(parseObject('trigger', 'busy', objectToDocument(busy), known)).toEqual(busy);
+    const when = { deviates: { factor: 3, weeks: 4, tz: 'Europe/Berlin' } };
+    const strange = defineTrigger('strange', { on: { window: perMinute }, measure: 'n', when });
+    expect(objectToDocument(strange)).toMatchObject({ when });
+    expect(parseObject('trigger', 'strange', objectToDocument(strange), known)).toEqual(strange);
   });
 
   it.each([
@@ -60,6 +64,10 @@ describe('a trigger', () => {
     [{ on: OVER, measure: 'quantile(value)', when: { above: 1 } }, /p95/],
     [{ on: OVER, measure: 'count', by: ['town'], when: { above: 1 } }, /by.0: .*no field "town"/],
     [{ on: OVER, measure: 'count', when: { above: 1, below: 0 } }, /when: name exactly one/],
+    [
+      { on: OVER, measure: 'count', when: { deviates: { factor: 3, weeks: 4, tz: 'Mars' } } },
+      /when.deviates.tz: "Mars" is no IANA zone/,
+    ],
     [{ on: OVER, measure: 'count', when: { above: 1, clear: 2 } }, /when.clear: must not lie above/],
     [{ on: OVER, measure: 'count', when: { absent: '1m' }, do: [{ event: 'alarms' }] }, /feed itself/],
     [

@@ -101,6 +101,34 @@ describe('events', () => {
     });
     expect(JSON.parse(tail[0]!.json)).toMatchObject({ id: 5, _offset: 5, _partition: 1 });
   });
+
+  it('of a range that pass conditions are found page by page, also where they are very large', async () => {
+    const pages = async (partition: number, from: number, to: number, where: string[], limit: number) => {
+      const found: [readonly number[], number][] = [];
+      for (let at = from; at < to; at = found.at(-1)![1]) {
+        const range = { partition, from: at, to };
+        const page = await events().matching(world.tenant, 'visits', range, where, limit);
+        found.push([page.events.map((one) => one.offset), page.upTo]);
+      }
+      return found;
+    };
+    expect(await pages(1, 0, 26, ['id:gte:8'], 3)).toEqual([
+      [[9, 11, 13], 14],
+      [[15, 17, 19], 20],
+      [[21, 23], 26],
+    ]);
+    expect(await pages(1, 0, 26, ['city:eq:nowhere'], 3)).toEqual([[[], 26]]);
+    const [first] = (
+      await events().matching(world.tenant, 'visits', { partition: 1, from: 9, to: 10 }, [], 1)
+    ).events;
+    expect(JSON.parse(first!.json)).toMatchObject({ id: 9, _id: '9', _partition: 1, _offset: 9 });
+    const large = await pages(2, 850_000, 1_000_050, ['city:eq:far'], 50);
+    expect(large.map(([offsets, upTo]) => [offsets[0], offsets.length, upTo])).toEqual([
+      [undefined, 0, 950_000],
+      [1_000_000, 25, 1_000_025],
+      [1_000_025, 25, 1_000_050],
+    ]);
+  });
 });
 
 describe('the members of a JSON object', () => {
