@@ -51,7 +51,8 @@ export function receiverAgent(options: ReceiverAgentOptions): Agent {
       if (isIP(host) > 0 && !isAllowed(host)) return callback(new AddressRefused(host), null);
       connect(target, callback);
     },
-    connections: 8,
+    // As many as there may be tries: those of one tenant to a host that others use too do not hold up theirs.
+    connections: 64,
     pipelining: 1,
     headersTimeout: answerMs,
     bodyTimeout: answerMs,

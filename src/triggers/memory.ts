@@ -15,17 +15,18 @@ interface Failure {
   readonly againAtMs: number;
 }
 
-interface Kept {
-  readonly held: Held;
+interface Counts {
   readonly firing: number;
   readonly pending: number;
 }
 
 export class Memory {
-  readonly #kept = new LRUCache<string, Kept>({
+  readonly #kept = new LRUCache<string, Held>({
     maxSize: GROUPS_MAX,
-    sizeCalculation: ({ held }) => 1 + held.groups.size,
+    sizeCalculation: ({ groups }) => 1 + groups.size,
   });
+  /** As they were kept last, also while somebody has taken them. */
+  readonly #counts = new Map<TenantId, Map<string, Counts>>();
   readonly #failures = new Map<TenantId, Map<string, Failure>>();
   readonly #resting = new Map<TenantId, Map<string, number>>();
   #evaluations = 0;
@@ -33,7 +34,7 @@ export class Memory {
   #told = 0;
 
   peek(tenant: TenantId, name: string): Held | undefined {
-    return this.#kept.get(keyOf(tenant, name))?.held;
+    return this.#kept.get(keyOf(tenant, name));
   }
 
   /** For who is about to change it: until it is kept again, nobody knows what stands in the catalog. */
@@ -50,7 +51,9 @@ export class Memory {
       if (state.phase === 'firing') firing += 1;
       else if (state.phase === 'pending') pending += 1;
     }
-    this.#kept.set(keyOf(tenant, name), { held, firing, pending });
+    this.#kept.set(keyOf(tenant, name), held);
+    const ofTenant = this.#counts.get(tenant) ?? new Map<string, Counts>();
+    this.#counts.set(tenant, ofTenant.set(name, { firing, pending }));
     this.#failures.get(tenant)?.delete(name);
     this.#resting.get(tenant)?.delete(name);
     this.#evaluations += 1;
@@ -86,23 +89,20 @@ export class Memory {
 
   forget(tenant: TenantId, name: string): void {
     this.#kept.delete(keyOf(tenant, name));
-    this.#failures.get(tenant)?.delete(name);
-    this.#resting.get(tenant)?.delete(name);
+    for (const some of [this.#counts, this.#failures, this.#resting]) some.get(tenant)?.delete(name);
   }
 
   forgetTenant(tenant: TenantId): void {
     for (const key of [...this.#kept.keys()]) {
       if ((JSON.parse(key) as readonly string[])[0] === tenant) this.#kept.delete(key);
     }
-    this.#failures.delete(tenant);
-    this.#resting.delete(tenant);
+    for (const some of [this.#counts, this.#failures, this.#resting]) some.delete(tenant);
   }
 
   figures(): TriggerFigures {
-    const groups = [...this.#kept].map(([key, { firing, pending }]) => {
-      const [tenant, trigger] = JSON.parse(key) as readonly [TenantId, string];
-      return { tenant, trigger, firing, pending };
-    });
+    const groups = [...this.#counts].flatMap(([tenant, some]) =>
+      [...some].map(([trigger, counts]) => ({ tenant, trigger, ...counts })),
+    );
     return { evaluations: this.#evaluations, failures: this.#failed, told: this.#told, groups };
   }
 }

@@ -20,7 +20,7 @@ import { partitionKeys } from '../partition-keys.ts';
 import type { StreamStates } from '../stream-states.ts';
 import type { Follower } from './follower.ts';
 import { type NewEvents, readNewEvents } from './new-events.ts';
-import { formatPositions, isAhead, type Positions, rangesBetween, towards } from './positions.ts';
+import { formatPositions, furtherOf, isAhead, type Positions, rangesBetween, towards } from './positions.ts';
 
 export interface HubLimits {
   readonly followersMax: number;
@@ -125,12 +125,19 @@ export class LiveHub {
       const isWhole = this.#isWhole(tenant, stream);
       if (isWhole) await follower.drained();
       const channel = this.#channel(tenant, stream, rowFilter);
-      if (follower.closed || rangesBetween(reached, channel.positions).length === 0) {
+      const isThere = rangesBetween(reached, channel.positions).length === 0;
+      // The others are about to be sent what was visible already when he came.
+      if (isThere && !follower.closed && isAhead(reached, channel.positions)) {
+        await this.#deps.clock.sleep(this.#limits.tickMs);
+        continue;
+      }
+      if (follower.closed || isThere) {
         if (!follower.closed) channel.followers.add(follower);
         if (channel.followers.size === 0) this.#end(channel);
         return;
       }
-      const to = isWhole ? towards(reached, channel.positions, this.#limits.resumedMax) : channel.positions;
+      const next = isWhole ? towards(reached, channel.positions, this.#limits.resumedMax) : channel.positions;
+      const to = furtherOf(reached, next);
       const ranges = rangesBetween(reached, to);
       reached = to;
       const limit = this.#limits.resumedMax * (isWhole ? ranges.length : 1);

@@ -53,3 +53,9 @@ export const towards = (from: Positions, to: Positions, most: number): Positions
 /** Whether somewhere in it lies behind what there is: it is of an earlier stream of the name. */
 export const isAhead = (position: Positions, applied: Positions): boolean =>
   [...position].some(([partition, offset]) => offset > (applied.get(partition) ?? 0));
+
+/** In each partition of the second the place that lies further. */
+export const furtherOf = (one: Positions, other: Positions): Positions =>
+  new Map(
+    [...other].map(([partition, offset]) => [partition, Math.max(offset, one.get(partition) ?? 0) as Offset]),
+  );
