@@ -218,6 +218,7 @@ class AllWindows implements RunningWindows {
         'a window could not begin; trying again',
       );
     }
+    for (const listener of this.#listeners) listener(tenant, name);
     this.#kick(tenant, from);
   }
 
