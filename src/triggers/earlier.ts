@@ -83,9 +83,11 @@ export async function windowNumbers(
   const number = `if(toString(status) = 'retracted', NULL, toFloat64(${column(about.measure)}))`;
   const moment = (name: string): string => `fromUnixTimestamp64Milli({${name}:Int64}, 'UTC')`;
   const afterMs = about.afterMs ?? BEGINNING_MS;
+  // A session that is retracted is over; any other window without its events is one without a result.
+  const isSession = window.shape.kind === 'session';
   // Rows lie in the order of the starts of their windows.
   const reach = `_time >= ${moment('start')} AND _time <= ${moment('to')}`;
-  const text = `SELECT argMax(tuple(${end}, ${texts}, ${number}), version) AS _newest FROM ${eventsTable(tenant, window.name)} WHERE ${reach} AND window_end > ${moment('after')} AND status != 'early' GROUP BY window_start, window_key HAVING _newest.1 <= {to:Int64} ORDER BY _newest.1, window_key LIMIT {most:UInt64}`;
+  const text = `SELECT argMax(tuple(${end}, ${texts}, ${number}, toString(status)), version) AS _newest FROM ${eventsTable(tenant, window.name)} WHERE ${reach} AND window_end > ${moment('after')} AND status != 'early' GROUP BY window_start, window_key HAVING _newest.1 <= {to:Int64}${isSession ? '' : " AND _newest.4 != 'retracted'"} ORDER BY _newest.1, window_key LIMIT {most:UInt64}`;
   const params = {
     ...{ after: afterMs, to: toMs, most: about.rowsMax },
     start: Math.max(BEGINNING_MS, afterMs - longestMs(window) - CLOCK_CHANGE_MS),

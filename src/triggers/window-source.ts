@@ -11,7 +11,7 @@ import type { Engine } from '../store/index.ts';
 import { type ClosedWindows, lookAtSilence, lookComparing, lookThrough } from './closed-windows.ts';
 import type { Deciding, Finding } from './decide.ts';
 import { compares, Numbers, windowNumbers } from './earlier.ts';
-import { endsOf } from './ends.ts';
+import { endsOf, silentValue } from './ends.ts';
 import { type Group, groupKey, groupOf, numberOf, parseRows } from './groups.ts';
 import { numbersBefore, readClosed, type WatchedWindow } from './read-closed.ts';
 import type { Head } from './records.ts';
@@ -120,11 +120,12 @@ async function readTold(
     offsets.push(isFull || (last !== undefined && last + 1 < to) ? (last ?? from) + 1 : Math.max(from, to));
     isMore ||= offsets[partition]! < to;
   }
+  const retracted = window.shape.kind === 'session' ? null : silentValue(window, trigger);
   const results = rows
     .filter(({ status }) => status !== 'early')
     .map((row) => ({
       ...{ key: groupKey(window.by, row), group: groupOf(window.by, row), endMs: msOf(row.window_end) },
-      value: row.status === 'retracted' ? null : numberOf(row[trigger.measure]),
+      value: row.status === 'retracted' ? retracted : numberOf(row[trigger.measure]),
       isCorrection: Number(row.version) > 1,
     }))
     .sort((a, b) => a.endMs - b.endMs);
