@@ -109,7 +109,8 @@ function expected(asked: Asked, readings: readonly Reading[], lastEnd: number): 
   return inOrder(story);
 }
 
-it.each([1, 2])('all three agree (%i)', async (seed) => {
+// Others may be added to try more; each takes seconds.
+it.each([1])('all three agree (seed %i)', async (seed) => {
   await app.reset();
   await app.client.put('stream', 'readings', {
     fields: { id: 'string', at: 'timestamp', station: 'string', value: 'float64' },
