@@ -179,8 +179,8 @@ class AllWindows implements RunningWindows {
     const known = this.closedTo(tenant, name);
     if (known !== undefined) return known;
     const { from } = this.#find(tenant, name).definition;
-    const standing = await this.#only(tenant, from, () => this.#evaluatorOf(tenant, name).load());
-    return standing?.atMs ?? undefined;
+    await this.#only(tenant, from, () => this.#evaluatorOf(tenant, name).load());
+    return this.closedTo(tenant, name);
   }
 
   watch(listener: (tenant: TenantId, window: string) => void): () => void {
@@ -218,7 +218,7 @@ class AllWindows implements RunningWindows {
         'a window could not begin; trying again',
       );
     }
-    for (const listener of this.#listeners) listener(tenant, name);
+    this.#tell(tenant, name);
     this.#kick(tenant, from);
   }
 
@@ -281,7 +281,7 @@ class AllWindows implements RunningWindows {
           const outcome = await evaluator.advance(false);
           const { standing } = evaluator;
           if (standing?.step !== before?.step || standing?.atMs !== before?.atMs)
-            for (const listener of this.#listeners) listener(tenant, definition.name);
+            this.#tell(tenant, definition.name);
           if (outcome.again) continue;
           if (outcome.dueInMs !== undefined)
             dueInMs = Math.min(dueInMs ?? Number.POSITIVE_INFINITY, outcome.dueInMs);
@@ -312,6 +312,10 @@ class AllWindows implements RunningWindows {
     return failed ? 'failed' : dueInMs;
   }
 
+  #tell(tenant: TenantId, window: string): void {
+    for (const listener of this.#listeners) listener(tenant, window);
+  }
+
   /** Of all windows of the stream with one write. */
   async #savePassed(tenant: TenantId, stream: string): Promise<void> {
     const passed = this.#windowsOf(tenant, stream).flatMap(({ definition: { name } }) => {
@@ -323,7 +327,10 @@ class AllWindows implements RunningWindows {
       tenant,
       passed.map(({ name, standing }) => ({ area: AREA, key: [name], value: standing })),
     );
-    for (const { evaluator, standing } of passed) evaluator.wasSaved(standing);
+    for (const { name, evaluator, standing } of passed) {
+      evaluator.wasSaved(standing);
+      this.#tell(tenant, name);
+    }
   }
 
   #windowsOf(tenant: TenantId, stream: string): readonly Versioned<WindowDefinition>[] {
