@@ -2,7 +2,7 @@ import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { DEFAULT_TENANT } from '../../src/base/brand.ts';
 import { readSettings } from '../../src/config.ts';
 import type { EmailMessage } from '../../src/deliver/index.ts';
-import { PASSWORD, startMailServer } from './mail-server.ts';
+import { type Mail, PASSWORD, startMailServer } from './mail-server.ts';
 import { ALLOW, World } from './world.ts';
 
 const T = DEFAULT_TENANT;

@@ -22,7 +22,7 @@ const call = async (method: string, path: string, body?: unknown) => {
     headers: { authorization: `Bearer ${KEY}`, 'content-type': 'application/json' },
     ...(body === undefined ? {} : { body: JSON.stringify(body) }),
   });
-  return { status: reply.status, json: await reply.json() };
+  return { status: reply.status, json: (await reply.json()) as Record<string, unknown> };
 };
 const send = (...ids: number[]) =>
   call(

@@ -29,7 +29,7 @@ const cli = (...argv: string[]) =>
   command(argv, { environment: { MILLRACE_URL: system.url, MILLRACE_KEY: KEY } });
 /** Of webhooks to this path: what the verifier lets through, with the id. */
 const told = async (path: string) => {
-  const [{ secret }] = (await client.webhooks.secrets()) as readonly [{ readonly secret: string }];
+  const { secret } = (await client.webhooks.secrets())[0]!;
   return receiver.received
     .filter((one) => one.path === path)
     .map(({ text, headers }) => ({
@@ -102,10 +102,8 @@ describe('a trigger that fires and is over', () => {
     });
     await read('Süd "1"', 3);
     await soon(async () => (await told('/busy')).length === 2);
-    const [firing, resolved] = (await told('/busy')) as readonly [
-      Awaited<ReturnType<typeof told>>[number],
-      Awaited<ReturnType<typeof told>>[number],
-    ];
+    const both = await told('/busy');
+    const [firing, resolved] = [both[0]!, both[1]!];
     const firingId = firing.body.data.firing_id as string;
     const moment = expect.stringMatching(/^\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.000Z$/);
     expect(firing).toEqual({
@@ -130,7 +128,7 @@ describe('a trigger that fires and is over', () => {
     expect(Object.keys(resolved.body.data).sort()).toEqual(Object.keys(firing.body.data).sort());
 
     await soon(() => smtp.mails.length === 1);
-    const [mail] = smtp.mails as readonly [(typeof smtp.mails)[number]];
+    const mail = smtp.mails[0]!;
     expect(mail).toMatchObject({ from: 'duty@example.com', to: ['duty@station.example'] });
     expect(mail.text).toMatch(/^Subject: Busy station\r?$/m);
     expect(mail.text).toContain(`Message-ID: <${firingId}-firing-1@example.com>`);
