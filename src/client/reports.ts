@@ -13,9 +13,15 @@ export interface ReportRunInfo {
   readonly period: { readonly from: string; readonly to: string; readonly tz: string };
   readonly parameters: Readonly<Record<string, string | number | boolean>>;
   readonly definition_version: number;
-  /** By stream, for each log partition: events below this offset are counted; null before it began. */
+  /**
+   * By stream, for each log partition: events below this offset are counted; by `table:NAME`, changes up to this number.
+   * Null before it began.
+   */
   readonly data_version: Readonly<Record<string, readonly number[]>> | null;
-  /** Events that came later lie in the period; null when that cannot be told. Not in lists. */
+  /**
+   * It would find something else by now: newer events lie where it looks, or a table has changed. Null when that cannot be
+   * told. Not in lists.
+   */
   readonly stale?: boolean | null;
   readonly missed: number;
   readonly requested_at: string;

@@ -1,11 +1,19 @@
 /** A question in SQL: guarded, then run by a guest over the tenant's own streams and rollups and nothing else. */
 import type { Clock } from '../base/clock.ts';
 import type { Catalog } from '../catalog/port.ts';
-import { explainToAsker, guardQuestion, type Relation } from '../sql/index.ts';
+import {
+  explainToAsker,
+  type Guarded,
+  type Reading,
+  type Relation,
+  readAndGuard,
+  readQuestion,
+} from '../sql/index.ts';
 import type { Pins } from '../stats/index.ts';
 import { type Guest, type GuestLimits, quoteIdentifier } from '../store/index.ts';
 import type { Principal } from '../tenants/index.ts';
 import { type Column, columnsOf, type SqlFormat, writeAnswer } from './formats.ts';
+import { dependsOnOrder, withTotalOrder } from './one-order.ts';
 import { relationOf } from './relations.ts';
 import type { Visit, Work } from './visits.ts';
 
@@ -15,7 +23,7 @@ export interface SqlQuestion {
   readonly format: SqlFormat;
 }
 
-/** A question of a report: of the events that a data version holds. */
+/** A question of a report: of what a data version holds. */
 export interface PinnedSql {
   readonly query: string;
   readonly params: Readonly<Record<string, string | number | boolean>>;
@@ -74,9 +82,45 @@ export function createAskSql({ visit, catalog, clock }: AskSqlParts, limits: Sql
   };
 }
 
+/** They tell another moment each time; the parameters of the period stand for them. */
+const MOMENTS: Readonly<Record<string, string>> = {
+  now: '{to:DateTime}',
+  now64: '{to:DateTime64(3)}',
+  today: 'toDate({to:DateTime})',
+  yesterday: 'toDate({to:DateTime}) - 1',
+};
+const refuseMoments = (name: string): string | undefined =>
+  Object.hasOwn(MOMENTS, name)
+    ? `${name}() is another moment in every run, and the answer could not be computed again; write ${MOMENTS[name]}, by the end of the period`
+    : undefined;
+
+/** Texts of moments mean the same on every machine. */
+const SETTINGS = { session_timezone: 'UTC' };
+/** Also the blocks in which sorted rows come are the same, whatever parts they lie in. */
+const IN_ONE_ORDER = { ...SETTINGS, optimize_read_in_order: 0 };
+
+/** Reads a question of a report without asking it: its words, its functions, what it names. Fails with `bad-question`. */
+export async function readPinnedSql(
+  { visit }: Pick<AskSqlParts, 'visit'>,
+  principal: Principal,
+  { query, params, limits, signal }: Omit<PinnedSql, 'pins'>,
+): Promise<Reading> {
+  let reading: Reading | undefined;
+  const work: Work = async function* (guest) {
+    reading = await readQuestion({ ask: askOf(guest), refuse: refuseMoments }, query, params, () => true);
+  };
+  try {
+    for await (const _ of visit(principal, limits, work, signal));
+  } catch (error) {
+    throw explainToAsker(error);
+  }
+  return reading!;
+}
+
 /**
  * Asks a question whose answer is kept, guarded as those of strangers are: blocks in the engine's format Native, behind a
- * call of `onColumns`. Fails as `AskSql` does.
+ * call of `onColumns`. The same question of the same pins has the same rows in the same order. Fails as `AskSql` does, and
+ * with `bad-question` when it asks for the present moment.
  */
 export async function* askPinnedSql(
   { visit, catalog }: Pick<AskSqlParts, 'visit' | 'catalog'>,
@@ -85,14 +129,20 @@ export async function* askPinnedSql(
   onColumns: (columns: readonly Column[]) => void,
 ): AsyncGenerator<Uint8Array, void, void> {
   // There is no row filter whose relative times would need the moment.
-  const relation = (name: string) => relationOf(catalog, principal, name, 0, pins);
-  const work: Work = async function* (guest) {
-    const statement = { text: await guarded(guest, relation, query, params), params };
-    onColumns(await columnsOf(guest, statement));
-    yield* guest.stream(statement, 'Native');
+  const relation = (isOrdered: boolean) => (name: string) =>
+    relationOf(catalog, principal, name, 0, { pins, isOrdered });
+  const work: Work = async function* (guest, another) {
+    const read = await guarded(guest, relation(false), query, params, refuseMoments);
+    const columns = await columnsOf(guest, { text: read.statement, params });
+    const isOrdered = dependsOnOrder(read);
+    const asker = isOrdered ? another({ ...limits, settings: IN_ONE_ORDER }) : guest;
+    const ordered = withTotalOrder(read.canonical, columns.length);
+    const { statement } = await guarded(asker, relation(isOrdered), ordered, params, refuseMoments);
+    onColumns(columns);
+    yield* asker.stream({ text: statement, params }, 'Native');
   };
   try {
-    yield* visit(principal, limits, work, signal);
+    yield* visit(principal, { ...limits, settings: SETTINGS }, work, signal);
   } catch (error) {
     throw explainToAsker(error);
   }
@@ -103,8 +153,8 @@ async function* answer(
   relation: (name: string) => Relation | undefined,
   { query, params = {}, format }: SqlQuestion,
 ): AsyncGenerator<Uint8Array, void, void> {
-  const text = await guarded(guest, relation, query, params);
-  yield* writeAnswer(guest, { text, params }, format);
+  const { statement } = await guarded(guest, relation, query, params);
+  yield* writeAnswer(guest, { text: statement, params }, format);
 }
 
 const guarded = (
@@ -112,17 +162,14 @@ const guarded = (
   relation: (name: string) => Relation | undefined,
   query: string,
   params: Readonly<Record<string, string | number | boolean>>,
-): Promise<string> =>
-  guardQuestion(
-    {
-      ask: async (text, bound) =>
-        Buffer.from(await guest.query({ text, params: { ...bound } }, 'TSVRaw')).toString('utf8'),
-      relation,
-      quoteName: quoteIdentifier,
-    },
-    query,
-    params,
-  );
+  refuse?: (name: string) => string | undefined,
+): Promise<Guarded> =>
+  readAndGuard({ ask: askOf(guest), relation, quoteName: quoteIdentifier, refuse }, query, params);
+
+const askOf =
+  (guest: Guest) =>
+  async (text: string, bound: object): Promise<string> =>
+    Buffer.from(await guest.query({ text, params: { ...bound } }, 'TSVRaw')).toString('utf8');
 
 const guestLimits = (limits: SqlLimits, format: SqlFormat): GuestLimits => ({
   timeoutSeconds: limits.timeoutSeconds,

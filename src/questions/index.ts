@@ -6,6 +6,7 @@ export {
   askPinnedSql,
   createAskSql,
   type PinnedSql,
+  readPinnedSql,
   SQL_LIMITS,
   type SqlLimits,
   type SqlQuestion,

@@ -36,17 +36,24 @@ const PLACE_COLUMNS = ['_partition', '_offset'];
 const EVENT_COLUMNS = ['_id', '_time', '_received', ...PLACE_COLUMNS, '_extra'];
 const PLACELESS_COLUMNS = EVENT_COLUMNS.filter((name) => !PLACE_COLUMNS.includes(name));
 
+/** What a data version holds, as relations. */
+export interface PinnedRelations {
+  readonly pins: Pins;
+  /** Events come in the order of their times and offsets: what depends on their order is the same each time. */
+  readonly isOrdered: boolean;
+}
+
 /**
  * What stands behind the name of a stream or rollup for this key; undefined when there is none. A stream comes first. A
- * rollup whose dimensions do not hold the fields of the key's filter cannot be cut to its rows, and is none. With `pins`
- * only the events below them are there, and rollups of such streams as those events make them.
+ * rollup whose dimensions do not hold the fields of the key's filter cannot be cut to its rows, and is none. With `pinned`
+ * only what the pins hold is there: events below them, rollups as those events make them, tables as they stood.
  */
 export function relationOf(
   catalog: Pick<Catalog, 'stream' | 'rollup' | 'object'>,
   principal: Pick<Principal, 'tenant' | 'rowFilters'>,
   name: string,
   nowMs: number,
-  pins?: Pins,
+  pinned?: PinnedRelations,
 ): Relation | undefined {
   const { tenant } = principal;
   const stream = catalog.stream(tenant, name);
@@ -55,12 +62,15 @@ export function relationOf(
     const filter = filterOf(principal, definition, nowMs);
     if (filter === undefined) return undefined;
     const table = eventsTable(tenant, definition.name);
-    if (pins !== undefined) return pinnedRelation(table, definition, pins);
+    if (pinned !== undefined) return pinnedRelation(table, definition, pinned);
     const rows = filter.sql === undefined ? table : visibleRows(table, definition.fields, filter.sql);
     const own = isFiltered(principal) ? PLACELESS_COLUMNS : EVENT_COLUMNS;
     return { sql: eventsSql(rows, definition, own), tables: [unquoted(table)] };
   }
-  return rollupRelation(catalog, principal, name, nowMs, pins) ?? tableRelation(catalog, principal, name);
+  return (
+    rollupRelation(catalog, principal, name, nowMs, pinned) ??
+    tableRelation(catalog, principal, name, pinned?.pins)
+  );
 }
 
 function rollupRelation(
@@ -68,7 +78,7 @@ function rollupRelation(
   principal: Pick<Principal, 'tenant' | 'rowFilters'>,
   name: string,
   nowMs: number,
-  pins: Pins | undefined,
+  pinned: PinnedRelations | undefined,
 ): Relation | undefined {
   const { tenant } = principal;
   const rollup = catalog.rollup(tenant, name);
@@ -78,7 +88,7 @@ function rollupRelation(
   if (filter === undefined) return undefined;
   const { by, everySeconds } = rollup.definition;
   if (!filter.fields.every((field) => by.includes(field.name))) return undefined;
-  if (pins !== undefined) return pinnedRollup(tenant, source.definition, rollup, pins);
+  if (pinned !== undefined) return pinnedRollup(tenant, source.definition, rollup, pinned);
   const table = rollupTable(tenant, rollup.definition.name, rollup.version);
   const dimensions = by.map((one) => fieldOf(source.definition, one)!);
   const rows =
@@ -93,23 +103,43 @@ function tableRelation(
   catalog: Pick<Catalog, 'object'>,
   principal: Pick<Principal, 'tenant' | 'rowFilters'>,
   name: string,
+  pins: Pins | undefined,
 ): Relation | undefined {
   if (isFiltered(principal)) return undefined;
   const { tenant } = principal;
   const table = catalog.object(tenant, 'table', name)?.definition;
-  if (table) return { sql: currentRows(tenant, table), tables: [unquoted(dimensionTable(tenant, name))] };
+  // A table without a pin is none.
+  const isThere = (of: string): boolean => pins === undefined || pins.tables.has(of);
+  const upTo = (of: string) => pins?.tables.get(of);
+  if (table && isThere(name)) {
+    const sql = currentRows(tenant, table, undefined, undefined, upTo(name));
+    return { sql, tables: [unquoted(dimensionTable(tenant, name))] };
+  }
   const of = name.endsWith(historyName('')) ? name.slice(0, -historyName('').length) : '';
   const past = catalog.object(tenant, 'table', of)?.definition;
-  if (!past?.history) return undefined;
-  return { sql: historyRows(tenant, past), tables: [unquoted(dimensionTable(tenant, of))] };
+  if (!past?.history || !isThere(of)) return undefined;
+  return { sql: historyRows(tenant, past, upTo(of)), tables: [unquoted(dimensionTable(tenant, of))] };
 }
 
 /** Only for askers without a filter: those of reports. A stream without a pin is none. */
-function pinnedRelation(table: string, stream: StreamDefinition, pins: Pins): Relation | undefined {
-  const pin = pins.get(stream.name);
-  if (pin === undefined) return undefined;
-  const rows = `(SELECT * FROM ${table} WHERE ${pinSql(pin)})`;
+function pinnedRelation(
+  table: string,
+  stream: StreamDefinition,
+  pinned: PinnedRelations,
+): Relation | undefined {
+  const rows = pinnedRows(table, stream, pinned);
+  if (rows === undefined) return undefined;
   return { sql: eventsSql(rows, stream, EVENT_COLUMNS), tables: [unquoted(table)] };
+}
+
+function pinnedRows(
+  table: string,
+  { name }: StreamDefinition,
+  { pins, isOrdered }: PinnedRelations,
+): string | undefined {
+  const pin = pins.streams.get(name);
+  if (pin === undefined) return undefined;
+  return `(SELECT * FROM ${table} WHERE ${pinSql(pin)}${isOrdered ? ' ORDER BY _time, _partition, _offset' : ''})`;
 }
 
 /** A rollup knows no offsets: its rows are made of the events again, as they were made at first. */
@@ -117,18 +147,18 @@ function pinnedRollup(
   tenant: TenantId,
   stream: StreamDefinition,
   rollup: Versioned<RollupDefinition>,
-  pins: Pins,
+  pinned: PinnedRelations,
 ): Relation | undefined {
-  const pin = pins.get(stream.name);
-  if (pin === undefined) return undefined;
   const table = eventsTable(tenant, stream.name);
+  const events = pinnedRows(table, stream, pinned);
+  if (events === undefined) return undefined;
   const { by, everySeconds } = rollup.definition;
   const columns = by.map((name) => quoteIdentifier(columnOf(fieldOf(stream, name)!)));
   const states = rollupStates(stream, rollup.definition).map(
     ({ name, fromEvents }) => `${fromEvents} AS ${quoteIdentifier(name)}`,
   );
   const bucket = `intDiv(toUnixTimestamp64Milli(_time) - positiveModulo(toUnixTimestamp64Milli(_time), ${everySeconds * 1_000}), 1000) AS _bucket`;
-  const rows = `(SELECT ${[`toUInt32(${everySeconds}) AS _tier`, bucket, ...columns, ...states].join(', ')} FROM ${table} WHERE ${pinSql(pin)} GROUP BY ${['_bucket', ...columns].join(', ')})`;
+  const rows = `(SELECT ${[`toUInt32(${everySeconds}) AS _tier`, bucket, ...columns, ...states].join(', ')} FROM ${events} GROUP BY ${['_bucket', ...columns].join(', ')})`;
   return { sql: rollupSql(rows, stream, rollup), tables: [unquoted(table)] };
 }
 

@@ -7,14 +7,15 @@
 import type { TenantId } from '../base/brand.ts';
 import { MillraceError } from '../base/errors.ts';
 import type { Catalog, Versioned } from '../catalog/port.ts';
-import { OBJECT_KIND_NAMES, parseObject, referencesOf, toDocument } from '../define/index.ts';
-import type {
-  DefinitionKind,
-  ObjectDefinition,
-  ObjectKind,
-  ObjectKinds,
-  Reference,
-  StreamDefinition,
+import { type Known, OBJECT_KIND_NAMES, parseObject, referencesOf, toDocument } from '../define/index.ts';
+import {
+  type DefinitionKind,
+  type ObjectDefinition,
+  type ObjectKind,
+  type ObjectKinds,
+  type Reference,
+  readsOf,
+  type StreamDefinition,
 } from '../define/model.ts';
 import type { Change } from './port.ts';
 
@@ -95,6 +96,38 @@ export function refuseUnlessOthersFit(
     }
   }
 }
+
+/** What a report will keep from being removed, and what it waits for. */
+export function effectsOfReading(next: ObjectDefinition, known: Known): readonly string[] {
+  if (next.kind !== 'report') return [];
+  const { streams, tables, relations } = readsOf(next, next.parameters);
+  const found = new Set(streams.map((name) => nameOf({ kind: 'stream', name })));
+  const strangers = new Set<string>();
+  for (const name of [...relations, ...tables]) {
+    const of = name.replace(/_history$/, '');
+    if (known.stream(name)) found.add(nameOf({ kind: 'stream', name }));
+    else if (known.rollup(name)) found.add(nameOf({ kind: 'rollup', name }));
+    else if (known.object('table', name)) found.add(nameOf({ kind: 'table', name }));
+    else if (known.object('table', of)) found.add(nameOf({ kind: 'table', name: of }));
+    else if (known.object('window', name) || known.object('trigger', name))
+      found.add(nameOf({ kind: 'stream', name }));
+    else if (!isOwn(next, name)) strangers.add(JSON.stringify(name));
+  }
+  return [
+    ...(found.size === 0 ? [] : [`reads ${[...found].join(', ')}`]),
+    ...(strangers.size === 0
+      ? []
+      : [`names ${[...strangers].join(', ')}, which is neither stream nor rollup nor table so far`]),
+  ];
+}
+
+/** A subquery that the question has given the name itself. */
+const isOwn = ({ questions }: Extract<ObjectDefinition, { kind: 'report' }>, name: string): boolean =>
+  questions.some(
+    (one) =>
+      'sql' in one &&
+      new RegExp(`\\b${name.replaceAll(/\W/g, '\\$&')}[\`"]?\\s+AS\\s*\\(`, 'i').test(one.sql),
+  );
 
 /** What putting it would do. */
 export function planObject(current: Versioned<ObjectDefinition> | undefined, next: ObjectDefinition): Change {

@@ -20,7 +20,7 @@ import type {
 } from '../define/model.ts';
 import { checkDedupFits } from '../ingest/index.ts';
 import { carryOver } from './carry-over.ts';
-import { planObject } from './objects.ts';
+import { effectsOfReading, planObject } from './objects.ts';
 import { planRollup } from './plan-rollup.ts';
 import { planStream } from './plan-stream.ts';
 import type { Change, ProjectDocuments } from './port.ts';
@@ -99,7 +99,9 @@ export function planProject(
       );
       if (!object) continue;
       objects.set(keyOf(kind, name), object);
-      changes.push(planObject(catalog.object(tenant, kind, name), object));
+      const change = planObject(catalog.object(tenant, kind, name), object);
+      const reads = change.action === 'none' ? [] : effectsOfReading(object, known);
+      changes.push({ ...change, effects: [...change.effects, ...reads] });
     }
   }
   if (issues.length > 0) throw badDefinition('the project', issues);

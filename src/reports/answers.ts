@@ -6,7 +6,7 @@ import type { TenantId } from '../base/brand.ts';
 import { MillraceError } from '../base/errors.ts';
 import type { FileSystem } from '../base/files.ts';
 import type { Catalog } from '../catalog/port.ts';
-import { fieldOf, type ReportQuestion, type StreamDefinition } from '../define/model.ts';
+import { fieldOf, fillParameters, type ReportQuestion, type StreamDefinition } from '../define/model.ts';
 import { askPinnedSql, type Column, type Visit } from '../questions/index.ts';
 import {
   formatMoment,
@@ -83,14 +83,8 @@ async function askSql(
   query: string,
 ) {
   const path = pathOf(parts, tenant, run, name);
-  const limits: GuestLimits = {
-    timeoutSeconds: parts.timeoutSeconds,
-    memoryBytesMax: MEMORY_BYTES_MAX,
-    resultRowsMax: ROWS_MAX,
-    resultBytesMax: BYTES_MAX,
-  };
-  // Moments as seconds: a text would be read in the zone of the machine.
-  const params = { ...run.parameters, from: seconds(run.fromMs), to: seconds(run.toMs) };
+  const limits = guestLimits(parts);
+  const params = sqlParameters(run);
   let columns: readonly Column[] = [];
   const asked = { query, params, pins, limits, signal };
   const blocks = askPinnedSql(parts, reportPrincipal(tenant), asked, (found) => {
@@ -100,6 +94,24 @@ async function askSql(
   return keptAnswer(parts, path, 'Native', columns);
 }
 
+export const guestLimits = ({ timeoutSeconds }: Pick<AnswerParts, 'timeoutSeconds'>): GuestLimits => ({
+  timeoutSeconds,
+  memoryBytesMax: MEMORY_BYTES_MAX,
+  resultRowsMax: ROWS_MAX,
+  resultBytesMax: BYTES_MAX,
+});
+
+/** What a question in SQL knows by name. Moments as seconds: so they mean the same in every zone. */
+export const sqlParameters = ({
+  parameters,
+  fromMs,
+  toMs,
+}: Pick<ReportRun, 'parameters' | 'fromMs' | 'toMs'>) => ({
+  ...parameters,
+  from: seconds(fromMs),
+  to: seconds(toMs),
+});
+
 const seconds = (ms: number): string => (ms / 1_000).toFixed(3);
 
 async function askStats(
@@ -107,12 +119,11 @@ async function askStats(
   { tenant, run, pins, signal }: Asking,
   { name, stream, stats }: Extract<ReportQuestion, { stream: string }>,
 ) {
-  const pin = pins.get(stream);
   const definition = parts.catalog.stream(tenant, stream)?.definition;
-  if (pin === undefined || definition === undefined)
+  if (!pins.streams.has(stream) || definition === undefined)
     throw new MillraceError('bad-question', `there is no stream "${stream}" in the data version`);
   const { columns, rowsJson } = await parts.pinnedStats.ask(tenant, {
-    ...{ stream, pin, signal, nowMs: run.toMs, request: statsRequest(stats, run) },
+    ...{ stream, pins, signal, nowMs: run.toMs, request: statsRequest(stats, run) },
   });
   const path = pathOf(parts, tenant, run, name);
   await writeFile(parts.files, path, [Buffer.from(rowsJson)]);
@@ -121,10 +132,10 @@ async function askStats(
 }
 
 const LISTS = new Set(['fn', 'where']);
-const TEXTS = new Set(['from', 'to', 'every', 'tz', 'by', 'order', 'limit']);
+const TEXTS = new Set(['from', 'to', 'every', 'tz', 'by', 'order', 'limit', 'asof']);
 
 /** The members as an address would hold them; the period stands where the question says no other. */
-function statsRequest(
+export function statsRequest(
   stats: Readonly<Record<string, string | readonly string[]>>,
   run: ReportRun,
 ): StatsRequest {
@@ -134,7 +145,7 @@ function statsRequest(
     tz: run.timeZone,
   };
   for (const [name, value] of Object.entries(stats)) {
-    const filled = [value].flat().map((text) => fill(text, run));
+    const filled = [value].flat().map((text) => fillParameters(text, run.parameters));
     if (LISTS.has(name)) request[name] = filled;
     else if (TEXTS.has(name) && filled.length === 1) request[name] = filled[0];
     else
@@ -145,12 +156,6 @@ function statsRequest(
   }
   return request as StatsRequest;
 }
-
-/** `{name}` stands for the parameter of that name. */
-const fill = (text: string, { parameters }: ReportRun): string =>
-  text.replaceAll(/\{([A-Za-z][A-Za-z0-9_]*)\}/g, (whole, name: string) =>
-    Object.hasOwn(parameters, name) ? String(parameters[name]) : whole,
-  );
 
 /** How the engine reads a column of an answer from JSON. */
 function typeOf({ name, type }: StatsColumn, stream: StreamDefinition): string {
@@ -180,7 +185,7 @@ function typeOf({ name, type }: StatsColumn, stream: StreamDefinition): string {
 }
 
 /** Reports ask as their tenant: everything of it, nothing of others. */
-const reportPrincipal = (tenant: TenantId): Principal => ({
+export const reportPrincipal = (tenant: TenantId): Principal => ({
   ...{ tenant, key: 'report', isOperator: false, scopes: ['sql:read'] },
   ...{ rowFilters: {}, limits: {} },
 });

@@ -2,8 +2,9 @@
 import type { TenantId } from '../base/brand.ts';
 import { MillraceError } from '../base/errors.ts';
 import type { ReportDefinition } from '../define/model.ts';
-import { formatMoment, type Pins } from '../stats/index.ts';
+import { formatMoment } from '../stats/index.ts';
 import { type Answer, type AnswerParts, askQuestion } from './answers.ts';
+import { pinsOf } from './data-version.ts';
 import { HTML_ROWS_MAX, reportHtml, type Section } from './html.ts';
 import type { ReportRun, ResultFile } from './port.ts';
 import type { ResultWriter } from './result-files.ts';
@@ -24,7 +25,7 @@ export async function executeReport(
   { tenant, run, definition, signal }: Executing,
   writer: ResultWriter,
 ): Promise<readonly ResultFile[]> {
-  const pins: Pins = new Map(Object.entries(run.dataVersion ?? {}));
+  const pins = pinsOf(run.dataVersion ?? {});
   const files: ResultFile[] = [];
   const sections: Section[] = [];
   const documents: string[] = [];

@@ -9,10 +9,7 @@ import type { Engine, Guests } from '../store/port.ts';
 import type { TenantDirectory } from '../tenants/index.ts';
 
 export interface ReportsParts {
-  readonly catalog: Pick<
-    Catalog,
-    'object' | 'objects' | 'stream' | 'streams' | 'rollup' | 'rollups' | 'setting' | 'state'
-  >;
+  readonly catalog: Pick<Catalog, 'object' | 'objects' | 'stream' | 'rollup' | 'setting' | 'state'>;
   readonly engine: Pick<Engine, 'query' | 'rows'>;
   readonly guests: Guests;
   readonly ingest: Pick<Ingest, 'state' | 'applied'>;

@@ -14,7 +14,9 @@ export type ResultFormat = (typeof RESULT_FORMATS)[number];
 export type ReportRunState = 'waiting' | 'running' | 'done' | 'failed' | 'cancelled';
 export type ReportReason = 'schedule' | 'demand' | 'trigger';
 
-/** By stream, for each log partition: events with offsets below it are counted. */
+/**
+ * By stream, for each log partition: events with offsets below it are counted. By `table:NAME`: changes up to this number.
+ */
 export type DataVersion = Readonly<Record<string, readonly number[]>>;
 export type ReportParameters = Readonly<Record<string, string | number | boolean>>;
 
@@ -95,7 +97,7 @@ export interface Reports {
   /** Newest period first; at most `limit` (default 100, at most 1 000). */
   list(tenant: TenantId, report: string, limit?: number): Promise<readonly ReportRun[]>;
   get(tenant: TenantId, report: string, id: string): Promise<ReportRun | undefined>;
-  /** Whether events that came later lie in its period; undefined when it is not done, or nobody can tell any more. */
+  /** Whether it would find something else by now (stale.ts); undefined when it is not done, or nobody can tell. */
   isStale(tenant: TenantId, run: ReportRun): Promise<boolean | undefined>;
   /** The bytes of a file, as they were written; fails with `not-found`, and with `internal` when they are not those. */
   read(tenant: TenantId, run: ReportRun, file: ResultFile): Promise<Uint8Array>;

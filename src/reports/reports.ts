@@ -8,7 +8,8 @@ import type { ReportDefinition } from '../define/model.ts';
 import { createVisits } from '../questions/index.ts';
 import type { ObjectHooks } from '../registry/index.ts';
 import { createPinnedStats } from '../stats/index.ts';
-import { appliedNow, checkDataVersion, streamsOf } from './data-version.ts';
+import { checkQuestions } from './check.ts';
+import { checkDataVersion, readsNow } from './data-version.ts';
 import { Forgetting } from './forgetting.ts';
 import { referenceOf } from './mail.ts';
 import type { ReportsParts } from './parts.ts';
@@ -19,6 +20,7 @@ import { ResultFiles } from './result-files.ts';
 import { RunWork } from './run-work.ts';
 import { newestPeriod, type Period, periodEndingAt } from './schedule.ts';
 import { Scheduler } from './scheduler.ts';
+import { isStale } from './stale.ts';
 import { parametersOf, periodOf } from './wish.ts';
 
 export interface RunningReports extends Reports {
@@ -49,7 +51,10 @@ export function createReports(parts: ReportsParts): RunningReports {
   const { catalog, clock, tenants } = parts;
   const records = new ReportRecords(catalog.state);
   const results = new ResultFiles(parts.files, `${parts.directory}/reports`);
-  const pinnedStats = createPinnedStats(parts);
+  const pinnedStats = createPinnedStats({
+    ...parts,
+    tables: { definition: (tenant, table) => catalog.object(tenant, 'table', table) },
+  });
   const visit = createVisits(parts.guests, { enter: () => () => undefined });
   const locks = new Locks();
   const stopped = new AbortController();
@@ -98,8 +103,8 @@ export function createReports(parts: ReportsParts): RunningReports {
       });
     const report = definition.name;
     const parameters = parametersOf(definition, wish.parameters);
-    const streams = streamsOf(catalog, tenant, definition);
-    const dataVersion = wish.dataVersion && checkDataVersion(parts, tenant, streams, wish.dataVersion);
+    const reads = readsNow(catalog, tenant, definition, parameters);
+    const dataVersion = wish.dataVersion && (await checkDataVersion(parts, tenant, reads, wish.dataVersion));
     const version = await records.nextVersion(tenant, report, period, parameters);
     const id = runId(period, parameters, version);
     const run: ReportRun = {
@@ -159,16 +164,10 @@ export function createReports(parts: ReportsParts): RunningReports {
     get: (tenant, report, id) => records.get(tenant, report, id),
     read: (tenant, run, file) => results.read(tenant, run, file),
 
-    isStale: async (tenant, run) => {
-      if (run.state !== 'done' || run.dataVersion === undefined) return undefined;
-      for (const [stream, pin] of Object.entries(run.dataVersion)) {
-        const found = catalog.stream(tenant, stream)?.definition;
-        if (!found) return undefined;
-        const applied = appliedNow(parts, tenant, [found])[stream]!;
-        if (applied.every((at, partition) => at === (pin[partition] ?? 0))) continue;
-        if (await pinnedStats.isTouched(tenant, stream, pin, run.fromMs, run.toMs)) return true;
-      }
-      return false;
+    isStale: (tenant, run) => {
+      const found = catalog.object(tenant, 'report', run.report);
+      const definition = found?.version === run.definitionVersion ? found.definition : undefined;
+      return isStale({ ...parts, pinnedStats }, tenant, run, definition);
     },
 
     cancel: async (tenant, report, id) => {
@@ -231,6 +230,8 @@ export function createReports(parts: ReportsParts): RunningReports {
     keepSchedules: () => scheduler.keep(),
 
     hooks: {
+      prepare: (tenant, next) =>
+        checkQuestions({ visit, timeoutSeconds: parts.timeoutSeconds }, tenant, next),
       stands: async () => scheduler.wake(),
       removed: (tenant, { name }) =>
         locks.run(lockOf(tenant), async () => {

@@ -10,7 +10,13 @@ import type { Clock } from '../base/clock.ts';
 import { MillraceError } from '../base/errors.ts';
 import type { Outbox } from '../deliver/port.ts';
 import type { AnswerParts } from './answers.ts';
-import { type DataVersionParts, newestDataVersion, refuseForgotten, streamsOf } from './data-version.ts';
+import {
+  type DataVersionParts,
+  newestDataVersion,
+  readsNow,
+  refuseForgotten,
+  replacedTable,
+} from './data-version.ts';
 import { executeReport } from './execute.ts';
 import { mailOf } from './mail.ts';
 import type { ReportRun } from './port.ts';
@@ -18,7 +24,10 @@ import type { Running } from './queue.ts';
 import type { OpenRun, ReportRecords } from './records.ts';
 import type { ResultFiles } from './result-files.ts';
 
-export interface RunWorkParts extends AnswerParts, Omit<DataVersionParts, 'catalog'> {
+export interface RunWorkParts
+  extends Omit<AnswerParts, 'catalog' | 'engine'>,
+    Omit<DataVersionParts, 'catalog' | 'engine'> {
+  readonly engine: AnswerParts['engine'] & DataVersionParts['engine'];
   readonly catalog: AnswerParts['catalog'] & DataVersionParts['catalog'];
   readonly records: ReportRecords;
   readonly results: ResultFiles;
@@ -51,7 +60,13 @@ export class RunWork {
     for (let tries = 1; ; tries += 1) {
       try {
         open = await this.#begin(tenant, open, signal);
-        await this.#end(tenant, await this.#compute(tenant, open, running), running);
+        const computed = await this.#compute(tenant, open, running);
+        if (computed === 'moved' && tries < TRIES_MAX) {
+          open = { ...open, run: { ...open.run, dataVersion: undefined } };
+          continue;
+        }
+        if (computed === 'moved') throw movesOn();
+        await this.#end(tenant, computed, running);
         return;
       } catch (error) {
         if (signal.aborted && !running.isCancelled) return;
@@ -74,20 +89,26 @@ export class RunWork {
   async #begin(tenant: TenantId, open: OpenRun, signal: AbortSignal): Promise<OpenRun> {
     const { records, clock, catalog } = this.#parts;
     if (open.run.dataVersion !== undefined) return open;
-    const streams = streamsOf(catalog, tenant, open.definition);
-    const dataVersion = open.dataVersion ?? (await newestDataVersion(this.#parts, tenant, streams, signal));
+    const reads = readsNow(catalog, tenant, open.definition, open.run.parameters);
+    const dataVersion = open.dataVersion ?? (await newestDataVersion(this.#parts, tenant, reads, signal));
     const run: ReportRun = { ...open.run, dataVersion, state: 'running', startedAtMs: clock.now() };
     const begun = { ...open, run };
     await records.enter(tenant, begun);
     return begun;
   }
 
-  async #compute(tenant: TenantId, { run, definition }: OpenRun, { end }: Running): Promise<OpenRun> {
+  /** `moved`: a table that keeps no history has changed, and what the data version says is not to be had any more. */
+  async #compute(tenant: TenantId, open: OpenRun, { end }: Running): Promise<OpenRun | 'moved'> {
     const { catalog, results } = this.#parts;
-    refuseForgotten(this.#parts, tenant, streamsOf(catalog, tenant, definition), run.fromMs);
+    const { run, definition } = open;
+    const reads = readsNow(catalog, tenant, definition, run.parameters);
+    refuseForgotten(this.#parts, tenant, reads, run.fromMs);
     const writer = await results.begin(tenant, run);
     const signal = end.signal;
     const files = await executeReport(this.#parts, { tenant, run, definition, signal }, writer);
+    const replaced = await replacedTable(this.#parts, tenant, reads, run.dataVersion!);
+    if (replaced !== undefined && open.dataVersion === undefined) return 'moved';
+    if (replaced !== undefined) throw movesOn(replaced);
     await writer.finish();
     return { definition, dataVersion: undefined, run: { ...run, files } };
   }
@@ -135,6 +156,12 @@ export class RunWork {
     }
   }
 }
+
+const movesOn = (table?: string): MillraceError =>
+  new MillraceError(
+    'bad-question',
+    `${table === undefined ? 'A table' : `The table "${table}"`} keeps no history and has changed meanwhile; a table with history can be read as it stood`,
+  );
 
 const PASSING = new Set(['too-busy', 'store-unavailable', 'catalog-unavailable', 'rate-limited']);
 const mayPass = (error: unknown): boolean => error instanceof MillraceError && PASSING.has(error.code);

@@ -9,8 +9,10 @@ const time = (what: string) =>
     .optional()
     .describe(what);
 const dataVersion = z
-  .record(z.string().max(63), z.array(z.int().min(0)).min(1).max(4_096))
-  .describe('By stream, for each log partition: events below this offset are counted.');
+  .record(z.string().max(80), z.array(z.int().min(0)).min(1).max(4_096))
+  .describe(
+    'By stream, for each log partition: events below this offset are counted. By `table:NAME`: changes up to this number.',
+  );
 const parameters = z.record(z.string(), z.union([z.string().max(4_000), z.number(), z.boolean()]));
 
 export const reportRunRequest = z
@@ -55,7 +57,9 @@ export const reportRunAnswer = z
       .boolean()
       .nullable()
       .optional()
-      .describe('Events that came later lie in the period; null when that cannot be told. Not in lists.'),
+      .describe(
+        'It would find something else by now: newer events lie where it looks, or a table has changed. Null when that cannot be told. Not in lists.',
+      ),
     missed: z.int().describe('Scheduled times before it that passed while nothing ran.'),
     requested_at: moment,
     started_at: moment.nullable(),

@@ -62,7 +62,7 @@ const REWRITTEN = words(`
   _cast identity getsubcolumn isnotdistinctfrom isdistinctfrom nullin notnullin globalnullin globalnotnullin
   groupingordinary groupingforrollup groupingforcube groupingforgroupingsets singlevalueornull
   nothing count countif sumif uniqexact __bitboolmaskand __bitboolmaskor __bitwrapperfunc materialize
-  finalizeaggregation approx_top_k
+  finalizeaggregation approx_top_k sumcount positivemodulo
 `);
 
 const AGGREGATES = words(`

@@ -101,11 +101,18 @@ function nodesOf(listing: string): readonly Node[] {
     });
 }
 
+export interface NodeRules {
+  /** Lambdas may stand in front of the arrays of functions that take them. */
+  readonly lambdas?: boolean;
+  /** Why a function is not allowed here that is allowed elsewhere. */
+  readonly refuse?: ((name: string) => string | undefined) | undefined;
+}
+
 /** Checks the nodes of `SELECT * FROM (question)`; the first ones are of the wrapping and harmless. */
 export function checkNodes(
   listing: string,
   known: (relation: string) => boolean,
-  { lambdas: takesLambdas }: { readonly lambdas: boolean } = { lambdas: false },
+  { lambdas: takesLambdas = false, refuse }: NodeRules = {},
 ): Verdict {
   const nodes = nodesOf(listing);
   /** Indexes of lambdas that stand where they may. */
@@ -138,6 +145,8 @@ export function checkNodes(
       continue;
     }
     if (!isAllowedFunction(node.name)) return refused(`the function ${node.name} is not allowed`);
+    const reason = refuse?.(node.name.toLowerCase());
+    if (reason !== undefined) return refused(reason);
     const [first, second] = argumentsOf(nodes, index);
     if (isHigherOrder(node.name) || (second !== undefined && mayBeHigherOrder(node.name))) {
       if (first === undefined || !isLambda(nodes[first])) {

@@ -2,7 +2,15 @@
 export { guardExpression } from './expression.ts';
 export { isAllowedFunction } from './functions.ts';
 export { checkNodes, checkText, ownRelations, type Verdict } from './guard.ts';
-export { guardQuestion, type QuestionParts, type Relation } from './question.ts';
+export {
+  type Guarded,
+  guardQuestion,
+  type QuestionParts,
+  type Reading,
+  type Relation,
+  readAndGuard,
+  readQuestion,
+} from './question.ts';
 export { explainToAsker } from './refusal.ts';
 export { checkTree } from './tree.ts';
 export { isValueType } from './types.ts';

@@ -22,47 +22,84 @@ export interface QuestionParts {
   readonly ask: (text: string, params: object) => Promise<string>;
   readonly relation: (name: string) => Relation | undefined;
   readonly quoteName: (name: string) => string;
+  /** Why a function is not allowed here that is allowed elsewhere; its name is in lower case. */
+  readonly refuse?: ((name: string) => string | undefined) | undefined;
 }
 
 /** A name that the question gave itself is bound to this outside of its scope: it finds no rows. */
 const NOTHING = 'SELECT 0 AS nothing WHERE 0';
 
+/** The first reading of a question: what is written. */
+export interface Reading {
+  /** As the engine writes it, on one line. */
+  readonly canonical: string;
+  /** The names that it reads from, its own subqueries among them. */
+  readonly relations: ReadonlySet<string>;
+}
+
+export interface Guarded extends Reading {
+  readonly statement: string;
+  /** The engine's listing of what it means. */
+  readonly tree: string;
+}
+
 /** The statement to run. Fails with `bad-question`, or as the engine does. */
 export async function guardQuestion(parts: QuestionParts, query: string, params: object): Promise<string> {
-  const ask = async (text: string, bound: object): Promise<string> => {
+  return (await readAndGuard(parts, query, params)).statement;
+}
+
+/** Reads a question without binding its names; `known` says which there are. Fails as `guardQuestion` does. */
+export async function readQuestion(
+  { ask, refuse }: Pick<QuestionParts, 'ask' | 'refuse'>,
+  query: string,
+  params: object,
+  known: (name: string) => boolean,
+): Promise<Reading> {
+  const explained = explaining(ask);
+  const canonical = (
+    await explained('SELECT formatQuerySingleLine({millrace_question:String})', { millrace_question: query })
+  ).replace(/\n$/, '');
+  const mistake = checkText(canonical);
+  if (mistake !== undefined) throw refusal(mistake);
+  const own = ownRelations(canonical);
+  const verdict = checkNodes(
+    await explained(`EXPLAIN AST ${wrapped(canonical)}`, params),
+    (name) => own.has(name) || known(name),
+    { lambdas: true, refuse },
+  );
+  if (!verdict.allowed) throw refusal(verdict.reason);
+  return { canonical, relations: verdict.relations };
+}
+
+export async function readAndGuard(parts: QuestionParts, query: string, params: object): Promise<Guarded> {
+  const { canonical, relations: named } = await readQuestion(
+    parts,
+    query,
+    params,
+    (name) => parts.relation(name) !== undefined,
+  );
+  // Every name that the question reads is bound here, so none can reach a table of the engine.
+  const relations = [...named].map((name) => ({ name, relation: parts.relation(name) }));
+  const bound = relations.map(
+    ({ name, relation }) => `${parts.quoteName(name)} AS (${relation?.sql ?? NOTHING})`,
+  );
+  const statement = `${bound.length === 0 ? '' : `WITH ${bound.join(', ')} `}${wrapped(canonical)}`;
+  const tables = new Set(relations.flatMap(({ relation }) => relation?.tables ?? []));
+  const tree = await explaining(parts.ask)(`EXPLAIN QUERY TREE ${statement}`, params);
+  const meaning = checkTree(tree, tables);
+  if (meaning !== undefined) throw refusal(meaning);
+  return { canonical, relations: named, statement, tree };
+}
+
+const wrapped = (canonical: string): string => `SELECT * FROM (${canonical})`;
+const refusal = (reason: string): Error => refusalOf('question', 'query', reason);
+
+const explaining =
+  (ask: QuestionParts['ask']): QuestionParts['ask'] =>
+  async (text, bound) => {
     try {
-      return await parts.ask(text, bound);
+      return await ask(text, bound);
     } catch (error) {
       throw explainToAsker(error);
     }
   };
-  const refusal = (reason: string): Error => refusalOf('question', 'query', reason);
-
-  const canonical = (
-    await ask('SELECT formatQuerySingleLine({millrace_question:String})', {
-      millrace_question: query,
-    })
-  ).replace(/\n$/, '');
-  const mistake = checkText(canonical);
-  if (mistake !== undefined) throw refusal(mistake);
-  const wrapped = `SELECT * FROM (${canonical})`;
-
-  const own = ownRelations(canonical);
-  const verdict = checkNodes(
-    await ask(`EXPLAIN AST ${wrapped}`, params),
-    (name) => own.has(name) || parts.relation(name) !== undefined,
-    { lambdas: true },
-  );
-  if (!verdict.allowed) throw refusal(verdict.reason);
-
-  // Every name that the question reads is bound here, so none can reach a table of the engine.
-  const relations = [...verdict.relations].map((name) => ({ name, relation: parts.relation(name) }));
-  const bound = relations.map(
-    ({ name, relation }) => `${parts.quoteName(name)} AS (${relation?.sql ?? NOTHING})`,
-  );
-  const statement = `${bound.length === 0 ? '' : `WITH ${bound.join(', ')} `}${wrapped}`;
-  const tables = new Set(relations.flatMap(({ relation }) => relation?.tables ?? []));
-  const meaning = checkTree(await ask(`EXPLAIN QUERY TREE ${statement}`, params), tables);
-  if (meaning !== undefined) throw refusal(meaning);
-  return statement;
-}

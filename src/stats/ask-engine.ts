@@ -9,7 +9,7 @@ import { type StatsStatement, toSql } from './statement.ts';
 /** One statement; the rows of a total come ordered and cut, those of a series in no order. */
 export async function askEngine(
   engine: Pick<Engine, 'query'>,
-  prepared: PreparedQuestion & Pick<StatsStatement, 'below'>,
+  prepared: PreparedQuestion & Pick<StatsStatement, 'pinned'>,
   signal: AbortSignal | undefined,
 ): Promise<readonly EngineRow[]> {
   const { question, totalOrder } = prepared;

@@ -11,9 +11,12 @@
 import type { TenantId } from '../base/brand.ts';
 import { columnOf, type Field } from '../define/model.ts';
 import { quoteIdentifier } from '../store/index.ts';
-import { currentRows, versionRows } from '../tables/index.ts';
+import { currentRows, type UpTo, versionRows } from '../tables/index.ts';
 import { isJoined, type Join, type JoinedField } from './joins.ts';
 import { type Binder, type Condition, conditionSql } from './where.ts';
+
+/** Which changes of a table count, by its name. */
+export type TablesUpTo = (table: string) => UpTo;
 
 export const dimensionAlias = (field: Field): string => quoteIdentifier(`d.${field.name}`);
 
@@ -36,11 +39,12 @@ export function amongKeys(
   tenant: TenantId,
   { field, ...condition }: Condition & { readonly field: JoinedField },
   parameters: Binder,
+  upTo: TablesUpTo,
 ): string {
   const { table, via } = field.join;
   const columns = [...new Set([table.key, field.of.name])];
   const holds = conditionSql({ ...condition, field: field.of }, parameters);
-  return `${quoteIdentifier(columnOf(via))} IN (SELECT ${quoteIdentifier(table.key)} FROM (${currentRows(tenant, table, columns)}) WHERE ${holds})`;
+  return `${quoteIdentifier(columnOf(via))} IN (SELECT ${quoteIdentifier(table.key)} FROM (${currentRows(tenant, table, columns, undefined, upTo(table.name))}) WHERE ${holds})`;
 }
 
 /** `rows` (columns: `carried`, and the keys) with the columns of each table that stand. */
@@ -51,6 +55,7 @@ export function withCurrent(
   carried: readonly string[],
   where: readonly Condition[],
   parameters: Binder,
+  upTo: TablesUpTo,
 ): string {
   let joined = rows;
   const joins = joinsOf(fields);
@@ -61,7 +66,7 @@ export function withCurrent(
     const wanted = own.map((field) => `${quoteIdentifier(field.of.name)} AS ${dimensionAlias(field)}`);
     const needed = [...new Set([table.key, ...own.map((field) => field.of.name)])];
     const keys = keyConditions(join, where, parameters);
-    const right = `SELECT ${key} AS _key, ${wanted.join(', ')} FROM (${currentRows(tenant, table, needed, keys)})`;
+    const right = `SELECT ${key} AS _key, ${wanted.join(', ')} FROM (${currentRows(tenant, table, needed, keys, upTo(table.name))})`;
     joined = `SELECT ${[...columns, ...own.map(dimensionAlias)].join(', ')} FROM (${right}) AS _table ALL RIGHT JOIN (${joined}) AS _found ON _table._key = _found.${keyAlias(join)}`;
     columns.push(...own.map(dimensionAlias));
   }
@@ -80,7 +85,12 @@ function keyConditions({ table, via }: Join, where: readonly Condition[], parame
 }
 
 /** Events with the columns of each table as they were at the event's time. */
-export function withPast(tenant: TenantId, fields: readonly Field[], events: string): string {
+export function withPast(
+  tenant: TenantId,
+  fields: readonly Field[],
+  events: string,
+  upTo: TablesUpTo,
+): string {
   let joined = events;
   for (const [join, own] of joinsOf(fields)) {
     const { table } = join;
@@ -92,7 +102,7 @@ export function withPast(tenant: TenantId, fields: readonly Field[], events: str
     const needed = [...new Set([table.key, ...own.map((field) => field.of.name)])];
     // A hash table of all versions of a large table would be the most of the work.
     const occur = `${key} IN (SELECT ${quoteIdentifier(columnOf(join.via))} FROM (${events}))`;
-    const right = `SELECT ${key} AS _key, _valid_from AS _since, ${wanted.join(', ')} FROM (${versionRows(tenant, table, needed, occur)})`;
+    const right = `SELECT ${key} AS _key, _valid_from AS _since, ${wanted.join(', ')} FROM (${versionRows(tenant, table, needed, occur, upTo(table.name))})`;
     joined = `SELECT _found.*, ${own.map((field) => `_table.${dimensionAlias(field)} AS ${dimensionAlias(field)}`).join(', ')} FROM (${joined}) AS _found ASOF LEFT JOIN (${right}) AS _table ON _found.${quoteIdentifier(columnOf(join.via))} = _table._key AND _found._time >= _table._since`;
   }
   return joined;

@@ -47,10 +47,10 @@ export function lookupOf(prepared: PreparedQuestion): Lookup | undefined {
 }
 
 /**
- * Whether merging states in another order gives the same bytes. Sums of floats do not, nor do sketches of frequent values
+ * Whether reading or merging in another order gives the same bytes. Sums of floats do not, nor do sketches of frequent values
  * that have run full.
  */
-const isSameInAnyOrder = (one: StatFunction): boolean =>
+export const isSameInAnyOrder = (one: StatFunction): boolean =>
   one.fn !== 'top' && !((one.fn === 'sum' || one.fn === 'avg') && one.field.type.kind === 'float64');
 
 /** One question for all of them; its rows carry the value that was looked up in front of the functions. */

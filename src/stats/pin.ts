@@ -1,14 +1,14 @@
 /**
- * A data version: for each stream, the offset of each log partition below which its events count. Below an applied offset
- * nothing is added, so the same version means the same events for as long as they are kept.
+ * A data version: for each stream, the offset of each log partition below which its events count, and for each dimension
+ * table the number of the last change that counts. Below an applied offset nothing is added, and a table that keeps its
+ * history forgets no change, so the same version means the same rows for as long as they are kept.
  */
-
 import type { TenantId } from '../base/brand.ts';
 import type { Clock } from '../base/clock.ts';
 import type { Catalog } from '../catalog/port.ts';
-import type { Engine } from '../store/index.ts';
-import { eventsTable } from '../store/index.ts';
+import { type Engine, eventsTable } from '../store/index.ts';
 import { askEngine } from './ask-engine.ts';
+import { isSameInAnyOrder } from './lookup.ts';
 import type { StatsAnswer, StatsRequest } from './port.ts';
 import { type PrepareParts, prepareQuestion } from './prepare.ts';
 import { timeRange } from './statement.ts';
@@ -17,7 +17,11 @@ import { Parameters } from './where.ts';
 
 /** By log partition; one that is not named has no events. */
 export type Pin = readonly number[];
-export type Pins = ReadonlyMap<string, Pin>;
+
+export interface Pins {
+  readonly streams: ReadonlyMap<string, Pin>;
+  readonly tables: ReadonlyMap<string, number>;
+}
 
 /** Holds for the events below the pin. */
 export function pinSql(pin: Pin): string {
@@ -35,7 +39,7 @@ function whole(value: number): string {
 export interface PinnedQuestion {
   readonly stream: string;
   readonly request: StatsRequest;
-  readonly pin: Pin;
+  readonly pins: Pins;
   /** What relative times in the question are relative to. */
   readonly nowMs: number;
   readonly signal?: AbortSignal | undefined;
@@ -43,12 +47,17 @@ export interface PinnedQuestion {
 
 export interface PinnedStats {
   /**
-   * Answers as `Stats.ask` does, from the events below the pin alone: the same question has the same answer whatever came
-   * later. Fails as that does.
+   * Answers as `Stats.ask` does, from what the pins hold alone: the same question has the same answer, to the last bit,
+   * whatever came later. A table without a pin is none. Fails as that does.
    */
   ask(tenant: TenantId, question: PinnedQuestion): Promise<StatsAnswer>;
-  /** Whether events at or above the pin lie in `[fromMs, toMs)`. */
-  isTouched(tenant: TenantId, stream: string, pin: Pin, fromMs: number, toMs: number): Promise<boolean>;
+  /** What the question is about: `[fromMs, toMs)`. */
+  range(
+    tenant: TenantId,
+    question: PinnedQuestion,
+  ): Promise<{ readonly fromMs: number; readonly toMs: number }>;
+  /** Whether events at or above the pin lie in `[fromMs, toMs)`; without bounds: at any time. */
+  isTouched(tenant: TenantId, stream: string, pin: Pin, fromMs?: number, toMs?: number): Promise<boolean>;
 }
 
 export interface PinnedStatsOptions extends Omit<PrepareParts, 'catalog'> {
@@ -58,30 +67,45 @@ export interface PinnedStatsOptions extends Omit<PrepareParts, 'catalog'> {
 }
 
 export function createPinnedStats(options: PinnedStatsOptions): PinnedStats {
-  const { engine, catalog } = options;
-  // Rollups know no offsets.
-  const parts: PrepareParts = {
-    ...options,
-    catalog: {
-      stream: (tenant, name) => catalog.stream(tenant, name),
-      setting: (name) => catalog.setting(name),
-      rollups: () => [],
-    },
+  const { engine, catalog, tables } = options;
+  const prepare = (tenant: TenantId, { stream, request, pins, nowMs }: PinnedQuestion) => {
+    const parts: PrepareParts = {
+      ...options,
+      // Rollups know no offsets.
+      catalog: {
+        stream: (of, name) => catalog.stream(of, name),
+        setting: (name) => catalog.setting(name),
+        rollups: () => [],
+      },
+      tables: {
+        definition: (of, name) => (pins.tables.has(name) ? tables?.definition(of, name) : undefined),
+      },
+    };
+    return prepareQuestion(parts, tenant, stream, request, nowMs);
   };
   return {
-    ask: async (tenant, { stream, request, pin, nowMs, signal }) => {
-      const prepared = await prepareQuestion(parts, tenant, stream, request, nowMs);
+    ask: async (tenant, asked) => {
+      const { stream, pins, signal } = asked;
+      const prepared = await prepare(tenant, asked);
       const isEmpty = prepared.question.every !== undefined && prepared.starts.length === 0;
-      const rows = isEmpty ? [] : await askEngine(engine, { ...prepared, below: pinSql(pin) }, signal);
+      const pinned = {
+        below: pinSql(pins.streams.get(stream) ?? []),
+        tables: (table: string) => pins.tables.get(table) ?? 0,
+        isOrdered: !prepared.question.functions.every(isSameInAnyOrder),
+      };
+      const rows = isEmpty ? [] : await askEngine(engine, { ...prepared, pinned }, signal);
       return toAnswer(prepared, rows, 0);
     },
 
+    range: async (tenant, asked) => (await prepare(tenant, asked)).range,
+
     isTouched: async (tenant, stream, pin, fromMs, toMs) => {
       const parameters = new Parameters();
-      const range = timeRange({ fromMs, toMs }, parameters);
+      const isIn =
+        fromMs === undefined || toMs === undefined ? 'true' : timeRange({ fromMs, toMs }, parameters);
       const found = await engine.rows<{ found: number }>(
         {
-          text: `SELECT 1 AS found FROM ${eventsTable(tenant, stream)} WHERE ${range} AND NOT ${pinSql(pin)} LIMIT 1`,
+          text: `SELECT 1 AS found FROM ${eventsTable(tenant, stream)} WHERE ${isIn} AND NOT ${pinSql(pin)} LIMIT 1`,
           params: parameters.values,
         },
         { reading: 'listing', tenant },

@@ -26,6 +26,7 @@ import {
   joinsOf,
   keyAlias,
   pastCondition,
+  type TablesUpTo,
   withCurrent,
   withPast,
 } from './join-sql.ts';
@@ -45,8 +46,17 @@ export interface StatsStatement {
   /** Undefined: the rows in no order, for a series that is ordered after it is filled. */
   readonly order: readonly OrderKey[] | undefined;
   readonly rowsMax: number;
-  /** A condition of ours on the events: those that a data version holds. */
-  readonly below?: string;
+  /** Absent: everything as it stands. */
+  readonly pinned?: PinnedData;
+}
+
+/** What a data version holds. */
+export interface PinnedData {
+  /** A condition on the events. */
+  readonly below: string;
+  readonly tables: TablesUpTo;
+  /** The answer depends on the order in which events are read, and is to be the same each time. */
+  readonly isOrdered: boolean;
 }
 
 /** Rows of one array of JSON texts: the bucket (epoch ms) if there is one, the dimensions, the functions. */
@@ -74,7 +84,7 @@ export function toSql(asked: StatsStatement): Statement {
 SELECT ${[...keys, ...merged].join(', ')} FROM (
 ${joinsCurrent ? joinedSql(asked, found, sources, parameters) : sources.join('\nUNION ALL\n')}
 )${grouping}
-)${order} LIMIT ${parameters.bind('UInt64', asked.rowsMax)} ${BOUNDED}`,
+)${order} LIMIT ${parameters.bind('UInt64', asked.rowsMax)} ${BOUNDED}${asked.pinned?.isOrdered ? `, ${IN_ONE_ORDER}` : ''}`,
     params: parameters.values,
   };
 }
@@ -82,6 +92,10 @@ ${joinsCurrent ? joinedSql(asked, found, sources, parameters) : sources.join('\n
 export const RESULT_BYTES_MAX = 64 * 2 ** 20;
 /** An answer is held in memory whole. */
 export const BOUNDED = `SETTINGS max_result_bytes = ${RESULT_BYTES_MAX}, result_overflow_mode = 'throw'`;
+
+/** One thread over rows that are sorted whole: also the blocks in which they come are the same, whatever parts they lie in. */
+const IN_ONE_ORDER = 'max_threads = 1, optimize_read_in_order = 0, query_plan_remove_redundant_sorting = 0';
+const ALL_STANDS: TablesUpTo = () => undefined;
 
 /** What the states are merged by before the keys of tables get their columns. */
 const keysFound = ({ starts, question }: StatsStatement): readonly string[] => [
@@ -91,7 +105,7 @@ const keysFound = ({ starts, question }: StatsStatement): readonly string[] => [
 ];
 
 function joinedSql(
-  { tenant, question, plan, starts }: StatsStatement,
+  { tenant, question, plan, starts, pinned }: StatsStatement,
   found: readonly string[],
   sources: readonly string[],
   parameters: Parameters,
@@ -104,7 +118,8 @@ function joinedSql(
     ...question.by.filter((field) => !isJoined(field)).map(dimensionAlias),
     ...plan.states.map(between),
   ];
-  const joined = withCurrent(tenant, question.by, rows, carried, question.where, parameters);
+  const upTo = pinned?.tables ?? ALL_STANDS;
+  const joined = withCurrent(tenant, question.by, rows, carried, question.where, parameters, upTo);
   const keys = [...(starts.length > 0 ? ['_b'] : []), ...question.by.map(dimensionAlias)];
   const states = plan.states.map((state) => `${between(state)} AS ${quoteIdentifier(state.name)}`);
   return `SELECT ${[...keys, ...states].join(', ')} FROM (${joined})`;
@@ -123,16 +138,19 @@ function bucketSql({ question, starts }: StatsStatement, parameters: Parameters)
 }
 
 function sourcesOf(
-  { tenant, stream, question, plan, below }: StatsStatement,
+  { tenant, stream, question, plan, pinned }: StatsStatement,
   bucket: ((moment: string) => string) | undefined,
   keys: readonly string[],
   parameters: Parameters,
 ): string[] {
+  const upTo = pinned?.tables ?? ALL_STANDS;
   const past = question.asOfEvent ? question.where.filter(isOnTable) : [];
   const conditions = question.where
     .filter((condition) => !past.some((one) => one === condition))
     .map((condition) =>
-      isOnTable(condition) ? amongKeys(tenant, condition, parameters) : conditionSql(condition, parameters),
+      isOnTable(condition)
+        ? amongKeys(tenant, condition, parameters, upTo)
+        : conditionSql(condition, parameters),
     );
   const dimensions = [
     ...question.by.flatMap((field) => {
@@ -161,15 +179,16 @@ function sourcesOf(
   if (fromEvents.length > 0) {
     const where = [
       anyOf(fromEvents.map((piece) => timeRange(piece, parameters))),
-      ...(below === undefined ? [] : [below]),
+      ...(pinned === undefined ? [] : [pinned.below]),
       ...conditions,
     ];
     const grouping = keys.length > 0 ? ` GROUP BY ${keys.join(', ')}` : '';
     let rows = `${eventsTable(tenant, stream.name)} WHERE ${where.join(' AND ')}`;
+    if (pinned?.isOrdered) rows = `(SELECT * FROM ${rows} ORDER BY _time, _partition, _offset)`;
     if (question.asOfEvent) {
       const fields = [...question.by, ...past.map(({ field }) => field)];
       const holds = past.map((condition) => pastCondition(condition, parameters));
-      rows = `(${withPast(tenant, fields, `SELECT * FROM ${rows}`)})${holds.length > 0 ? ` WHERE ${holds.join(' AND ')}` : ''}`;
+      rows = `(${withPast(tenant, fields, `SELECT * FROM ${rows}`, upTo)})${holds.length > 0 ? ` WHERE ${holds.join(' AND ')}` : ''}`;
     }
     sources.push(
       `SELECT ${select('toUnixTimestamp64Milli(_time)', (state) => state.fromEvents)} FROM ${rows}${grouping}`,

@@ -19,9 +19,15 @@ function createDimensionTable(tenant: TenantId, table: TableDefinition): string 
   _rank Int64,
   _deleted Bool,
   _seq UInt64
-) ENGINE = ReplacingMergeTree(_seq) ORDER BY (${quoteIdentifier(table.key)}, _rank)
+) ENGINE = ${engineOf(table)}
 SETTINGS ${DURABLE}`;
 }
+
+/** With history nothing is merged away: what a correction replaced is needed by whoever asks as of before it. */
+const engineOf = ({ key, history }: TableDefinition): string =>
+  history
+    ? `MergeTree ORDER BY (${quoteIdentifier(key)}, _rank, _seq)`
+    : `ReplacingMergeTree(_seq) ORDER BY (${quoteIdentifier(key)}, _rank)`;
 
 export class DimensionTables {
   readonly #engine: Pick<Engine, 'execute' | 'rows'>;

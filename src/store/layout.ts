@@ -44,7 +44,8 @@
  *     top.F          AggregateFunction(approx_top_k(10 K, 10 K), String)   cut to K when asked, after equal counts are put in order
  *     _applied SimpleAggregateFunction(max, UInt64)     on the row of _tier 0: log offsets below it are in this table
  *
- *   t_TENANT.dimension_NAME       ReplacingMergeTree(_seq), one partition, ORDER BY (KEY, _rank)
+ *   t_TENANT.dimension_NAME       one partition: MergeTree ORDER BY (KEY, _rank, _seq); without history
+ *                                 ReplacingMergeTree(_seq) ORDER BY (KEY, _rank)
  *     rows of a dimension table, one for each version. What stands is the first row of a key in the order (_rank, -_seq),
  *     whether or not the engine has merged what was replaced: its merges only give room back.
  *     KEY            the key, typed as in a stream

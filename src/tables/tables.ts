@@ -10,6 +10,7 @@ import type { ObjectHooks } from '../registry/index.ts';
 import { DimensionTables, dimensionTable } from '../store/index.ts';
 import type { TenantDirectory } from '../tenants/port.ts';
 import { changeStatement } from './change.ts';
+import { lastChange } from './changes-made.ts';
 import { type ChangeAnswer, type ChangeOptions, TABLE_ROWS_MAX, type Tables } from './port.ts';
 import { keyOnly, rowsAsStream, type StageParts, stageName, stageRows } from './stage.ts';
 
@@ -98,12 +99,7 @@ export function createTables(parts: TablesParts): RunningTables {
   };
 
   const nextSeq = async (tenant: TenantId, table: string, state: State): Promise<number> => {
-    if (state.seq === undefined) {
-      const [row] = await engine.rows<{ seq: string }>({
-        text: `SELECT max(_seq) AS seq FROM ${dimensionTable(tenant, table)}`,
-      });
-      state.seq = Number(row?.seq ?? 0);
-    }
+    state.seq ??= await lastChange(engine, tenant, table);
     state.seq += 1;
     return state.seq;
   };

@@ -3,8 +3,9 @@ import { Cron } from 'croner';
 import { z } from 'zod';
 import { formatDuration, parseDuration } from '../../base/duration.ts';
 import { duration, fieldName, strict } from '../document.ts';
-import type { KindOf } from './kinds.ts';
+import type { KindOf, Reference } from './kinds.ts';
 import { isTimeZone, readObject } from './reading.ts';
+import { relationsNamed } from './sql-relations.ts';
 
 /** `sql` is asked as `POST /v1/sql`, `stats` as `GET /v1/streams/{stream}/stats`; both know the parameters `from` and `to`. */
 export type ReportQuestion =
@@ -140,11 +141,58 @@ export const reportKind: KindOf<ReportDefinition> = {
         }),
     ...(report.retentionMs === undefined ? {} : { retention: formatDuration(report.retentionMs) }),
   }),
-  references: ({ questions }) =>
-    questions.flatMap((question) =>
-      'stream' in question ? [{ kind: 'stream' as const, name: question.stream }] : [],
-    ),
+  references: (report) => {
+    const { streams, tables, relations } = readsOf(report, report.parameters);
+    return [
+      ...streams.map((name): Reference => ({ kind: 'stream', name })),
+      ...tables.map((name): Reference => ({ kind: 'table', name })),
+      // What stands behind a name in SQL is told when it is asked; until then it may be any of them.
+      ...relations.flatMap((name) => relationKinds(name)),
+    ];
+  },
 };
+
+/** What the questions of a report read, each name once: streams of stats, tables that they are joined with, names in SQL. */
+export function readsOf(
+  { questions }: Pick<ReportDefinition, 'questions'>,
+  parameters: ReportDefinition['parameters'],
+): {
+  readonly streams: readonly string[];
+  readonly tables: readonly string[];
+  readonly relations: readonly string[];
+} {
+  const [streams, tables, relations] = [new Set<string>(), new Set<string>(), new Set<string>()];
+  for (const question of questions) {
+    if ('sql' in question) for (const name of relationsNamed(question.sql)) relations.add(name);
+    else {
+      streams.add(question.stream);
+      const { by = [], where = [] } = question.stats;
+      const dimensions = [by].flat().flatMap((one) => fillParameters(one, parameters).split(','));
+      const conditions = [where].flat().map((one) => fillParameters(one, parameters).split(':', 1)[0]!);
+      for (const written of [...dimensions, ...conditions]) {
+        const table = /^\s*([^.():,\s]+)\s*(?:\([^()]*\)\s*)?\./.exec(written)?.[1];
+        if (table !== undefined) tables.add(table);
+      }
+    }
+  }
+  return { streams: [...streams], tables: [...tables], relations: [...relations] };
+}
+
+/** `{name}` in a question as stats stands for the parameter of that name. */
+export const fillParameters = (text: string, parameters: ReportDefinition['parameters']): string =>
+  text.replaceAll(/\{([A-Za-z][A-Za-z0-9_]*)\}/g, (whole, name: string) =>
+    Object.hasOwn(parameters, name) ? String(parameters[name]) : whole,
+  );
+
+const HISTORY = '_history';
+
+function relationKinds(name: string): readonly Reference[] {
+  const table = name.endsWith(HISTORY) ? name.slice(0, -HISTORY.length) : '';
+  return [
+    ...(['stream', 'rollup', 'table'] as const).map((kind): Reference => ({ kind, name })),
+    ...(table === '' ? [] : [{ kind: 'table', name: table } as const]),
+  ];
+}
 
 export interface ReportSpec {
   readonly title?: string;
