@@ -1,3 +1,4 @@
+import { Temporal } from 'temporal-polyfill';
 import { describe, expect, it } from 'vitest';
 import {
   missedBetween,
@@ -43,6 +44,46 @@ describe('schedules of reports', () => {
       }
     }
   });
+
+  const ZONES = [
+    ...['Europe/Berlin', 'America/New_York', 'Australia/Lord_Howe', 'America/Santiago', 'Asia/Kolkata'],
+    ...['Africa/Casablanca', 'Pacific/Auckland'],
+  ];
+  const CRONS = [
+    ['30 2 * * *', '1d', { days: 1 }],
+    ['0 0 * * *', '1d', { days: 1 }],
+    ['15 2 * * 0', '1w', { weeks: 1 }],
+    ['0 0 * * 1', '1w', { weeks: 1 }],
+    ['30 1 1 * *', '1mo', { months: 1 }],
+    ['0 0 1 * *', '1mo', { months: 1 }],
+  ] as const;
+  it.each(ZONES)(
+    'in %s days, weeks and months come once each on their dates, and periods meet, over years',
+    (timeZone) => {
+      for (const [cron, period, step] of CRONS) {
+        const timed = { cron, timeZone, period };
+        const [minute, hour] = cron.split(' ').map(Number);
+        const local = (ms: number) => Temporal.Instant.fromEpochMilliseconds(ms).toZonedDateTimeISO(timeZone);
+        let last = nextDue(timed, at('2023-12-31T00:00:00Z'))!;
+        const until = at('2026-01-15T00:00:00Z');
+        for (let date = local(last).toPlainDate(); last < until; ) {
+          const next = nextDue(timed, last)!;
+          date = date.add(step);
+          const due = local(next);
+          expect([timeZone, cron, due.toPlainDate().toString()]).toEqual([timeZone, cron, date.toString()]);
+          // At its time of day; where the clocks have jumped over that, at the first moment behind it.
+          if (due.hour !== hour || due.minute !== minute) {
+            const jump = local(next - 1);
+            expect(jump.offsetNanoseconds).toBeLessThan(due.offsetNanoseconds);
+          }
+          expect(periodEndingAt(timed, next)).toEqual({ fromMs: last, toMs: next });
+          expect(newestDue(timed, last, next)).toBe(next);
+          expect(newestDue(timed, last, next - 1)).toBeUndefined();
+          last = next;
+        }
+      }
+    },
+  );
 
   it('what was missed comes down to the newest', () => {
     const tenMinutes = { cron: '*/10 * * * *', timeZone: 'UTC', period: '10m' };

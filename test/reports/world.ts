@@ -3,13 +3,30 @@ import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import pino from 'pino';
+import { type Clock, systemClock } from '../../src/base/clock.ts';
 import { createClient, type MillraceClient } from '../../src/client/index.ts';
 import { readSettings } from '../../src/config.ts';
 import { type Millrace, type StartOptions, startMillrace } from '../../src/millrace.ts';
 import type { Engine } from '../../src/store/index.ts';
 import { injectFetch, NOWHERE } from '../../src/testing/inject-fetch.ts';
 
-const KEY = 'key-of-the-installation';
+export const KEY = 'key-of-the-installation';
+
+/** The system's clock, that somebody sets. */
+export function shiftedClock(startMs: number) {
+  let offsetMs = startMs - systemClock.now();
+  const clock: Clock = { ...systemClock, now: () => Math.floor(systemClock.now() + offsetMs) };
+  return {
+    clock,
+    move: (ms: number) => {
+      offsetMs += ms;
+    },
+  };
+}
+
+export const soon = async (holds: () => boolean | Promise<boolean>): Promise<void> => {
+  while (!(await holds())) await new Promise((resolve) => setTimeout(resolve, 20));
+};
 
 export interface World {
   readonly directory: string;
@@ -17,8 +34,10 @@ export interface World {
   readonly client: MillraceClient;
   readonly clientOf: (tenant: string) => MillraceClient;
   readonly inject: Millrace['inject'];
+  /** Empty when it does not listen. */
+  readonly url: string;
   /** Nothing is finished; then it starts again over its directory. */
-  again(options?: Partial<StartOptions>, settings?: Readonly<Record<string, string>>): Promise<void>;
+  again(meanwhile?: () => void): Promise<void>;
   close(): Promise<void>;
 }
 
@@ -58,9 +77,13 @@ export async function openWorld(
     client: clientOf(),
     clientOf,
     inject: ((...asked: Parameters<Millrace['inject']>) => millrace.inject(...asked)) as Millrace['inject'],
-    again: async (options = first, more = settings) => {
+    get url() {
+      return millrace.url;
+    },
+    again: async (meanwhile = () => undefined) => {
       await millrace.abandon();
-      millrace = await start(options, more);
+      meanwhile();
+      millrace = await start(first, settings);
     },
     close: async () => {
       await millrace.close();
