@@ -1,5 +1,6 @@
 /** A question in SQL: guarded, then run by a guest over the tenant's own streams and rollups and nothing else. */
 import type { Clock } from '../base/clock.ts';
+import { MillraceError } from '../base/errors.ts';
 import type { Catalog } from '../catalog/port.ts';
 import {
   explainToAsker,
@@ -99,22 +100,34 @@ const SETTINGS = { session_timezone: 'UTC' };
 /** Also the blocks in which sorted rows come are the same, whatever parts they lie in. */
 const IN_ONE_ORDER = { ...SETTINGS, optimize_read_in_order: 0 };
 
-/** Reads a question of a report without asking it: its words, its functions, what it names. Fails with `bad-question`. */
+/**
+ * Reads questions of a report without asking them: their words, their functions, what they name. Each becomes its reading, or
+ * what is wrong with it (`bad-question`). Fails when nobody can tell now.
+ */
 export async function readPinnedSql(
   { visit }: Pick<AskSqlParts, 'visit'>,
   principal: Principal,
-  { query, params, limits, signal }: Omit<PinnedSql, 'pins'>,
-): Promise<Reading> {
-  let reading: Reading | undefined;
+  queries: readonly string[],
+  { params, limits }: Pick<PinnedSql, 'params' | 'limits'>,
+): Promise<readonly (Reading | MillraceError)[]> {
+  const found: (Reading | MillraceError)[] = [];
   const work: Work = async function* (guest) {
-    reading = await readQuestion({ ask: askOf(guest), refuse: refuseMoments }, query, params, () => true);
+    const parts = { ask: askOf(guest), refuse: refuseMoments };
+    for (const query of queries) {
+      try {
+        found.push(await readQuestion(parts, query, params, () => true));
+      } catch (error) {
+        if (!(error instanceof MillraceError) || error.code !== 'bad-question') throw error;
+        found.push(error);
+      }
+    }
   };
   try {
-    for await (const _ of visit(principal, limits, work, signal));
+    for await (const _ of visit(principal, limits, work));
   } catch (error) {
     throw explainToAsker(error);
   }
-  return reading!;
+  return found;
 }
 
 /**

@@ -12,22 +12,25 @@ export async function checkQuestions(
   tenant: TenantId,
   { name, questions, parameters }: ReportDefinition,
 ): Promise<void> {
+  const asked = questions.filter((one) => 'sql' in one);
+  if (asked.length === 0) return;
   const issues: Issue[] = [];
-  const params = sqlParameters({ parameters, fromMs: 0, toMs: 1 });
-  for (const question of questions) {
-    if (!('sql' in question)) continue;
-    const path = `questions.${question.name}.sql`;
-    try {
-      const asked = { query: question.sql, params, limits: guestLimits(parts) };
-      const { relations } = await readPinnedSql(parts, reportPrincipal(tenant), asked);
-      const named = new Set(relationsNamed(question.sql));
+  const readings = await readPinnedSql(
+    parts,
+    reportPrincipal(tenant),
+    asked.map(({ sql }) => sql),
+    { params: sqlParameters({ parameters, fromMs: 0, toMs: 1 }), limits: guestLimits(parts) },
+  );
+  for (const [at, { name: question, sql }] of asked.entries()) {
+    const reading = readings[at]!;
+    const path = `questions.${question}.sql`;
+    if (reading instanceof MillraceError) issues.push({ path, message: reading.message });
+    else {
+      const named = new Set(relationsNamed(sql));
       // What it reads stands in the catalog under the names that its words tell, and is kept from being removed.
-      for (const one of relations)
+      for (const one of reading.relations)
         if (!named.has(one))
           issues.push({ path, message: `write the name ${JSON.stringify(one)} right behind FROM or JOIN` });
-    } catch (error) {
-      if (!(error instanceof MillraceError) || error.code !== 'bad-question') throw error;
-      issues.push({ path, message: error.message });
     }
   }
   if (issues.length > 0) throw badDefinition(`the report ${JSON.stringify(name)}`, issues);

@@ -94,7 +94,7 @@ export interface Reports {
   start(tenant: TenantId, report: string, wish?: RunWish): Promise<ReportRun>;
   /** For triggers: idempotent by its id. Fails as `start` does. */
   request(tenant: TenantId, report: string, wish: TriggerWish): Promise<ReportRun>;
-  /** Newest period first; at most `limit` (default 100, at most 1 000). */
+  /** Newest period first, of one period the newest version; at most `limit` (default 100, at most 1 000). */
   list(tenant: TenantId, report: string, limit?: number): Promise<readonly ReportRun[]>;
   get(tenant: TenantId, report: string, id: string): Promise<ReportRun | undefined>;
   /** Whether it would find something else by now (stale.ts); undefined when it is not done, or nobody can tell. */

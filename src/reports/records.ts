@@ -78,7 +78,7 @@ export class ReportRecords {
 
   async list(tenant: TenantId, report: string, limit: number): Promise<readonly ReportRun[]> {
     const found = await this.#state.list<ReportRun>(tenant, AREA, ['run', report], limit);
-    return found.map(({ value }) => value);
+    return found.map(({ value }) => value).sort((a, b) => b.toMs - a.toMs || b.version - a.version);
   }
 
   /** The version of the next run about the same. */

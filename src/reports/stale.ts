@@ -37,8 +37,6 @@ export async function isStale(
   let isUnsure = false;
   for (const [stream, pin] of pins.streams) {
     if (now.streams.get(stream)!.every((at, partition) => at === (pin[partition] ?? 0))) continue;
-    // Duplicates are no events: they take offsets, too.
-    if (!(await pinnedStats.isTouched(tenant, stream, pin))) continue;
     const isIn = (fromMs: number, toMs: number) => pinnedStats.isTouched(tenant, stream, pin, fromMs, toMs);
     if (definition === undefined) {
       if (await isIn(run.fromMs, run.toMs)) return true;

@@ -56,8 +56,8 @@ export interface PinnedStats {
     tenant: TenantId,
     question: PinnedQuestion,
   ): Promise<{ readonly fromMs: number; readonly toMs: number }>;
-  /** Whether events at or above the pin lie in `[fromMs, toMs)`; without bounds: at any time. */
-  isTouched(tenant: TenantId, stream: string, pin: Pin, fromMs?: number, toMs?: number): Promise<boolean>;
+  /** Whether events at or above the pin lie in `[fromMs, toMs)`. */
+  isTouched(tenant: TenantId, stream: string, pin: Pin, fromMs: number, toMs: number): Promise<boolean>;
 }
 
 export interface PinnedStatsOptions extends Omit<PrepareParts, 'catalog'> {
@@ -101,8 +101,7 @@ export function createPinnedStats(options: PinnedStatsOptions): PinnedStats {
 
     isTouched: async (tenant, stream, pin, fromMs, toMs) => {
       const parameters = new Parameters();
-      const isIn =
-        fromMs === undefined || toMs === undefined ? 'true' : timeRange({ fromMs, toMs }, parameters);
+      const isIn = timeRange({ fromMs, toMs }, parameters);
       const found = await engine.rows<{ found: number }>(
         {
           text: `SELECT 1 AS found FROM ${eventsTable(tenant, stream)} WHERE ${isIn} AND NOT ${pinSql(pin)} LIMIT 1`,

@@ -171,7 +171,7 @@ describe('a data version', () => {
         if (isSame) expect(newest.files).toEqual(runs[0]!.files);
         expect((await client.reports.get('all', newest.id)).stale).toBe(false);
       }),
-      { numRuns: 2, endOnFailure: true },
+      { numRuns: 1, endOnFailure: true },
     );
   }, 240_000);
 });

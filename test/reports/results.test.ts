@@ -104,14 +104,18 @@ describe('files of a run', () => {
     const instance = await DuckDBInstance.create(':memory:');
     const connection = await instance.connect();
     try {
-      const read = await connection.runAndReadAll(`SELECT * FROM read_parquet('${path}') ORDER BY at`);
-      expect(read.columnTypes().map(String)).toEqual(
-        'VARCHAR,TIMESTAMP WITH TIME ZONE,DECIMAL(30,4),UBIGINT,BIGINT,DOUBLE,BOOLEAN,VARCHAR'
-          .split(',')
-          .map((one, at) =>
-            one.startsWith('TIMESTAMP') ? expect.stringMatching(/^TIMESTAMP/) : read.columnTypes()[at] && one,
-          ),
-      );
+      const read = await connection.runAndReadAll(`SELECT * FROM read_parquet('${path}') ORDER BY "at"`);
+      const [shop, at, ...types] = read.columnTypes().map(String);
+      expect([shop, ...types]).toEqual([
+        'VARCHAR',
+        'DECIMAL(30,4)',
+        'UBIGINT',
+        'BIGINT',
+        'DOUBLE',
+        'BOOLEAN',
+        'VARCHAR',
+      ]);
+      expect(at).toMatch(/^TIMESTAMP/);
       expect(read.getRows()[0]!.map(String).toSpliced(1, 1)).toEqual([
         HOSTILE,
         ...['12345678901234567890.1234', '18446744073709551615', '-9007199254740993', '0.1', 'true', HOSTILE],

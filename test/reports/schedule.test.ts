@@ -45,10 +45,7 @@ describe('schedules of reports', () => {
     }
   });
 
-  const ZONES = [
-    ...['Europe/Berlin', 'America/New_York', 'Australia/Lord_Howe', 'America/Santiago', 'Asia/Kolkata'],
-    ...['Africa/Casablanca', 'Pacific/Auckland'],
-  ];
+  const ZONES = ['Europe/Berlin', 'America/Santiago', 'Australia/Lord_Howe'];
   const CRONS = [
     ['30 2 * * *', '1d', { days: 1 }],
     ['0 0 * * *', '1d', { days: 1 }],
@@ -58,14 +55,14 @@ describe('schedules of reports', () => {
     ['0 0 1 * *', '1mo', { months: 1 }],
   ] as const;
   it.each(ZONES)(
-    'in %s days, weeks and months come once each on their dates, and periods meet, over years',
+    'in %s days, weeks and months come once each on their dates, and periods meet',
     (timeZone) => {
       for (const [cron, period, step] of CRONS) {
         const timed = { cron, timeZone, period };
         const [minute, hour] = cron.split(' ').map(Number);
         const local = (ms: number) => Temporal.Instant.fromEpochMilliseconds(ms).toZonedDateTimeISO(timeZone);
-        let last = nextDue(timed, at('2023-12-31T00:00:00Z'))!;
-        const until = at('2026-01-15T00:00:00Z');
+        let last = nextDue(timed, at('2024-02-20T00:00:00Z'))!;
+        const until = at('2025-05-01T00:00:00Z');
         for (let date = local(last).toPlainDate(); last < until; ) {
           const next = nextDue(timed, last)!;
           date = date.add(step);
