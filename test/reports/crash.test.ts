@@ -1,5 +1,6 @@
 /**
- * The power goes out behind every call that a run makes to the outside; what was not synced is lost. After the next start the run comes to its end once, is mailed once, and was never seen half.
+ * The power goes out behind every call that a run makes to the outside; what was not synced is lost. After the next start the
+ * run comes to its end once, is mailed once, and was never seen half.
  */
 import { mkdtemp, readdir, rename, rm, truncate, unlink } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
