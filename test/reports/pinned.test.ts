@@ -195,6 +195,13 @@ describe('what cannot be asked again', () => {
     expect(await put('SELECT 1 FRM orders FROM')).toContain('questions.one.sql');
     expect(await put("SELECT * FROM file('/etc/passwd')")).toContain('not allowed');
     expect(await put('SELECT {nothing:String}')).toContain('questions.one.sql');
+    // A tenant that has nothing yet may begin with a report; what it names may come later.
+    await world.client.tenants.put('fresh', {});
+    const fresh = world.clientOf('fresh');
+    const early = { period: '1h', questions: { one: { sql: 'SELECT count() AS n FROM later' } } };
+    await fresh.put('report', 'early', early);
+    await fresh.put('stream', 'later', { fields: { n: 'int64' } });
+    expect(await fresh.reports.run('early', PERIOD)).toMatchObject({ state: 'done' });
     // What is only called so is no moment.
     expect(await put("SELECT 'now()' AS today, merchant AS now FROM orders")).toBe('it did not fail');
   });
