@@ -1,5 +1,5 @@
 /** One way to the server: with the key, for a tenant, with a time limit, with errors that say what happened. */
-import { parseExact } from '../model/json.ts';
+import { parseExact, writeExact } from '../model/json.ts';
 
 const ANSWER_TIMEOUT_MS = 15_000;
 const FILE_TIMEOUT_MS = 120_000;
@@ -58,7 +58,7 @@ export class Api {
   /** A change is sent once: whether it was made, when no answer comes, is seen in what is listed. */
   async change({ method, path, body, file, headers = {}, timeoutMs, signal }: Change): Promise<unknown> {
     const sent =
-      file ?? (body === undefined ? undefined : { type: 'application/json', content: JSON.stringify(body) });
+      file ?? (body === undefined ? undefined : { type: 'application/json', content: writeExact(body) });
     const init = {
       ...{ method, headers: { ...headers, ...(sent === undefined ? {} : { 'Content-Type': sent.type }) } },
       ...(sent === undefined ? {} : { body: sent.content }),

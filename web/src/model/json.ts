@@ -1,5 +1,5 @@
 /** Answers carry 64-bit integers and long decimals; `JSON.parse` would round them. */
-import { isInteger, isSafeNumber, LosslessNumber, parse } from 'lossless-json';
+import { isInteger, isSafeNumber, LosslessNumber, parse, stringify } from 'lossless-json';
 
 /** A number as the server wrote it: a `number` only where that keeps every digit. */
 export type ExactNumber = number | bigint | LosslessNumber;
@@ -8,6 +8,9 @@ export type ExactNumber = number | bigint | LosslessNumber;
 export function parseExact(text: string): unknown {
   return parse(text, null, exactNumber);
 }
+
+/** The way back: numbers that were read exactly are written with every digit. */
+export const writeExact = (value: unknown): string => stringify(value) ?? 'null';
 
 export function exactNumber(text: string): ExactNumber {
   if (isInteger(text)) {

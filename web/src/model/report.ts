@@ -1,7 +1,7 @@
 /** A report's schedule in words. */
 import { Cron } from 'croner';
 import { formatTime } from './format.ts';
-import { type Loose, textOf } from './loose.ts';
+import { isNothing, type Loose, textOf } from './loose.ts';
 
 /** `0 * * * *, Europe/Berlin`, or that there is none. */
 export function scheduleText(document: Loose): string {
@@ -9,7 +9,7 @@ export function scheduleText(document: Loose): string {
   if (cron === undefined) return 'on demand and by triggers';
   const zone = textOf(document.tz) ?? 'UTC';
   const delay = textOf(document.delay);
-  return `${cron} (${zone})${delay === undefined || delay === '0s' ? '' : `, ${delay} later`}`;
+  return `${cron} (${zone})${isNothing(delay) ? '' : `, ${delay} later`}`;
 }
 
 /** When the schedule is due next, epoch ms; null: never, or not that it could be told. */

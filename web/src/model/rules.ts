@@ -1,4 +1,5 @@
 /** What a stream says of the order of its events, in sentences. */
+import { isNothing } from './loose.ts';
 import type { TimeRules } from './stream.ts';
 
 const THEN: Readonly<Record<string, string>> = {
@@ -8,16 +9,15 @@ const THEN: Readonly<Record<string, string>> = {
 };
 
 export function rulesText({ delay, idle, source, allowed, then }: TimeRules): string {
-  const order =
-    delay === '0s'
-      ? 'Events are taken to come in order.'
-      : `Events may come ${delay} out of order without being late.`;
+  const order = isNothing(delay)
+    ? 'Events are taken to come in order.'
+    : `Events may come ${delay} out of order without being late.`;
   const each =
     source === undefined ? '' : ` Each ${source} has its own time; the one furthest behind counts.`;
   const silence =
     idle === undefined
       ? ' A source that falls silent is waited for.'
       : ` A source that is silent for ${idle} is not waited for.`;
-  const late = ` What comes ${allowed === '0s' ? 'late' : `more than ${allowed} late`} ${THEN[then] ?? then}.`;
+  const late = ` What comes ${isNothing(allowed) ? 'late' : `more than ${allowed} late`} ${THEN[then] ?? then}.`;
   return order + each + silence + late;
 }

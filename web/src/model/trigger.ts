@@ -2,7 +2,7 @@
 
 import type { Count } from './count.ts';
 import { formatValue } from './format.ts';
-import { type Loose, loose } from './loose.ts';
+import { isNothing, type Loose, loose } from './loose.ts';
 import { align, type Range } from './range.ts';
 
 /** `window alarms`, or `stream orders over 5m, every 1m`. */
@@ -17,7 +17,7 @@ export function sourceText(document: Loose): string {
 export function conditionText(document: Loose): string {
   const when = loose(document.when);
   const clear = when.clear === undefined ? '' : `, over at ${formatValue(when.clear)}`;
-  return `${String(document.measure)} ${holdsText(when)}${clear}${document.for === undefined || document.for === '0s' ? '' : `, for ${String(document.for)}`}`;
+  return `${String(document.measure)} ${holdsText(when)}${clear}${isNothing(document.for) ? '' : `, for ${String(document.for)}`}`;
 }
 
 function holdsText(when: Loose): string {

@@ -1,6 +1,6 @@
 import type { ComponentChildren } from 'preact';
 
-export type Tone = 'good' | 'waiting' | 'notice' | 'bad' | 'quiet';
+export type Tone = 'good' | 'waiting' | 'changed' | 'bad' | 'quiet';
 
 interface BadgeProps {
   readonly tone: Tone;

@@ -6,6 +6,10 @@ import type { Drawn } from './chart.tsx';
 
 export type Shape = 'bars' | 'line';
 
+/** How much of its bucket a bar takes, and how wide it is at most. */
+const BAR_SHARE = 0.9;
+const BAR_PX_MAX = 64;
+
 const MINUTE = 60;
 const HOUR = 60 * MINUTE;
 const DAY = 24 * HOUR;
@@ -31,7 +35,7 @@ export function chartOptions(element: HTMLElement, shape: Shape, latest: () => D
   };
   const accent = colour('--accent');
   // From the bucket's start to just before its end.
-  const paths = UPlot.paths.bars!({ size: [0.9, 64], align: 1, gap: 1 });
+  const paths = UPlot.paths.bars!({ size: [BAR_SHARE, BAR_PX_MAX], align: 1, gap: 1 });
   const bar = { stroke: accent, points: { show: false }, paths };
   const series: UPlot.Series[] =
     shape === 'bars'
@@ -46,7 +50,7 @@ export function chartOptions(element: HTMLElement, shape: Shape, latest: () => D
   return {
     width: element.clientWidth,
     height: element.clientHeight,
-    padding: [8, 20, 0, 0],
+    padding: [8, 20, 0, 12],
     tzDate: (seconds) => UPlot.tzDate(new Date(seconds * 1_000), 'Etc/UTC'),
     legend: { show: false },
     cursor: { drag: { x: false, y: false }, y: false, points: { show: shape === 'line' } },
@@ -148,9 +152,11 @@ function corrections(latest: () => Drawn, shape: Shape, colour: string): UPlot.P
     times.forEach((time, index) => {
       const value = toDouble(values[index]);
       if (value === null || finalityOf(index) !== 'corrected') return;
+      const start = plot.valToPos(time / 1_000, 'x', true);
+      const end = plot.valToPos(Math.min(range.step.next(time), range.to) / 1_000, 'x', true);
       // A bar stands behind its start, a point of a line on it.
-      const at = shape === 'bars' ? (time + Math.min(range.step.next(time), range.to)) / 2 : time;
-      const x = plot.valToPos(at / 1_000, 'x', true);
+      const width = Math.min((end - start) * BAR_SHARE, BAR_PX_MAX * devicePixelRatio);
+      const x = shape === 'bars' ? start + width / 2 : start;
       const y = Math.max(plot.valToPos(value, 'y', true) - half, plot.bbox.top + 2 * half);
       plot.ctx.beginPath();
       plot.ctx.moveTo(x, y);

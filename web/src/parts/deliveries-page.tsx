@@ -74,8 +74,10 @@ function Webhooks({ api, view, onView, streams }: Omit<DeliveriesPageProps, 'rig
       {chosen === undefined && <p class="note">There is no stream yet.</p>}
       {answer && !stale && answer.length === 0 && (
         <p class="note">
-          Events of {chosen} are not sent anywhere. <code>{`millrace webhooks put ${chosen} NAME URL`}</code>{' '}
-          has them sent.
+          <span>
+            Events of {chosen} are not sent anywhere.{' '}
+            <code>{`millrace webhooks put ${chosen} NAME URL`}</code> has them sent.
+          </span>
         </p>
       )}
       <Failure error={error} />

@@ -1,7 +1,7 @@
 import { FINALITY_WORDS, type Finality } from '../model/finality.ts';
 import { Badge } from './badge.tsx';
 
-const TONES = { open: 'waiting', final: 'good', corrected: 'notice' } as const;
+const TONES = { open: 'waiting', final: 'good', corrected: 'changed' } as const;
 
 /** Beside a number: whether it can still change. In a word, with the meaning on demand. */
 export function FinalityMark({ finality }: { readonly finality: Finality | null | undefined }) {

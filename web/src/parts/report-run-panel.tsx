@@ -98,7 +98,7 @@ function StaleMark({ run: { stale } }: { readonly run: ReportRun }) {
   if (stale !== true) return null;
   return (
     <Badge
-      tone="notice"
+      tone="changed"
       name="stale"
       title="Events that came later lie in its period: running it again would give other numbers."
     >

@@ -122,7 +122,10 @@ function Versions({ of, ...props }: VersionsProps) {
           caption={`Versions of ${formatTime(of.startMs)} to ${formatTime(of.endMs)} UTC`}
           columns={[
             { name: 'Version', cell: ({ version }) => formatCount(version ?? 0) },
-            ...columnsOf(props).slice(1),
+            // The window is in the caption, the version in front.
+            ...columnsOf(props)
+              .slice(1)
+              .filter(({ name }) => name !== 'Version'),
             {
               name: 'Told at watermark (UTC)',
               meaning: 'How far the events were complete when it was told',
