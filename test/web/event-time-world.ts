@@ -46,7 +46,6 @@ export async function startWorld() {
   };
   /** The start of the newest window that will have ended; what comes last lies five seconds behind its end. */
   const startMs = Math.floor((Date.now() - 10_000) / (5 * MINUTE)) * 5 * MINUTE - 5 * MINUTE;
-  let closed = false;
   const world = {
     ...{ url, call, receiver, startMs },
     send: (stream: string, events: readonly unknown[]) =>
@@ -56,12 +55,8 @@ export async function startWorld() {
       ...{ id, station, kind: `kind-${id.length % 3}`, value },
       at: startMs - minutes * MINUTE,
     }),
-    closeServer: async () => {
-      if (!closed) await millrace.close();
-      closed = true;
-    },
     close: async () => {
-      await world.closeServer();
+      await millrace.close();
       await receiver.close();
       await rm(directory, { recursive: true, force: true, maxRetries: 20, retryDelay: 100 });
     },
