@@ -46,6 +46,10 @@ describe('keys over HTTP', () => {
     expect(list.json.keys.map((key: { name: string }) => key.name)).toEqual(['admin', 'shop']);
     expect(list.text + read.text).not.toContain(secret.slice(13));
 
+    expect((await server.as(secret)('GET', '/v1/access')).json).toEqual({
+      ...{ tenant: ACME, key: 'shop', operator: false },
+      ...{ scopes: ['stats:read:orders'], filtered: ['orders'] },
+    });
     expect((await server.as(secret)('GET', '/v1/streams/orders/stats')).status).toBe(200);
     expect((await admin('GET', '/v1/keys/shop')).json.last_used_at).not.toBeNull();
 

@@ -37,7 +37,8 @@ export function WindowChart({ api, name, newest, chosen, onChoose, ...props }: W
     revision: () => String(props.told),
     ask: (signal) => askResults(api, name, { limit: WINDOWS_MAX, key }, signal),
   });
-  const windows = answer && inOrder(answer.results, newest.open, key);
+  // Until the answer about another key is there, the windows are those of the key before.
+  const windows = answer && inOrder(answer.results, newest.open, stale ? undefined : key);
   const last = windows?.at(-1);
   const told = windows === undefined ? undefined : seriesOf(windows, measure, props.document);
   const known = options.slice(0, KEYS_MAX);
@@ -79,7 +80,7 @@ export function WindowChart({ api, name, newest, chosen, onChoose, ...props }: W
               : formatMeasure(last.row[measure.field] ?? fallback(last, measure))}
           </span>{' '}
           {last && <FinalityMark finality={finalityOf(last)} />}{' '}
-          {last && <span class="muted">{`${labelOf(last, props.keys)} newest window`}</span>}
+          {last && <span class="muted">{['newest window', labelOf(last, props.keys)].join(' ')}</span>}
         </p>
         <div class="chart-area">
           {told && <Chart key={told.shape} series={told.series} shape={told.shape} />}
