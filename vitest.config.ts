@@ -10,7 +10,21 @@ const source = (path: string): string => new URL(path, import.meta.url).pathname
  */
 const SHARING = [
   ...['base', 'cache', 'catalog', 'cli', 'client', 'collect', 'config', 'conformance', 'define', 'deliver'],
-  ...['hot', 'issues', 'log', 'serve', 'stats'],
+  ...[
+    'hot',
+    'ingest',
+    'issues',
+    'ledger',
+    'log',
+    'quarantine',
+    'runs',
+    'serve',
+    'sql',
+    'stats',
+    'store',
+    'tenants',
+  ],
+  ...['tidy', 'usage'],
 ];
 const ALONE_AMONG_THEM = [
   'test/conformance/{kills,swaps,mutations,damage}.test.ts',
@@ -48,6 +62,7 @@ const LONG = [
   ...['system/operations', 'system/page-access', 'replay/replay', 'registry/evolution', 'hot/differential'],
   ...['serve/cross-tenant', 'serve/clickhouse-hostile', 'serve/sql-hostile', 'stats/results', 'cli/send'],
   ...['serve/clickhouse-client', 'serve/clickhouse-openings', 'serve/sql-formats', 'serve/sql-row-filters'],
+  ...['ledger/ledger', 'ingest/ingest', 'ingest/dedup-index', 'quarantine/replay', 'store/shadow'],
 ];
 
 /** Otherwise all processes but one stand idle in the end, while the longest file runs that happened to come last. */
