@@ -91,8 +91,8 @@ export default defineConfig({
     pool: 'forks',
     // One more than the processors of a small machine: many tests wait for disks and clocks.
     maxWorkers: 3,
-    testTimeout: 60_000,
-    hookTimeout: 60_000,
+    testTimeout: 120_000,
+    hookTimeout: 120_000,
     env: { UV_THREADPOOL_SIZE: '16' },
     sequence: { sequencer: LongestFirst },
     projects: [

@@ -27,6 +27,8 @@ export type Touched =
       readonly kind: 'tables';
       readonly relations: readonly Relation[];
       readonly databases: readonly string[];
+      /** The database that is itself made or dropped, with all that is in it. */
+      readonly database: string | undefined;
       /** When every table is there already, nothing is made. */
       readonly ifNotExists: boolean;
     };
@@ -53,11 +55,12 @@ export function touchedBy(text: string): Touched | undefined {
     case 'DETACH':
     case 'UNDROP': {
       const relations = relationsIn(text);
-      const database = DATABASE.exec(text)?.[1];
+      const named = DATABASE.exec(text)?.[1];
+      const database = named === undefined ? undefined : unquote(named);
       const databases = new Set(relations.map((one) => one.database));
-      if (database !== undefined) databases.add(unquote(database));
+      if (database !== undefined) databases.add(database);
       const ifNotExists = /^\s*CREATE TABLE IF NOT EXISTS /.test(text);
-      return { kind: 'tables', relations, databases: [...databases], ifNotExists };
+      return { kind: 'tables', relations, databases: [...databases], database, ifNotExists };
     }
     default:
       return undefined;
@@ -92,8 +95,12 @@ export class DurableNames {
   /** Directories to sync, each with the number of its latest debt. */
   readonly #owed = new Map<string, number>([[EVERYTHING, 0]]);
   #debts = 0;
-  /** Where the parts of each table lie; forgotten when tables change. */
-  readonly #partsOf = new Map<string, readonly string[]>();
+  /** Where the parts of each table lie, by database and table; forgotten when the table changes. */
+  readonly #partsOf = new Map<string, Map<string, readonly string[]>>();
+  /** Directories of each database's own files; forgotten when it is made or dropped. */
+  readonly #placesOf = new Map<string, readonly string[]>();
+  /** Statements that changed tables: what was asked before the latest of them may be about what is gone. */
+  #changes = 0;
 
   constructor(options: DurableNamesOptions) {
     this.#options = options;
@@ -181,34 +188,55 @@ export class DurableNames {
   }
 
   async #directoriesOf(touched: Touched): Promise<string[]> {
-    if (touched.kind === 'tables') this.#partsOf.clear();
+    if (touched.kind === 'tables') this.#forget(touched);
     const parts = (await Promise.all(touched.relations.map((one) => this.#directoriesOfParts(one)))).flat();
     if (touched.kind === 'parts') return parts;
-    const { directory } = this.#options;
-    const databases = await Promise.all(
-      touched.databases.map(async (database) => {
-        const rows = await this.#options.ask<{ metadata_path: string }>({
-          text: 'SELECT metadata_path FROM system.databases WHERE name = {database:String}',
-          params: { database },
-        });
-        const paths = rows.map((row) => resolve(directory, row.metadata_path));
-        return [...paths.flatMap((path) => [path, dirname(path)]), `${directory}/data/${database}`];
-      }),
-    );
+    const databases = await Promise.all(touched.databases.map((one) => this.#directoriesOfDatabase(one)));
     const tables = parts.flatMap((path) => [path, dirname(path)]);
     return [...new Set([...tables, ...databases.flat(), ...this.#roots()])];
   }
 
-  async #directoriesOfParts({ database, table }: Relation): Promise<readonly string[]> {
-    const key = JSON.stringify([database, table]);
-    const known = this.#partsOf.get(key);
+  #forget({ relations, database }: Touched & { kind: 'tables' }): void {
+    this.#changes += 1;
+    for (const one of relations) this.#partsOf.get(one.database)?.delete(one.table);
+    if (database !== undefined) {
+      this.#partsOf.delete(database);
+      this.#placesOf.delete(database);
+    } else if (relations.length === 0) {
+      // Names that were not understood may be any.
+      this.#partsOf.clear();
+      this.#placesOf.clear();
+    }
+  }
+
+  async #directoriesOfDatabase(database: string): Promise<readonly string[]> {
+    const known = this.#placesOf.get(database);
     if (known) return known;
+    const asked = this.#changes;
+    const rows = await this.#options.ask<{ metadata_path: string }>({
+      text: 'SELECT metadata_path FROM system.databases WHERE name = {database:String}',
+      params: { database },
+    });
+    const { directory } = this.#options;
+    const paths = rows.map((row) => resolve(directory, row.metadata_path));
+    const places = [...paths.flatMap((path) => [path, dirname(path)]), `${directory}/data/${database}`];
+    if (paths.length > 0 && asked === this.#changes) this.#placesOf.set(database, places);
+    return places;
+  }
+
+  async #directoriesOfParts({ database, table }: Relation): Promise<readonly string[]> {
+    const known = this.#partsOf.get(database)?.get(table);
+    if (known) return known;
+    const asked = this.#changes;
     const rows = await this.#options.ask<{ data_paths: string[] }>({
       text: 'SELECT data_paths FROM system.tables WHERE database = {database:String} AND name = {table:String}',
       params: { database, table },
     });
     const paths = rows.flatMap((row) => row.data_paths).map((path) => resolve(path));
-    this.#partsOf.set(key, paths);
+    if (rows.length > 0 && asked === this.#changes) {
+      const tables = this.#partsOf.get(database) ?? new Map<string, readonly string[]>();
+      this.#partsOf.set(database, tables.set(table, paths));
+    }
     return paths;
   }
 }

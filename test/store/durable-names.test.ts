@@ -1,5 +1,6 @@
 import { describe, expect, it } from 'vitest';
 import { DurableNames, touchedBy } from '../../src/store/durable-names.ts';
+import type { Statement } from '../../src/store/port.ts';
 
 const relation = (database: string, table: string) => ({ database, table });
 
@@ -28,12 +29,20 @@ describe('what a statement may change on disk', () => {
 function world() {
   const synced: string[] = [];
   const state = { failing: false };
+  const asked: string[] = [];
+  /** What the next questions wait for, each for one. */
+  const held: Promise<void>[] = [];
   const names = new DurableNames({
     directory: '/d/store',
-    ask: async <Row>({ text }: { text: string }) =>
-      (text.includes('data_paths')
-        ? [{ data_paths: ['/d/store/store/abc/abcd/'] }]
-        : [{ metadata_path: 'store/def/defg/' }]) as Row[],
+    ask: async <Row>({ text, params }: Statement) => {
+      asked.push(Object.values(params ?? {}).join('.'));
+      await held.shift();
+      return (
+        text.includes('data_paths')
+          ? [{ data_paths: ['/d/store/store/abc/abcd/'] }]
+          : [{ metadata_path: 'store/def/defg/' }]
+      ) as Row[];
+    },
     files: {
       readdir: async () => [],
       syncDirectory: async (path) => {
@@ -42,7 +51,7 @@ function world() {
       },
     },
   });
-  return { names, synced, state };
+  return { names, synced, state, asked, held };
 }
 
 const INSERT = 'INSERT INTO `t_a`.`x` SELECT 1';
@@ -73,6 +82,38 @@ describe('names that the engine made', () => {
       '/d/store/data/t_a',
     ])
       expect(synced).toContain(path);
+  });
+
+  it('asks where a table lies once, and again when that table, or its database, has changed', async () => {
+    const { names, asked } = world();
+    const does = async (text: string): Promise<string[]> => {
+      asked.length = 0;
+      await names.around(text, async () => undefined);
+      return [...asked];
+    };
+    expect(await does(INSERT)).toEqual(['t_a.x']);
+    expect(await does(INSERT)).toEqual([]);
+    expect(await does('DROP TABLE `t_a`.`y`')).toEqual(['t_a.y', 't_a']);
+    expect(await does(INSERT)).toEqual([]);
+    expect(await does('EXCHANGE TABLES `t_a`.`x` AND `t_a`.`y`')).toEqual(['t_a.x', 't_a.y']);
+    expect(await does(INSERT)).toEqual([]);
+    await does('DROP DATABASE `t_a`');
+    expect(await does(INSERT)).toEqual(['t_a.x']);
+    await does('RENAME TABLE t_a.x TO t_a.z');
+    expect(await does(INSERT)).toEqual(['t_a.x']);
+  });
+
+  it('what was asked while tables changed is asked again', async () => {
+    const { names, asked, held } = world();
+    let answer = () => {};
+    held.push(new Promise((resolve) => (answer = resolve)));
+    const insert = names.around(INSERT, async () => undefined);
+    await names.around('DROP TABLE `t_a`.`other`', async () => undefined);
+    answer();
+    await insert;
+    asked.length = 0;
+    await names.around(INSERT, async () => undefined);
+    expect(asked).toEqual(['t_a.x']);
   });
 
   it('a read does not trust what a statement of unknown outcome left before it is durable', async () => {
