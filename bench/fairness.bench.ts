@@ -1,7 +1,8 @@
 /**
  * Two tenants on one server. One goes on steadily: events, and questions that a rollup answers. Is it as fresh, and are
  * its questions answered as soon, while the other one asks for ten times as much, or scans all its events ten times at
- * once? Each case is measured with and without the other tenant in turns, so that both meet the same machine.
+ * once? Three situations take turns on one server, so that all meet the same machine: the steady one is alone, the other one
+ * asks for as much as the steady one (its share), or for ten times that.
  */
 import { setTimeout as sleep } from 'node:timers/promises';
 import { Asker } from './asker.ts';
@@ -15,6 +16,8 @@ import { type BenchServer, startServer } from './server.ts';
 const OTHER = 'other';
 const TIMES = 10;
 const SCANS = 10;
+/** Often enough for a 99th percentile of a few seconds. */
+const PROBE_EVERY_MS = 40;
 
 interface Size {
   readonly eventsPerSecond: number;
@@ -26,15 +29,16 @@ interface Size {
 }
 
 const SIZES: Readonly<Record<BenchOptions['size'], Size>> = {
-  small: { eventsPerSecond: 100, questionsPerSecond: 10, seconds: 0.5, rounds: 1, scannedSeconds: 0.2 },
-  full: { eventsPerSecond: 1_000, questionsPerSecond: 20, seconds: 12, rounds: 3, scannedSeconds: 10 },
+  small: { eventsPerSecond: 500, questionsPerSecond: 40, seconds: 0.3, rounds: 1, scannedSeconds: 0.2 },
+  full: { eventsPerSecond: 1_000, questionsPerSecond: 20, seconds: 6, rounds: 3, scannedSeconds: 10 },
 };
 
-/** `engine`: questions that memory cannot answer. */
-type Case = 'events' | 'questions' | 'engine' | 'scans';
-const CASES: readonly Case[] = ['events', 'questions', 'engine', 'scans'];
+/** `limits`: as `events`, and both tenants may send no more than their share. `engine`: questions that memory cannot answer. */
+type Case = 'events' | 'limits' | 'questions' | 'engine' | 'scans';
+const CASES: readonly Case[] = ['events', 'limits', 'questions', 'engine', 'scans'];
 const TITLES: Readonly<Record<Case, string>> = {
   events: `${TIMES} times the events`,
+  limits: `${TIMES} times the events, with limits`,
   questions: `${TIMES} times the questions`,
   engine: `${TIMES} times the questions, in the engine`,
   scans: `${SCANS} scans at a time`,
@@ -47,6 +51,10 @@ function casesOf({ cases }: BenchOptions): readonly Case[] {
   return CASES.filter((name) => cases?.includes(name) ?? true);
 }
 
+/** What the other tenant does meanwhile. */
+type Situation = 'alone' | 'share' | 'times';
+const SITUATIONS: readonly Situation[] = ['alone', 'share', 'times'];
+
 /** What the steady tenant meets, over all rounds. */
 class Met {
   readonly freshness = new Histogram();
@@ -55,6 +63,8 @@ class Met {
   others = 0;
   othersRefused = 0;
 }
+
+type MetIn = Readonly<Record<Situation, Met>>;
 
 export async function run(options: BenchOptions, print: Print): Promise<void> {
   const size = SIZES[options.size];
@@ -67,18 +77,28 @@ export async function run(options: BenchOptions, print: Print): Promise<void> {
     await load(server, { rate: size.eventsPerSecond, seconds: Math.min(2, seconds), tenant: '' });
     await sleep(options.size === 'small' ? 0 : 5_000);
     for (const name of cases) {
-      const [alone, beside] = [new Met(), new Met()];
+      const met: MetIn = { alone: new Met(), share: new Met(), times: new Met() };
+      await limit(server, name === 'limits' ? SLACK * size.eventsPerSecond : undefined);
       for (let turn = 0; turn < size.rounds; turn += 1) {
-        for (const met of turn % 2 === 0 ? [alone, beside] : [beside, alone]) {
-          progress(`fairness: ${name}, ${met === alone ? 'alone' : 'beside the other'}, round ${turn + 1}`);
-          await measure(server, met, name, met === beside, { ...size, seconds });
+        for (let at = 0; at < SITUATIONS.length; at += 1) {
+          const situation = SITUATIONS[(at + turn) % SITUATIONS.length]!;
+          progress(`fairness: ${name}, ${situation}, round ${turn + 1}`);
+          await measure(server, met[situation], name, situation, { ...size, seconds });
         }
       }
-      print(figureOf(name, alone, beside, { ...size, seconds }));
+      print(figureOf(name, met, { ...size, seconds }));
     }
   } finally {
     await server.stop();
   }
+}
+
+/** The share as a limit: what the steady tenant sends, its probes and the unevenness of both. */
+const SLACK = 1.2;
+
+async function limit(server: BenchServer, eventsPerSecond: number | undefined): Promise<void> {
+  const limits = eventsPerSecond === undefined ? {} : { eventsPerSecond };
+  for (const tenant of ['default', OTHER]) await server.ask('PUT', `/v1/tenants/${tenant}`, { limits });
 }
 
 async function define(server: BenchServer): Promise<void> {
@@ -110,29 +130,29 @@ async function measure(
   server: BenchServer,
   met: Met,
   name: Case,
-  isBeside: boolean,
+  situation: Situation,
   { eventsPerSecond, questionsPerSecond, seconds }: Size,
 ): Promise<void> {
   const warmupMs = 250 * seconds;
   const wholeSeconds = seconds + warmupMs / 1_000;
-  const probe = new FreshnessProbe(server);
-  const beside = isBeside ? name : undefined;
+  const probe = new FreshnessProbe(server, { everyMs: PROBE_EVERY_MS });
+  const times = { alone: 0, share: 1, times: name === 'scans' ? SCANS : TIMES }[situation];
   const path = name === 'engine' ? engineQuestion : rollupQuestion;
   const asker = new Asker(server, { path });
   const other = new Asker(server, { tenant: OTHER, path: name === 'scans' ? scanQuestion : path });
+  const sends = name === 'events' || name === 'limits';
   probe.start(warmupMs);
   asker.atRate(questionsPerSecond, warmupMs);
-  if (beside === 'questions' || beside === 'engine') other.atRate(TIMES * questionsPerSecond, warmupMs);
-  if (beside === 'scans') other.atATime(SCANS, warmupMs);
+  if (name === 'scans') other.atATime(times, warmupMs);
+  else if (!sends && times > 0) other.atRate(times * questionsPerSecond, warmupMs);
   const [, flood] = await Promise.all([
     load(server, { rate: eventsPerSecond, seconds: wholeSeconds, tenant: '' }),
-    beside === 'events'
-      ? load(server, { rate: TIMES * eventsPerSecond, seconds: wholeSeconds, tenant: OTHER })
+    sends && times > 0
+      ? load(server, { rate: times * eventsPerSecond, seconds: wholeSeconds, tenant: OTHER })
       : undefined,
   ]);
   await Promise.all([asker.stop(), other.stop()]);
-  const { times } = await probe.stop();
-  met.freshness.add(times);
+  met.freshness.add((await probe.stop()).times);
   met.questions.add(asker.times);
   met.others += flood ? flood.acceptedEvents : other.answered;
   met.othersRefused += flood ? flood.answered429 : other.refused;
@@ -157,29 +177,30 @@ function scanQuestion(): string {
   return `/v1/streams/${STREAM}/stats?fn=${encodeURIComponent('unique(payload)')}&by=key&limit=10&where=country:ne:X${turns}`;
 }
 
-const QUANTILE = 0.99;
-
-function figureOf(name: Case, alone: Met, beside: Met, size: Size) {
-  const p99 = (times: Histogram) => round(times.quantile(QUANTILE), 1);
-  const ratio = (of: (met: Met) => Histogram) =>
-    round(of(beside).quantile(QUANTILE) / Math.max(0.1, of(alone).quantile(QUANTILE)), 2);
+function figureOf(name: Case, met: MetIn, size: Size) {
+  const ms = (of: 'freshness' | 'questions', quantile: number, situation: Situation) =>
+    round(met[situation][of].quantile(quantile), 1);
+  const ratio = (of: 'freshness' | 'questions', quantile: number, to: Situation) =>
+    round(ms(of, quantile, 'times') / Math.max(0.1, ms(of, quantile, to)), 2);
+  const told = (what: string, of: 'freshness' | 'questions') => ({
+    [`${what}_p99_ratio_to_share`]: ratio(of, 0.99, 'share'),
+    [`${what}_p99_ratio_to_alone`]: ratio(of, 0.99, 'alone'),
+    [`${what}_p99_ms`]: ms(of, 0.99, 'times'),
+    [`${what}_p99_share_ms`]: ms(of, 0.99, 'share'),
+    [`${what}_p99_alone_ms`]: ms(of, 0.99, 'alone'),
+    [`${what}_p50_ms`]: ms(of, 0.5, 'times'),
+    [`${what}_p50_share_ms`]: ms(of, 0.5, 'share'),
+    [`${what}_p50_alone_ms`]: ms(of, 0.5, 'alone'),
+    [`${what}_samples`]: met.times[of].count,
+  });
   return {
     bench: 'fairness',
     case: TITLES[name],
-    freshness_p99_ratio: ratio((met) => met.freshness),
-    question_p99_ratio: ratio((met) => met.questions),
-    freshness_p99_alone_ms: p99(alone.freshness),
-    freshness_p99_ms: p99(beside.freshness),
-    freshness_p50_alone_ms: round(alone.freshness.quantile(0.5), 1),
-    freshness_p50_ms: round(beside.freshness.quantile(0.5), 1),
-    question_p99_alone_ms: p99(alone.questions),
-    question_p99_ms: p99(beside.questions),
-    question_p50_alone_ms: round(alone.questions.quantile(0.5), 1),
-    question_p50_ms: round(beside.questions.quantile(0.5), 1),
-    freshness_samples: alone.freshness.count + beside.freshness.count,
-    question_samples: alone.questions.count + beside.questions.count,
-    others_done: beside.others,
-    others_refused: beside.othersRefused,
+    ...told('freshness', 'freshness'),
+    ...told('question', 'questions'),
+    others_done: met.times.others,
+    others_done_share: met.share.others,
+    others_refused: met.times.othersRefused,
     offered_events_per_second: size.eventsPerSecond,
     offered_questions_per_second: size.questionsPerSecond,
     event_bytes: 1_024,
@@ -189,6 +210,7 @@ function figureOf(name: Case, alone: Met, beside: Met, size: Size) {
     payload: 'engine',
     seconds: size.seconds,
     rounds: size.rounds,
-    notes: 'p99 of the steady tenant, with the other one beside it over without; in turns on one server',
+    notes:
+      'of the steady tenant, while the other asks for ten times as much; ratios to while it asks for as much, and to while it is not there',
   };
 }

@@ -29,6 +29,7 @@ export interface ProbeReport {
 
 export class FreshnessProbe {
   readonly #server: BenchServer;
+  readonly #everyMs: number;
   readonly #agent = new Agent({ keepAlive: true, maxSockets: OUTSTANDING_MAX * 2 });
   readonly #fresh = new Histogram();
   readonly #outstanding = new Set<Promise<void>>();
@@ -41,8 +42,9 @@ export class FreshnessProbe {
   #skipped = 0;
   #number = 0;
 
-  constructor(server: BenchServer) {
+  constructor(server: BenchServer, { everyMs = EVERY_MS }: { readonly everyMs?: number } = {}) {
     this.#server = server;
+    this.#everyMs = everyMs;
   }
 
   /** Events sent before `warmupMs` are over are verified and counted, but their times are not taken. */
@@ -70,7 +72,7 @@ export class FreshnessProbe {
   }
 
   async #tick(): Promise<void> {
-    for (let due = performance.now(); !this.#stopping; due += EVERY_MS) {
+    for (let due = performance.now(); !this.#stopping; due += this.#everyMs) {
       await sleep(Math.max(0, due - performance.now()));
       if (this.#outstanding.size >= OUTSTANDING_MAX) {
         this.#skipped += 1;

@@ -79,11 +79,15 @@ const CASES: readonly Case[] = [
 ];
 
 export async function run(options: BenchOptions, print: Print): Promise<void> {
+  const chosen = CASES.filter(({ name }) => options.cases?.includes(name) ?? true);
+  if (chosen.length === 0) throw new Error(`the cases are: ${CASES.map(({ name }) => name).join('; ')}`);
   for (const isCold of [false, true]) {
+    const cases = chosen.filter((each) => (each.isCold ?? false) === isCold);
+    if (cases.length === 0) continue;
     const server = await startServer({ env: isCold ? { MILLRACE_HOT_MEMORY: '0' } : {} });
     try {
       const { startMs, endMs } = await fill(server, options);
-      for (const one of CASES.filter((each) => (each.isCold ?? false) === isCold)) {
+      for (const one of cases) {
         await measure(server, one, one.query(startMs, endMs), options, print);
       }
     } finally {

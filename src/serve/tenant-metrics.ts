@@ -5,11 +5,11 @@ import type { StreamDefinition } from '../define/model.ts';
 import { DIFFERENCE_KINDS } from '../reconcile/port.ts';
 import { allStreams, type TenantDirectory } from '../tenants/index.ts';
 import type { ServeDeps } from './deps.ts';
-import type { StreamStates } from './stream-states.ts';
+import type { StreamFigures, StreamStates } from './stream-states.ts';
 
 type Deps = Pick<ServeDeps, 'catalog' | 'ledger' | 'reconciler' | 'runs'> & {
   readonly tenants: Pick<TenantDirectory, 'list'>;
-  readonly states: StreamStates;
+  readonly states: Pick<StreamStates, 'counts' | 'figures'>;
 };
 
 type Labels = Readonly<Record<string, string>>;
@@ -21,23 +21,57 @@ interface OfStream {
   readonly name: string;
   readonly help: string;
   readonly labels?: readonly string[];
+  /** `figures`: those of the stream, read at the most once for one answer to Prometheus. */
   readonly read: (
     tenant: TenantId,
     stream: StreamDefinition,
+    figures: () => Promise<StreamFigures>,
   ) => readonly Sample[] | Promise<readonly Sample[]>;
+}
+
+type Figures = (tenant: TenantId, stream: StreamDefinition) => Promise<StreamFigures>;
+
+/**
+ * All metrics of an answer are collected at one time, and each goes over all streams. What was read for one of them is there for
+ * the others; a metric that is collected again belongs to the next answer.
+ */
+class Answers {
+  readonly #states: Deps['states'];
+  #metrics = new Set<string>();
+  #read = new Map<StreamDefinition, Promise<StreamFigures>>();
+
+  constructor(states: Deps['states']) {
+    this.#states = states;
+  }
+
+  figuresFor(metric: string): Figures {
+    if (this.#metrics.has(metric)) {
+      this.#metrics = new Set();
+      this.#read = new Map();
+    }
+    this.#metrics.add(metric);
+    const read = this.#read;
+    return (tenant, stream) => {
+      const known = read.get(stream) ?? this.#states.figures(tenant, stream);
+      read.set(stream, known);
+      return known;
+    };
+  }
 }
 
 /** Adds the numbers of every tenant. One whose numbers cannot be read is left out; the others are told. */
 export function watchTenants(registry: Registry, deps: Deps): void {
   const { catalog, tenants, runs } = deps;
   const registers = [registry];
+  const answers = new Answers(deps.states);
   /** The one place that goes over everybody. */
   const collect = async (
-    { read }: OfStream,
+    { name, read }: OfStream,
     take: (labels: Labels, value: number) => void,
   ): Promise<void> => {
+    const figures = answers.figuresFor(name);
     for (const { tenant, definition } of allStreams(tenants, catalog)) {
-      const samples = await attempt(() => read(tenant, definition));
+      const samples = await attempt(() => read(tenant, definition, () => figures(tenant, definition)));
       for (const [value, labels] of samples ?? []) {
         if (value !== null && value !== undefined)
           take({ tenant, stream: definition.name, ...labels }, value);
@@ -123,12 +157,12 @@ const TOTALS = [
   ],
 ] as const;
 
-function gaugesOf({ states, ledger, reconciler }: Deps): readonly OfStream[] {
+function gaugesOf({ ledger, reconciler }: Deps): readonly OfStream[] {
   const figures = FIGURES.map(
     ([name, key, help]): OfStream => ({
       name,
       help,
-      read: async (tenant, stream) => [[(await states.figures(tenant, stream))[key]]],
+      read: async (_tenant, _stream, figures) => [[(await figures())[key]]],
     }),
   );
   const newest = async (tenant: TenantId, stream: string) => {
@@ -140,8 +174,8 @@ function gaugesOf({ states, ledger, reconciler }: Deps): readonly OfStream[] {
     {
       name: 'millrace_watermark_seconds',
       help: 'Event time up to which the events of the stream are complete, in seconds since 1970',
-      read: async (tenant, stream) => {
-        const { watermark } = await states.figures(tenant, stream);
+      read: async (_tenant, _stream, figures) => {
+        const { watermark } = await figures();
         return watermark === null ? [] : [[Date.parse(watermark) / 1_000]];
       },
     },
