@@ -9,23 +9,9 @@ const source = (path: string): string => new URL(path, import.meta.url).pathname
  * of their own: they are long, hold the process to a limit, or make the engine crash.
  */
 const SHARING = [
-  ...['base', 'cache', 'catalog', 'cli', 'client', 'collect', 'config', 'conformance', 'define', 'deliver'],
-  ...[
-    'hot',
-    'ingest',
-    'issues',
-    'ledger',
-    'log',
-    'quarantine',
-    'runs',
-    'serve',
-    'sql',
-    'stats',
-    'store',
-    'tenants',
-  ],
-  ...['tidy', 'usage'],
-];
+  'base cache catalog cli client collect config conformance define deliver hot ingest issues ledger log',
+  'quarantine runs serve sql stats store tenants tidy usage',
+].flatMap((line) => line.split(' '));
 const ALONE_AMONG_THEM = [
   'test/conformance/{kills,swaps,mutations,damage}.test.ts',
   'test/hot/{differential,bounds}.test.ts',
@@ -35,35 +21,14 @@ const ALONE_AMONG_THEM = [
 
 /** Files that take long, the longest first. */
 const LONG = [
-  ...[
-    'power/cut',
-    'system/kill',
-    'simulation/simulation',
-    'reconcile/repair',
-    'registry/builds',
-    'bench/benches',
-  ],
-  ...[
-    'replay/crash',
-    'reconcile/missing',
-    'reconcile/crash',
-    'windows/crash',
-    'system/ailments',
-    'demo/flights',
-  ],
-  ...[
-    'examples/stations',
-    'system/tenant-deletion',
-    'web/page',
-    'web/event-time',
-    'system/spine',
-    'windows/windows',
-  ],
-  ...['system/operations', 'system/page-access', 'replay/replay', 'registry/evolution', 'hot/differential'],
-  ...['serve/cross-tenant', 'serve/clickhouse-hostile', 'serve/sql-hostile', 'stats/results', 'cli/send'],
-  ...['serve/clickhouse-client', 'serve/clickhouse-openings', 'serve/sql-formats', 'serve/sql-row-filters'],
-  ...['ledger/ledger', 'ingest/ingest', 'ingest/dedup-index', 'quarantine/replay', 'store/shadow'],
-];
+  'power/cut system/kill simulation/simulation reconcile/repair registry/builds bench/benches replay/crash',
+  'reconcile/missing reconcile/crash windows/crash system/ailments demo/flights examples/stations',
+  'system/tenant-deletion web/page web/event-time system/spine windows/windows system/operations',
+  'system/page-access replay/replay registry/evolution hot/differential serve/cross-tenant',
+  'serve/clickhouse-hostile serve/sql-hostile stats/results cli/send serve/clickhouse-client',
+  'serve/clickhouse-openings serve/sql-formats serve/sql-row-filters ledger/ledger ingest/ingest',
+  'ingest/dedup-index quarantine/replay store/shadow',
+].flatMap((line) => line.split(' '));
 
 /** Otherwise all processes but one stand idle in the end, while the longest file runs that happened to come last. */
 class LongestFirst extends BaseSequencer {
@@ -100,14 +65,14 @@ export default defineConfig({
         extends: true,
         test: {
           name: 'alone',
-          include: [`test/!(${SHARING.join('|')})/*.test.ts`, ...ALONE_AMONG_THEM],
+          include: ['test/*.test.ts', `test/!(${SHARING.join('|')})/**/*.test.ts`, ...ALONE_AMONG_THEM],
         },
       },
       {
         extends: true,
         test: {
           name: 'together',
-          include: [`test/{${SHARING.join(',')}}/*.test.ts`],
+          include: [`test/{${SHARING.join(',')}}/**/*.test.ts`],
           exclude: ALONE_AMONG_THEM,
           isolate: false,
         },

@@ -4,7 +4,7 @@ import { LINES_PER_REQUEST, survive } from '../support/producers.ts';
 import { seeded } from '../support/seeded.ts';
 
 /** Kills at random, and how often each labelled step is died at. More of both where there is time. */
-const KILLS = Number(process.env.MILLRACE_TEST_KILLS ?? 30);
+const KILLS = Number(process.env.MILLRACE_TEST_KILLS ?? 20);
 const ROUNDS = Number(process.env.MILLRACE_TEST_KILL_ROUNDS ?? 1);
 const DYING = resolve(import.meta.dirname, '../support/dying-server.mjs');
 
