@@ -10,7 +10,7 @@ import { type GroupState, step } from '../../src/triggers/machine.ts';
 const NOW = '2026-03-02T12:00:00.000Z';
 const BEGIN = Date.parse('2026-03-02T10:00:00Z');
 const MINUTE = 60_000;
-const MINUTES = 60;
+const MINUTES = 40;
 
 let app: TestProject;
 beforeAll(async () => {
@@ -133,10 +133,10 @@ it.each([1])('all three agree (seed %i)', async (seed) => {
   const readings = readingsOf(seed);
   const next = random(seed + 100);
   for (let sent = 0; sent < readings.length; ) {
-    const many = 1 + Math.floor(next() * 40);
+    const many = 1 + Math.floor(next() * 50);
     await app.send('readings', readings.slice(sent, sent + many));
     sent += many;
-    if (next() < 0.15) await app.crash();
+    if (next() < 0.12) await app.crash();
   }
   const closedTo = Math.floor(readings.at(-1)!.at / MINUTE) * MINUTE;
   for (const [name, asked] of Object.entries(TRIGGERS)) {
