@@ -175,6 +175,8 @@ async function failed(
   const reason = outcome.reason;
   if (outcome.kind !== 'again' || nowMs - failingSinceMs >= FAILING_MS_MAX) {
     await keep({ offsets: position.offsets, failingSinceMs });
+    const { tenant, stream, name } = followed;
+    parts.logger.warn({ tenant, stream, webhook: name }, `a webhook was switched off: ${reason}`);
     await followed.switchOff(outcome.kind === 'again' ? `${reason}; no try has succeeded for days` : reason);
     return 'off';
   }
