@@ -51,7 +51,7 @@ export async function dryRun(
   const watched = { tenant, trigger, window, stream, signal };
   const ends = endsOf(window);
   if (ends === undefined || trigger.when.kind === 'absent') return lookAtAll(parts, watched, history, range);
-  const closedMs = parts.closedThrough?.(tenant, window.name) ?? range.fromMs;
+  const closedMs = (await parts.closedSoFar?.(tenant, window.name)) ?? range.fromMs;
   const toMs = ends.upTo(Math.min(range.toMs, range.nowMs, closedMs));
   return lookAtEnds(parts, watched, history, ends, range.fromMs - 1, toMs);
 }
