@@ -90,39 +90,27 @@ export function createEvents({ engine, catalog, clock }: ListingOptions): Events
       const issues: Issue[] = [];
       const conditions = parseEventConditions(where, stream, clock.now(), issues);
       throwIfAny(issues);
-      // What comes later is looked at in the next call: a long range is not sorted whole.
-      const end = Math.min(to, from + TAIL_WINDOW);
+      // What comes later is looked at in the next call: a long range is not sorted whole. Without conditions hardly more is read
+      // than is wanted.
+      const end = Math.min(to, from + (conditions.length === 0 ? limit : TAIL_WINDOW));
       const parameters = new Parameters();
       const holds = [
         `_partition = ${parameters.bind('UInt16', partition)}`,
-        '_offset >= {from:UInt64} AND _offset < {end:UInt64}',
+        `_offset >= ${parameters.bind('UInt64', from)}`,
+        `_offset < ${parameters.bind('UInt64', end)}`,
         ...conditions.map((condition) => conditionSql(condition, parameters)),
       ].join(' AND ');
-      const found = `FROM ${eventsTable(tenant, stream.name)} WHERE ${holds} ORDER BY _offset LIMIT {most:UInt64}`;
-      const limits = listingOf(tenant, signal);
-      // First where they lie, by the columns of the conditions alone; then all columns of those and no others.
-      const places = await engine.rows<{ _at: string }>(
-        {
-          text: `SELECT toString(_offset) AS _at ${found}`,
-          params: { ...parameters.values, from, end, most: limit },
-        },
-        limits,
-      );
-      const last = places.at(-1);
-      if (last === undefined) return { events: [], upTo: end };
-      const range = { from: Number(places[0]!._at), end: Number(last._at) + 1 };
-      const text = `SELECT ${eventColumns(stream)}, _partition, toString(_offset) ${found} ${BOUNDED}`;
+      const text = `SELECT ${eventColumns(stream)}, _partition, toString(_offset) FROM ${eventsTable(tenant, stream.name)} WHERE ${holds} ORDER BY _offset LIMIT {most:UInt64} ${BOUNDED}`;
       let asked = limit;
       const rows = await inPortions(limit, (most) => {
         asked = most;
-        return read(engine, { text, params: { ...parameters.values, ...range, most } }, limits);
+        return read(engine, { text, params: { ...parameters.values, most } }, listingOf(tenant, signal));
       });
       const events = rows.map(([row, extra, , , offset]) => ({
         offset: Number(offset),
         json: eventJson(stream, row, extra),
       }));
-      if (events.length >= asked && asked < limit) return { events, upTo: events.at(-1)!.offset + 1 };
-      return { events, upTo: places.length < limit ? end : range.end };
+      return { events, upTo: events.length < asked ? end : events.at(-1)!.offset + 1 };
     },
 
     async within(tenant, streamName, { partition, from, to }, rowFilter, limit) {
