@@ -91,6 +91,8 @@ export interface StartOptions {
   readonly webDirectory?: string;
   /** `false`: no port is opened; requests come through `inject` alone. */
   readonly listen?: boolean;
+  /** `false`: what the engine makes outlives the process, and a power cut takes some of it. Default true. */
+  readonly outlivesPowerCuts?: boolean;
 }
 
 export interface Millrace {
@@ -143,6 +145,7 @@ async function startOwned(
     directory: `${directory}/store`,
     querySecondsMax: settings.MILLRACE_QUERY_SECONDS_MAX,
     clock,
+    syncsNames: options.outlivesPowerCuts ?? true,
     // Asked when somebody reads: by then the directory is open.
     tenants: {
       weight: (tenant) => tenants.weight(tenant),

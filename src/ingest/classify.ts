@@ -74,7 +74,7 @@ export function classifierOf(stream: StreamDefinition): Classifier {
     const names = namesOf(field);
     const values = names.map((name) => `tupleElement(_j, ${texts.indexOf(name) + 1})`);
     withs.push(`${values.length === 1 ? values[0] : `coalesce(${values.join(', ')})`} AS ${raw}`);
-    const sql = fieldSql(field.type, raw, keySql(names, values));
+    const sql = fieldSql(field.type, { raw, key: keySql(names, values), typed: `_v${index}` });
     withs.push(`${sql.value} AS _v${index}`);
     if (!field.optional) reject(`isNull(${raw})`, field.name, 'is missing');
     for (const problem of sql.problems) {
@@ -161,11 +161,19 @@ const storedValue = (field: Field, value: string): string => {
   return field.optional ? value : `assumeNotNull(${value})`;
 };
 
-/** `key`: SQL of the name under which the value was sent. */
-function fieldSql(type: FieldType, raw: string, key: string): FieldSql {
+interface Sent {
+  /** Name of the value as text. */
+  readonly raw: string;
+  /** SQL of the name under which it was sent. */
+  readonly key: string;
+  /** What `value` is called: written out again, each condition would cost the engine a millisecond of reading it. */
+  readonly typed: string;
+}
+
+function fieldSql(type: FieldType, { raw, key, typed: name }: Sent): FieldSql {
   const typed = (value: string, reason: string, extra: FieldSql['problems'] = []): FieldSql => ({
     value,
-    problems: [{ condition: `isNull(${value})`, reason }, ...extra],
+    problems: [{ condition: `isNull(${name})`, reason }, ...extra],
   });
   const jsonType = `JSONType(line, ${key})`;
   const mustBeText = { condition: `${jsonType} != 'String'`, reason: 'must be a text' };
@@ -219,9 +227,9 @@ function fieldSql(type: FieldType, raw: string, key: string): FieldSql {
             condition: `${digits} AND toInt64OrZero(${raw}) < ${SECONDS_BELOW}`,
             reason: 'looks like epoch seconds; send milliseconds',
           },
-          { condition: `isNull(${value})`, reason: 'must be an RFC 3339 time or epoch milliseconds' },
+          { condition: `isNull(${name})`, reason: 'must be an RFC 3339 time or epoch milliseconds' },
           {
-            condition: `toUnixTimestamp64Milli(${value}) < ${EARLIEST_MS} OR toUnixTimestamp64Milli(${value}) > ${LATEST_MS}`,
+            condition: `toUnixTimestamp64Milli(${name}) < ${EARLIEST_MS} OR toUnixTimestamp64Milli(${name}) > ${LATEST_MS}`,
             reason: 'must lie between the years 1900 and 2299',
           },
         ],

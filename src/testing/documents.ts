@@ -43,3 +43,11 @@ function gather(value: unknown, into: ProjectDocuments, depth: number): void {
   const inner = kind === 'config' ? (value as ProjectConfig).definitions : value;
   for (const one of Object.values(inner)) gather(one, into, depth + 1);
 }
+
+/** Fails, naming those that there are, unless the project has this one. */
+export function mustHave(documents: ProjectDocuments, kind: keyof ProjectDocuments, name: string): void {
+  if (Object.hasOwn(documents[kind], name)) return;
+  const names = Object.keys(documents[kind]);
+  const there = names.length === 0 ? `it has no ${kind}` : `its ${kind} are ${names.join(', ')}`;
+  throw new Error(`the project under test has no ${kind.slice(0, -1)} "${name}"; ${there}`);
+}

@@ -6,9 +6,12 @@ import { nodeFiles } from '../base/files.ts';
 import { systemIds } from '../base/ids.ts';
 import { readSettings } from '../config.ts';
 import { type Millrace, startMillrace } from '../millrace.ts';
+import type { Engine } from '../store/index.ts';
 import { Activity } from './activity.ts';
 import { TestClock } from './clock.ts';
+import type { CrashPoint } from './crash-points.ts';
 import { createFailures } from './failures.ts';
+import { LateTables } from './late-tables.ts';
 import { Outside } from './outside.ts';
 import { createCut, watchEngine, watchFiles, watchGuests } from './ports.ts';
 
@@ -22,6 +25,9 @@ export interface InstallationOptions {
 /** How often in one advance those are woken who look about every few seconds: each may evaluate windows and triggers. */
 const LOOKS_MAX = 300;
 
+/** How much time passes until the house is kept again: it costs as much as several tests. */
+const HOUSEKEEPING_MS = 3_600_000;
+
 /** The engine has one directory in a process at a time. */
 let isThere = false;
 
@@ -30,11 +36,14 @@ export class Installation {
   readonly outside: Outside;
   readonly #activity = new Activity();
   readonly #failures = createFailures();
+  readonly #late = new LateTables();
   readonly #directory: string;
   readonly #settings: Readonly<Record<string, string>>;
   #cut = createCut();
   #crashed = new AbortController();
   #millrace: Millrace | undefined;
+  /** Time that has passed since the house was kept. */
+  #keptHouseMs = 0;
 
   private constructor(options: InstallationOptions) {
     this.clock = new TestClock(options.startMs, this.#activity);
@@ -92,12 +101,16 @@ export class Installation {
       const next = this.clock.nextWithin(leftMs, grainMs);
       if (next === undefined) {
         this.clock.move(leftMs);
+        await this.settle();
         break;
       }
       this.clock.move(next);
       leftMs -= next;
       await this.settle();
     }
+    this.#keptHouseMs += ms;
+    if (this.#keptHouseMs < HOUSEKEEPING_MS) return;
+    this.#keptHouseMs = 0;
     this.clock.wakeHousekeeping();
     await this.settle();
   }
@@ -113,6 +126,24 @@ export class Installation {
     await this.#start();
   }
 
+  /** Crashes when the system comes to the point while the work is done; false: it has not come there. */
+  async crashAt(point: CrashPoint, work: () => Promise<unknown>): Promise<boolean> {
+    let failure: unknown;
+    const came = new Promise<boolean>((resolve) => {
+      this.#cut.at(point, () => resolve(true));
+      const ended = (): void => resolve(false);
+      work().then(ended, (error: unknown) => {
+        failure = error;
+        ended();
+      });
+    });
+    const isThere = await came;
+    if (isThere) await this.crash();
+    else this.#cut.disarm();
+    if (!isThere && failure !== undefined) throw failure;
+    return isThere;
+  }
+
   async close(): Promise<void> {
     try {
       await this.#end((millrace) => millrace.close());
@@ -123,6 +154,7 @@ export class Installation {
 
   async #start(): Promise<void> {
     const [activity, cut] = [this.#activity, this.#cut];
+    let engine: Engine | undefined;
     this.#millrace = await startMillrace({
       settings: readSettings(
         {
@@ -139,10 +171,21 @@ export class Installation {
       housekeeping: this.clock.housekeeping,
       ids: systemIds,
       files: watchFiles(nodeFiles, activity, cut),
-      aroundEngine: (engine) => watchEngine(engine, activity, cut),
-      aroundGuests: (guests) => watchGuests(guests, activity),
-      send: (...message) => activity.around(() => this.outside.send(...message)),
+      aroundEngine: (opened) => {
+        engine = opened;
+        return watchEngine(opened, activity, cut, this.#late);
+      },
+      aroundGuests: (guests) =>
+        watchGuests(guests, activity, this.#late, async (text) => engine?.execute({ text })),
+      send: (...message) =>
+        activity.around(async () => {
+          cut.refuse();
+          const outcome = await this.outside.send(...message);
+          if (outcome.kind === 'sent') cut.come({ kind: 'message', when: 'after' });
+          return outcome;
+        }),
       listen: false,
+      outlivesPowerCuts: false,
     });
     await this.settle();
   }

@@ -1,28 +1,31 @@
 /** The world outside: what the system under test would have sent. */
 import type { Outcome, Sealed, Send } from '../deliver/index.ts';
 
-/** A message that has left, as its receiver got it. */
-export type Delivery =
-  | {
-      readonly kind: 'webhook';
-      /** The `webhook-id` header. */
-      readonly id: string;
-      readonly url: string;
-      readonly type: string;
-      /** What was sent, read as JSON: `{type, timestamp, data}`. */
-      readonly body: { readonly type: string; readonly timestamp: string; readonly data: unknown };
-      readonly at: Date;
-    }
-  | {
-      readonly kind: 'email';
-      readonly id: string;
-      readonly to: readonly string[];
-      readonly subject: string;
-      readonly text: string;
-      readonly html: string | undefined;
-      readonly attachments: readonly { readonly name: string; readonly type: string }[];
-      readonly at: Date;
-    };
+/** A webhook that has left, as its receiver got it. */
+export interface Webhook {
+  readonly kind: 'webhook';
+  /** The `webhook-id` header. */
+  readonly id: string;
+  readonly url: string;
+  readonly type: string;
+  /** What was sent, read as JSON: `{type, timestamp, data}`. */
+  readonly body: { readonly type: string; readonly timestamp: string; readonly data: unknown };
+  readonly at: Date;
+}
+
+/** A mail that has left. */
+export interface Mail {
+  readonly kind: 'email';
+  readonly id: string;
+  readonly to: readonly string[];
+  readonly subject: string;
+  readonly text: string;
+  readonly html: string | undefined;
+  readonly attachments: readonly { readonly name: string; readonly type: string }[];
+  readonly at: Date;
+}
+
+export type Delivery = Webhook | Mail;
 
 export class Outside {
   readonly #now: () => number;

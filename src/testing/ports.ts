@@ -2,23 +2,45 @@
 import type { FileSystem, OpenFile } from '../base/files.ts';
 import type { Engine, Guest, Guests } from '../store/index.ts';
 import type { Activity } from './activity.ts';
+import { type CrashPoint, pointOf, type Step } from './crash-points.ts';
+import type { LateTables } from './late-tables.ts';
 
 export interface Cut {
   /** From now on nothing is written any more: the process is as good as dead. */
   now(): void;
+  /** It is cut when the system comes to this point; `onCut` is told. */
+  at(point: CrashPoint, onCut: () => void): void;
+  disarm(): void;
   refuse(): void;
+  /** Told of each step that may be a point. */
+  come(step: Step): void;
 }
 
 export const died = (): Error => new Error('the system has crashed, as the test wanted');
 
 export function createCut(): Cut {
   let isCut = false;
+  let armed: { readonly point: CrashPoint; readonly onCut: () => void } | undefined;
+  const refuse = (): void => {
+    if (isCut) throw died();
+  };
   return {
     now: () => {
       isCut = true;
     },
-    refuse: () => {
-      if (isCut) throw died();
+    at: (point, onCut) => {
+      armed = { point, onCut };
+    },
+    disarm: () => {
+      armed = undefined;
+    },
+    refuse,
+    come: (step) => {
+      if (armed && !isCut && pointOf(step) === armed.point) {
+        isCut = true;
+        armed.onCut();
+      }
+      refuse();
     },
   };
 }
@@ -52,48 +74,85 @@ export function watchFiles(files: FileSystem, activity: Activity, cut: Cut): Fil
     rmdir: (path) => write(() => files.rmdir(path)),
     syncDirectory: () => write(async () => undefined),
     readFile: (path) => activity.around(() => files.readFile(path)),
-    writeFileAtomic: (path, bytes) => write(() => files.writeFileAtomic(path, bytes)),
+    writeFileAtomic: (path, bytes) =>
+      write(async () => {
+        await files.writeFileAtomic(path, bytes);
+        cut.come({ kind: 'file', when: 'after', path });
+      }),
   };
   return watched;
 }
 
-export function watchEngine(engine: Engine, activity: Activity, cut: Cut): Engine {
+export function watchEngine(engine: Engine, activity: Activity, cut: Cut, late: LateTables): Engine {
+  const make = (text: string): Promise<void> => engine.execute({ text });
+  const first = <T>(text: string, work: () => Promise<T>): Promise<T> =>
+    activity.around(async () => {
+      await late.pay(text, make);
+      return work();
+    });
   return {
     execute: (statement) =>
       activity.around(async () => {
         cut.refuse();
+        if (late.defers(statement.text)) return;
+        const { text } = statement;
+        await late.pay(text, make);
+        cut.come({ kind: 'statement', when: 'before', text });
         await engine.execute(statement);
         // What was written stays written, but nobody learns it.
-        cut.refuse();
+        cut.come({ kind: 'statement', when: 'after', text });
       }),
-    query: (...question) => activity.around(() => engine.query(...question)),
-    stream: (...question) => watchChunks(engine.stream(...question), activity),
-    rows: (...question) => activity.around(() => engine.rows(...question)),
+    query: (...question) => first(question[0].text, () => engine.query(...question)),
+    stream: (...question) =>
+      watchChunks(
+        () => late.pay(question[0].text, make),
+        () => engine.stream(...question),
+        activity,
+      ),
+    rows: (...question) => first(question[0].text, () => engine.rows(...question)),
     close: () => engine.close(),
   };
 }
 
-export function watchGuests(guests: Guests, activity: Activity): Guests {
+/** `make` executes a statement with the rights of the system. */
+export function watchGuests(
+  guests: Guests,
+  activity: Activity,
+  late: LateTables,
+  make: (text: string) => Promise<void>,
+): Guests {
   return {
     place: (tenant, signal) => activity.around(() => guests.place(tenant, signal)),
-    guest: (tenant, limits) => watchGuest(guests.guest(tenant, limits), activity),
+    guest: (tenant, limits) =>
+      watchGuest(guests.guest(tenant, limits), activity, (text) => late.pay(text, make)),
   };
 }
 
-const watchGuest = (guest: Guest, activity: Activity): Guest => ({
-  query: (statement, format) => activity.around(() => guest.query(statement, format)),
-  stream: (statement, format, onRows) => watchChunks(guest.stream(statement, format, onRows), activity),
+const watchGuest = (guest: Guest, activity: Activity, pay: (text: string) => Promise<void>): Guest => ({
+  query: (statement, format) =>
+    activity.around(async () => {
+      await pay(statement.text);
+      return guest.query(statement, format);
+    }),
+  stream: (statement, format, onRows) =>
+    watchChunks(
+      () => pay(statement.text),
+      () => guest.stream(statement, format, onRows),
+      activity,
+    ),
   leave: () => guest.leave(),
   close: () => activity.around(() => guest.close()),
 });
 
 async function* watchChunks(
-  chunks: AsyncIterable<Uint8Array>,
+  first: () => Promise<void>,
+  chunks: () => AsyncIterable<Uint8Array>,
   activity: Activity,
 ): AsyncIterable<Uint8Array> {
   const end = activity.begin();
   try {
-    yield* chunks;
+    await first();
+    yield* chunks();
   } finally {
     end();
   }

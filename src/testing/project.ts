@@ -11,10 +11,11 @@ import {
   type StoredEvent,
 } from '../client/index.ts';
 import { DEFINITION_KINDS, type ProjectDocuments, pluralOf } from '../define/index.ts';
-import { documentsOf, type ProjectUnderTest } from './documents.ts';
+import type { CrashPoint } from './crash-points.ts';
+import { documentsOf, mustHave, type ProjectUnderTest } from './documents.ts';
 import { injectFetch, NOWHERE } from './inject-fetch.ts';
 import { Installation, OPERATOR_KEY } from './installation.ts';
-import type { Delivery } from './outside.ts';
+import type { Delivery, Mail, Webhook } from './outside.ts';
 import {
   type Firing,
   type ReportRun,
@@ -22,14 +23,18 @@ import {
   reportRuns,
   runReport,
   type WindowResult,
+  whyNothing,
   windowResults,
 } from './results.ts';
+import { type TestTable, tableOf } from './table.ts';
 
 export interface TestProjectOptions {
   /** What the clock shows at the beginning, and after `reset`. Default 2024-01-01T00:00:00Z. */
   readonly now?: string | number | Date;
   /** Settings by name (`MILLRACE_…`), as in the environment, which is not read. */
   readonly settings?: Readonly<Record<string, string>>;
+  /** Limits of the tenant whose project this is: `{ eventsPerSecond: 100 }`. */
+  readonly limits?: Readonly<Record<string, number>>;
 }
 
 /**
@@ -56,7 +61,7 @@ export async function testProject(
   const startMs = new Date(options.now ?? '2024-01-01T00:00:00Z').getTime();
   if (Number.isNaN(startMs)) throw new Error(`now: ${JSON.stringify(options.now)} is no time`);
   const installation = await Installation.open({ startMs, settings: options.settings ?? {} });
-  const app = new TestProject(installation, documents, startMs);
+  const app = new TestProject({ installation, documents, startMs, limits: options.limits ?? {} });
   try {
     await app.reset();
   } catch (error) {
@@ -68,19 +73,28 @@ export async function testProject(
 
 const PAGE = 1_000;
 
+interface TestProjectParts {
+  readonly installation: Installation;
+  readonly documents: ProjectDocuments;
+  readonly startMs: number;
+  readonly limits: Readonly<Record<string, number>>;
+}
+
 /** Made by `testProject`. */
 export class TestProject {
   readonly #installation: Installation;
   readonly #documents: ProjectDocuments;
   readonly #startMs: number;
+  readonly #limits: Readonly<Record<string, number>>;
   readonly #operator: MillraceClient;
   #client: MillraceClient;
   #tenants = 0;
 
-  constructor(installation: Installation, documents: ProjectDocuments, startMs: number) {
+  constructor({ installation, documents, startMs, limits }: TestProjectParts) {
     this.#installation = installation;
     this.#documents = documents;
     this.#startMs = startMs;
+    this.#limits = limits;
     this.#operator = this.#clientFor(undefined);
     this.#client = this.#operator;
   }
@@ -193,12 +207,31 @@ export class TestProject {
    * await app.advance('6m');
    * (await app.window('alarms')).map((one) => [one.window_start, one.station_id, one.alarms, one.status]);
    */
-  window(name: string, versions: 'latest' | 'all' = 'latest'): Promise<readonly WindowResult[]> {
+  async window(name: string, versions: 'latest' | 'all' = 'latest'): Promise<readonly WindowResult[]> {
+    mustHave(this.#documents, 'windows', name);
     return this.#installation.during(() => windowResults(this.#client, name, versions));
+  }
+
+  /**
+   * As `window`, for a test that expects results: fails when there are none, and says up to where the window has come and
+   * what it waits for.
+   *
+   * @example
+   * const [first] = await app.closed('alarms');
+   */
+  async closed(name: string): Promise<readonly [WindowResult, ...WindowResult[]]> {
+    const [first, ...more] = await this.window(name);
+    if (first) return [first, ...more];
+    throw new Error(
+      await this.#installation.during(() =>
+        whyNothing(this.#client, this.#documents.windows[name] as object, { name, now: this.now() }),
+      ),
+    );
   }
 
   /** When a trigger began to fire, and when it ended to, in the order of time. */
   async firings(name: string): Promise<readonly Firing[]> {
+    mustHave(this.#documents, 'triggers', name);
     return (await this.events(name)) as readonly unknown[] as readonly Firing[];
   }
 
@@ -211,11 +244,13 @@ export class TestProject {
       readonly parameters?: object;
     } = {},
   ): Promise<{ readonly run: ReportRun; readonly result: unknown }> {
+    mustHave(this.#documents, 'reports', name);
     return this.#installation.during(() => runReport(this.#client, name, question));
   }
 
   /** Every run of a report: on schedule, by triggers, on demand; the oldest period first. */
-  runs(name: string): Promise<readonly ReportRun[]> {
+  async runs(name: string): Promise<readonly ReportRun[]> {
+    mustHave(this.#documents, 'reports', name);
     return this.#installation.during(() => reportRuns(this.#client, name));
   }
 
@@ -234,6 +269,37 @@ export class TestProject {
     return this.#installation.outside.sentBy(this.tenant);
   }
 
+  /**
+   * The mails among the deliveries.
+   *
+   * @example
+   * app.mails().map((one) => one.subject); // ['Alarms at station 4']
+   */
+  mails(): readonly Mail[] {
+    return this.deliveries().filter((one) => one.kind === 'email');
+  }
+
+  /**
+   * The webhooks among the deliveries.
+   *
+   * @example
+   * app.webhooks().map((one) => one.type); // ['trigger.firing', 'trigger.resolved']
+   */
+  webhooks(): readonly Webhook[] {
+    return this.deliveries().filter((one) => one.kind === 'webhook');
+  }
+
+  /**
+   * Rows of a dimension table.
+   *
+   * @example
+   * await app.table('channels').put([{ channel_id: 'a', country: 'de' }]);
+   */
+  table(name: string): TestTable {
+    mustHave(this.#documents, 'tables', name);
+    return tableOf(this.#client, name, (work) => this.#installation.during(work));
+  }
+
   /** From now on every try to deliver fails for this reason, and is repeated as time goes by; `undefined`: no longer. */
   failDeliveries(reason: string | undefined): void {
     this.#installation.outside.fail(reason);
@@ -242,9 +308,18 @@ export class TestProject {
   /**
    * The process dies where it is: nothing is finished, nothing is said goodbye to, requests that are under way fail. Then
    * it starts again on the same directory. The clock goes on from where it stood.
+   *
+   * `at` a point: it dies when it comes there while `during` is done, and whatever that fails with is expected. Fails when
+   * it does not come there.
+   *
+   * @example
+   * await app.crash({ at: 'stored', during: () => app.send('orders', orders) });
+   * await app.send('orders', orders); // as a producer would that has not heard: they are duplicates
    */
-  crash(): Promise<void> {
-    return this.#installation.crash();
+  async crash(when?: { readonly at: CrashPoint; readonly during: () => Promise<unknown> }): Promise<void> {
+    if (!when) return this.#installation.crash();
+    if (await this.#installation.crashAt(when.at, when.during)) return;
+    throw new Error(`crash: the system did not come to "${when.at}" meanwhile`);
   }
 
   /** The same project without events, for the next test: a tenant of its own, and the clock as at the beginning. */
@@ -254,7 +329,7 @@ export class TestProject {
     this.#installation.clock.set(this.#startMs);
     this.failDeliveries(undefined);
     this.#tenants += 1;
-    await this.#operator.tenants.put(this.tenant, {});
+    await this.#operator.tenants.put(this.tenant, { limits: this.#limits });
     this.#client = this.#clientFor(this.tenant);
     for (const kind of DEFINITION_KINDS) {
       for (const [name, document] of Object.entries(this.#documents[pluralOf(kind)]))

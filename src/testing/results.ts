@@ -53,6 +53,25 @@ export async function windowResults(
   return found.reverse();
 }
 
+/** Why a window has told nothing yet, and what would make it. */
+export async function whyNothing(
+  client: Pick<MillraceClient, 'getStats'>,
+  document: { readonly from?: string; readonly time?: string },
+  { name, now }: { readonly name: string; readonly now: Date },
+): Promise<string> {
+  const { from = '', time = 'event' } = document;
+  const { rows, meta } = await client.getStats(from, { fn: 'count' });
+  const count = Number(rows[0]?.count ?? 0);
+  const where = `the clock shows ${now.toISOString()}`;
+  if (count === 0) return `the window "${name}" has told nothing: no event of "${from}" is stored; ${where}`;
+  const mark = (meta as { readonly watermark?: string | null }).watermark ?? 'at no time yet';
+  const waits =
+    time === 'event'
+      ? `its windows close when the watermark of "${from}" passes their end, and it is ${mark}; move the clock on (advance), or send later events`
+      : 'its windows close when the clock passes their end; move it on (advance)';
+  return `the window "${name}" has told nothing of ${count} events of "${from}": ${waits}; ${where}`;
+}
+
 export async function reportRuns(
   client: Pick<MillraceClient, 'request'>,
   name: string,

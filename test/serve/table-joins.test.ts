@@ -220,6 +220,85 @@ describe('numbers by a column of a table', () => {
     );
   });
 
+  it('at the exact moment from which a version is valid are those of that version, and a millisecond before not', async () => {
+    const from = Date.parse('2025-02-01T00:00:00Z');
+    const events = [-1, 0, 1].flatMap((ms) => [
+      { at: from + ms, id: '18446744073709551615' },
+      { at: from + ms, id: '18446744073709551614' },
+    ]);
+    const made = [
+      await call('PUT', '/v1/streams/payments', {
+        fields: { at: 'timestamp', id: 'uint64' },
+        eventTime: 'at',
+        dedupe: false,
+      }),
+      await call('PUT', '/v1/tables/payers', {
+        key: 'id',
+        fields: {
+          id: 'uint64',
+          fee: { type: 'decimal', precision: 10, scale: 2 },
+          since: { type: 'timestamp', optional: true },
+        },
+      }),
+      await call('POST', '/v1/tables/payers/rows', [
+        {
+          id: '18446744073709551615',
+          fee: '1.10',
+          since: '2025-01-01T02:00:00+02:00',
+          _valid_from: from - 1_000,
+        },
+        { id: '18446744073709551615', fee: '2.20', _valid_from: from },
+      ]),
+      await call('POST', '/v1/streams/payments/events?ack=stored', events),
+    ];
+    expect(made.map(({ status }) => status)).toEqual([201, 201, 200, 200]);
+    const asked = async (query: string) =>
+      (await call('GET', `/v1/streams/payments/stats?from=2025-01-31&to=2025-02-02&${query}`)).json.rows
+        .map((row: Record<string, unknown>) => [row['payers.fee'], row.count])
+        .sort(byText);
+    // Neighbours beyond 2^53 stay apart: the other key has no row.
+    expect(await asked('by=payers.fee&asof=event')).toEqual(
+      [
+        [1.1, 1],
+        [2.2, 2],
+        [null, 3],
+      ].sort(byText),
+    );
+    expect(await asked('by=payers.fee')).toEqual(
+      [
+        [2.2, 3],
+        [null, 3],
+      ].sort(byText),
+    );
+    expect(await asked('where=payers.fee:gt:2.19&asof=event')).toEqual([[undefined, 2]]);
+    const since = await call('GET', `/v1/tables/payers/rows?at=${from - 1}`);
+    expect(since.json.rows).toMatchObject([{ since: '2025-01-01T00:00:00.000Z' }]);
+    // Corrected afterwards: a version between the two.
+    await call('POST', `/v1/tables/payers/rows?valid_from=${from - 1}`, {
+      id: '18446744073709551615',
+      fee: '9.99',
+    });
+    expect(await asked('by=payers.fee&asof=event')).toEqual(
+      [
+        [2.2, 2],
+        [9.99, 1],
+        [null, 3],
+      ].sort(byText),
+    );
+    // Equal moments: the later request counts.
+    await call('POST', `/v1/tables/payers/rows?valid_from=${from}`, {
+      id: '18446744073709551615',
+      fee: '3.30',
+    });
+    expect(await asked('by=payers.fee&asof=event')).toEqual(
+      [
+        [3.3, 2],
+        [9.99, 1],
+        [null, 3],
+      ].sort(byText),
+    );
+  });
+
   it('of tables, columns and fields that are not there, or do not fit, are refused with a hint', async () => {
     const why = async (query: string) => (await ask(query)).detail as string;
     expect(await why('by=nothing.country')).toContain('there is no dimension table for "nothing.country"');
@@ -234,6 +313,13 @@ describe('numbers by a column of a table', () => {
   });
 
   it('are not for keys that see only some rows', async () => {
+    // Nor can a filter be made of what a table says.
+    await expect(
+      server.makeKey(ACME, 'by_table', {
+        scopes: ['stats:read'],
+        rowFilters: { views: ['videos(video).country:eq:de'] },
+      }),
+    ).rejects.toThrow();
     const filtered = server.as(
       await server.makeKey(ACME, 'filtered', {
         scopes: ['stats:read'],

@@ -1,6 +1,6 @@
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { type Call, type Parts, startParts } from './support.ts';
-import { ACME, startTenants, type Tenants } from './tenancy-support.ts';
+import { ACME, OTHER, startTenants, type Tenants } from './tenancy-support.ts';
 
 let parts: Parts;
 let server: Tenants;
@@ -149,5 +149,94 @@ describe('rows of a table over HTTP', () => {
       headers,
     );
     expect(found.text).toBe('one\n');
+  });
+
+  it('of another tenant are nowhere, by whatever name they are asked for', async () => {
+    const guest = server.as(await server.makeKey(OTHER, 'guest', { scopes: ['sql:read', 'stats:read'] }));
+    const names = [
+      ...['channels', 'channels_history', 'dimension_channels', 't_acme.dimension_channels'],
+      ...['`t_acme`.`dimension_channels`', 'acme.channels', 'stage_dimension_channels'],
+    ];
+    for (const name of names) {
+      const asked = await guest('POST', '/v1/sql', { query: `SELECT * FROM ${name}` });
+      expect([name, asked.status]).toEqual([name, 400]);
+      expect(asked.text).not.toContain('one');
+    }
+    // Nor does its own have the tables behind them.
+    for (const name of ['dimension_channels', 't_acme.dimension_channels'])
+      expect((await call('POST', '/v1/sql', { query: `SELECT * FROM ${name}` })).status).toBe(400);
+    expect((await guest('GET', ROWS)).status).toBe(404);
+  });
+
+  it('may have any names, keys and values, and each is only itself', async () => {
+    const column = 'a`b\\c\'d"e';
+    const made = await call('PUT', '/v1/tables/odd', {
+      key: 'k',
+      fields: {
+        k: 'string',
+        [column]: { type: 'string', optional: true },
+        select: { type: 'int32', optional: true },
+      },
+    });
+    const named = made.status === 201;
+    // A name that no SQL could quote is refused where it is defined.
+    if (!named) {
+      expect(made.status).toBe(400);
+      await call('PUT', '/v1/tables/odd', {
+        key: 'k',
+        fields: { k: 'string', select: { type: 'int32', optional: true } },
+      });
+    }
+    const keys = [
+      "'; DROP TABLE channels; --",
+      '`',
+      '\\',
+      '{p0:String}',
+      '%',
+      'ü\u0000z',
+      '../x',
+      'a/b',
+      ' ',
+      '🦊',
+    ];
+    const rows = keys.map((k, n) => ({ k, select: n }));
+    expect((await call('POST', '/v1/tables/odd/rows', rows)).json).toEqual({
+      rows: keys.length,
+      changed: keys.length,
+    });
+    expect((await call('POST', '/v1/tables/odd/rows', rows)).json.changed).toBe(0);
+    const listed = (await call('GET', '/v1/tables/odd/rows')).json.rows as { k: string; select: number }[];
+    expect(new Map(listed.map((row) => [row.k, row.select]))).toEqual(new Map(keys.map((k, n) => [k, n])));
+    for (const [n, k] of keys.entries()) {
+      const found = await call('GET', `/v1/tables/odd/rows?where=${encodeURIComponent(`k:eq:${k}`)}`);
+      expect([k, found.json.rows.map((row: { select: number }) => row.select)]).toEqual([k, [n]]);
+    }
+    for (const k of keys.slice(0, 8)) {
+      const gone = await call('DELETE', `/v1/tables/odd/rows/${encodeURIComponent(k)}`);
+      expect([k, gone.json]).toEqual([k, { rows: 1, changed: 1 }]);
+    }
+    expect((await call('GET', '/v1/tables/odd/rows')).json.rows.length).toBe(2);
+    expect((await call('GET', ROWS)).json.rows.length).toBeGreaterThan(0);
+  });
+
+  it('of CSV and NDJSON that do not fit are told by their numbers, and nothing is taken', async () => {
+    const before = (await call('GET', ROWS)).text;
+    const csv = 'id,name\n100,a\nhundred,b\n102,c\n-1,d\n';
+    const wrong = await call('POST', ROWS, csv, { 'content-type': 'text/csv' });
+    expect(wrong.status).toBe(400);
+    expect(wrong.json.issues.map((issue: { path: string }) => issue.path)).toEqual([
+      'rows.1.id',
+      'rows.3.id',
+    ]);
+    const lines = '{"id":100,"name":"a"}\n{"id":101\n{"id":102}\n';
+    const broken = await call('POST', ROWS, lines, { 'content-type': 'application/x-ndjson' });
+    expect(
+      broken.json.issues.map((issue: { path: string }) => issue.path.split('.').slice(0, 2).join('.')),
+    ).toEqual(expect.arrayContaining(['rows.1']));
+    const ragged = await call('POST', ROWS, 'id,name\n100,a,b,c\n', { 'content-type': 'text/csv' });
+    expect(ragged.status).toBe(400);
+    const unknown = await call('POST', ROWS, 'id,nam\n100,a\n', { 'content-type': 'text/csv' });
+    expect(unknown.status).toBe(400);
+    expect((await call('GET', ROWS)).text).toBe(before);
   });
 });

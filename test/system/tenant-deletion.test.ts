@@ -25,6 +25,8 @@ const marksOf = (tenant: string) => {
     value: `crimsonxq${mark}`,
     bad: `brokenxq${mark}`,
     id: `idxq${mark}`,
+    table: `tablexq${mark}`,
+    row: `rowxq${mark}`,
     title: `Titlexq${mark}`,
     key: `keyxq${mark}`,
     words: `wordsxq${mark}`,
@@ -62,7 +64,16 @@ async function fill(server: ServerProcess, tenant: string, marks: Marks): Promis
   );
   const body = `${[...lines, `{"eid":"${marks.bad}","${marks.field}":7}`].join('\n')}\n`;
   await right(ask('POST', `/v1/streams/${marks.stream}/events?ack=stored`, body, NDJSON));
+  await right(
+    ask('PUT', `/v1/tables/${marks.table}`, {
+      key: marks.field,
+      fields: { [marks.field]: 'string', n: 'string' },
+    }),
+  );
+  for (const n of [`${marks.row}-1`, `${marks.row}-2`])
+    await right(ask('POST', `/v1/tables/${marks.table}/rows`, { [marks.field]: `${marks.value}-1`, n }));
   await right(ask('GET', `/v1/streams/${marks.stream}/stats?fn=count&by=${marks.field}`));
+  await right(ask('GET', `/v1/streams/${marks.stream}/stats?fn=count&by=${marks.table}.n`));
   await right(ask('POST', '/v1/sql', { query: `SELECT count() FROM ${marks.stream}` }));
 }
 
@@ -74,6 +85,7 @@ async function answers(server: ServerProcess, tenant: string, marks: Marks): Pro
     `/v1/streams/${marks.stream}/quarantine`,
     `/v1/streams/${marks.stream}/duplicates`,
     `/v1/rollups/${marks.rollup}`,
+    `/v1/tables/${marks.table}/rows?at=now`,
     '/v1/keys',
   ];
   const replies = await Promise.all(paths.map((path) => ask('GET', path)));

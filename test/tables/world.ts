@@ -7,7 +7,7 @@ import { ManualClock } from '../../src/base/clock.ts';
 import { nodeFiles } from '../../src/base/files.ts';
 import { openCatalog } from '../../src/catalog/index.ts';
 import { parseObject } from '../../src/define/index.ts';
-import { openChdb } from '../../src/store/index.ts';
+import { type Engine, openChdb } from '../../src/store/index.ts';
 import { createTables, currentRows, historyRows } from '../../src/tables/index.ts';
 
 export const START_MS = Date.UTC(2025, 0, 10);
@@ -29,9 +29,26 @@ export async function openWorld({ rowsMax = 10_000 } = {}) {
   const clock = new ManualClock(START_MS);
   const engine = openChdb({ directory: `${directory}/store`, readers: 2, writers: 1 });
   const catalog = await openCatalog(`${directory}/catalog.sqlite`, clock);
+  /** Before or behind which of the statements to come the power goes out; and it stays out. */
+  let out: { left: number; behind: boolean } | undefined;
+  const failing: Engine = {
+    ...{
+      query: engine.query.bind(engine),
+      stream: engine.stream.bind(engine),
+      rows: engine.rows.bind(engine),
+    },
+    close: () => engine.close(),
+    execute: async (statement) => {
+      if (out) out.left -= 1;
+      const isLast = out?.left === 0;
+      if (out && (out.left < 0 || (isLast && !out.behind))) throw new Error('the power is out');
+      await engine.execute(statement);
+      if (isLast) throw new Error('the power is out');
+    },
+  };
   const make = () =>
     createTables({
-      ...{ engine, catalog, clock, files: nodeFiles, directory: `${directory}/scratch`, rowsMax },
+      ...{ engine: failing, catalog, clock, files: nodeFiles, directory: `${directory}/scratch`, rowsMax },
       limits: { bodyBytesMax: 2 ** 24, eventBytesMax: 2 ** 16 },
     });
   const world = {
@@ -39,8 +56,14 @@ export async function openWorld({ rowsMax = 10_000 } = {}) {
     tables: make(),
     /** Another life of the process. */
     restart: () => {
+      out = undefined;
       world.tables = make();
     },
+    powerGoesOut: (statements: number, behind: boolean) => {
+      out = { left: statements, behind };
+    },
+    /** False: fewer statements have been executed since. */
+    isOut: () => (out?.left ?? 1) <= 0,
     define: async (name: string, document: object, tenant: TenantId = DEFAULT_TENANT) => {
       const next = parseObject('table', name, document, NOTHING);
       const previous = catalog.object(tenant, 'table', name)?.definition;
