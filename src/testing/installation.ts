@@ -24,6 +24,9 @@ export interface InstallationOptions {
 
 /** How often in one advance those are woken who look about every few seconds: each may evaluate windows and triggers. */
 const LOOKS_MAX = 300;
+/** In an advance of more than a day: nobody counts on minutes there. */
+const LOOKS_OF_DAYS_MAX = 100;
+const DAY_MS = 86_400_000;
 
 /** How much time passes until the house is kept again: it costs as much as several tests. */
 const HOUSEKEEPING_MS = 3_600_000;
@@ -96,7 +99,7 @@ export class Installation {
 
   async advance(ms: number): Promise<void> {
     await this.settle();
-    const grainMs = Math.max(1, Math.floor(ms / LOOKS_MAX));
+    const grainMs = Math.max(1, Math.floor(ms / (ms > DAY_MS ? LOOKS_OF_DAYS_MAX : LOOKS_MAX)));
     for (let leftMs = ms; ; ) {
       const next = this.clock.nextWithin(leftMs, grainMs);
       if (next === undefined) {

@@ -15,6 +15,9 @@ const NAMED = new RegExp(RELATION, 'g');
 /** Of the engine's own relations those that list parts do not know of empty tables. */
 const LISTS_TABLES = /\bsystem\.(?!parts\b)/;
 
+/** Who makes a stream asks which of its tables are there; to make once more what is owed changes nothing. */
+const ASKS_WHAT_IS_MISSING = /\bFROM system\.columns WHERE database = \{database:String\} AND table IN \{/;
+
 export class LateTables {
   /** Statements by the relation that they make, in order. */
   readonly #owed = new Map<string, readonly string[]>();
@@ -46,9 +49,10 @@ export class LateTables {
   /** Makes what the statement needs. */
   async pay(text: string, execute: (text: string) => Promise<void>): Promise<void> {
     if (this.#owed.size === 0 && this.#making.size === 0) return;
-    const needed = LISTS_TABLES.test(text)
-      ? [...this.#owed.keys(), ...this.#making.keys()]
-      : new Set(text.match(NAMED) ?? []);
+    const needed =
+      LISTS_TABLES.test(text) && !ASKS_WHAT_IS_MISSING.test(text)
+        ? [...this.#owed.keys(), ...this.#making.keys()]
+        : new Set(text.match(NAMED) ?? []);
     for (const relation of needed) await this.#make(relation, execute);
   }
 

@@ -69,12 +69,9 @@ describe('a crash at a point', () => {
     await app.send('orders', some(9));
     await app.crash({ at: 'delivered', during: () => app.advance('5m') });
     await app.advance('5m');
-    const [first, second] = app.webhooks().filter((one) => one.type === 'trigger.firing');
-    const mails = app.mails().map((one) => one.id);
     const ids = app.deliveries().map((one) => one.id);
-    expect(ids.length).toBeGreaterThan(new Set(ids).size);
-    expect(new Set(mails).size).toBe(1);
-    if (second) expect(second.id).toBe(first!.id);
+    expect(ids.length).toBe(new Set(ids).size + 1);
+    expect(app.mails().length + app.webhooks().length).toBe(ids.length);
     expect((await app.firings('many')).map((one) => one.status)).toContain('firing');
   });
 
@@ -158,7 +155,7 @@ describe('mistakes of a test', () => {
   it('such as one stream too many are those of the tenant, whose limits can be set', async () => {
     await app.client.putStream('one_more', { fields: { n: 'int64' } }).catch(() => undefined);
     await expect(app.client.putStream('too_many', { fields: { n: 'int64' } })).rejects.toMatchObject({
-      code: expect.stringMatching(/quota|limit/),
+      type: '/problems/limit-exceeded',
     });
   });
 });
