@@ -84,7 +84,7 @@ describe('a crash at a point', () => {
   });
 });
 
-describe('an advance of a month', () => {
+describe('an advance of a month', { timeout: 240_000 }, () => {
   it('closes windows of minutes as many small ones do', async () => {
     const events = Array.from({ length: 40 }, (_, n) => ({
       id: n + 1,

@@ -86,7 +86,7 @@ it.skipIf(!existsSync(join(ROOT, 'dist/src/testing/index.js')))(
         ({ stdout, stderr }: { stdout: string; stderr: string }) =>
           Promise.reject(new Error(stdout + stderr)),
       );
-    const { stdout } = await tool('vitest', 'run');
+    const { stdout } = await tool('vitest', 'run', '--testTimeout=60000', '--hookTimeout=60000');
     expect(stdout).toContain('1 passed');
     await tool('tsc', '-p', '.');
   },
