@@ -212,7 +212,7 @@ async function startOwned(
     ...(options.send === undefined ? {} : { send: options.send }),
   });
   const reports = createReports({
-    ...{ catalog, engine, guests, ingest, log, files, clock, tenants, directory, logger },
+    ...{ catalog, engine, guests, ingest, log, files, clock, housekeeping, tenants, directory, logger },
     timeoutSeconds: settings.MILLRACE_QUERY_SECONDS_MAX,
     outbox: {
       entering: (tenant, message) => deliver.deliveries.entering(tenant, message),

@@ -16,6 +16,8 @@ export interface ReportsParts {
   readonly log: Pick<Log, 'state'>;
   readonly files: FileSystem;
   readonly clock: Clock;
+  /** For who looks every hour what is to be forgotten; the clock itself by default. */
+  readonly housekeeping?: Clock;
   readonly tenants: Pick<TenantDirectory, 'list' | 'state'>;
   /** Results lie in `reports` below it, what is being computed in `scratch`. */
   readonly directory: string;

@@ -60,7 +60,7 @@ export function createReports(parts: ReportsParts): RunningReports {
   const stopped = new AbortController();
   const counts = { done: 0, failed: 0, cancelled: 0 };
   const waiters = new Map<TenantId, Set<() => void>>();
-  const forgetting = new Forgetting({ records, files: results, catalog, clock });
+  const forgetting = new Forgetting({ records, files: results, catalog, clock: parts.housekeeping ?? clock });
   const work = new RunWork({
     ...parts,
     ...{ records, results, pinnedStats, visit, scratch: `${parts.directory}/scratch` },
