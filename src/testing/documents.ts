@@ -44,10 +44,14 @@ function gather(value: unknown, into: ProjectDocuments, depth: number): void {
   for (const one of Object.values(inner)) gather(one, into, depth + 1);
 }
 
-/** Fails, naming those that there are, unless the project has this one. */
-export function mustHave(documents: ProjectDocuments, kind: keyof ProjectDocuments, name: string): void {
-  if (Object.hasOwn(documents[kind], name)) return;
+/** The failure of asking for something that the project does not have, naming what it has; undefined when it has it. */
+export function notOfProject(
+  documents: ProjectDocuments,
+  kind: keyof ProjectDocuments,
+  name: string,
+): string | undefined {
+  if (Object.hasOwn(documents[kind], name)) return undefined;
   const names = Object.keys(documents[kind]);
   const there = names.length === 0 ? `it has no ${kind}` : `its ${kind} are ${names.join(', ')}`;
-  throw new Error(`the project under test has no ${kind.slice(0, -1)} "${name}"; ${there}`);
+  return `the project under test has no ${kind.slice(0, -1)} "${name}"; ${there}`;
 }

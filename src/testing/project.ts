@@ -12,7 +12,7 @@ import {
 } from '../client/index.ts';
 import { DEFINITION_KINDS, type ProjectDocuments, pluralOf } from '../define/index.ts';
 import type { CrashPoint } from './crash-points.ts';
-import { documentsOf, mustHave, type ProjectUnderTest } from './documents.ts';
+import { documentsOf, notOfProject, type ProjectUnderTest } from './documents.ts';
 import { injectFetch, NOWHERE } from './inject-fetch.ts';
 import { Installation, OPERATOR_KEY } from './installation.ts';
 import type { Delivery, Mail, Webhook } from './outside.ts';
@@ -208,8 +208,7 @@ export class TestProject {
    * (await app.window('alarms')).map((one) => [one.window_start, one.station_id, one.alarms, one.status]);
    */
   async window(name: string, versions: 'latest' | 'all' = 'latest'): Promise<readonly WindowResult[]> {
-    mustHave(this.#documents, 'windows', name);
-    return this.#installation.during(() => windowResults(this.#client, name, versions));
+    return this.#asking('windows', name, () => windowResults(this.#client, name, versions));
   }
 
   /**
@@ -224,15 +223,16 @@ export class TestProject {
     if (first) return [first, ...more];
     throw new Error(
       await this.#installation.during(() =>
-        whyNothing(this.#client, this.#documents.windows[name] as object, { name, now: this.now() }),
+        whyNothing(this.#client, (this.#documents.windows[name] ?? {}) as object, { name, now: this.now() }),
       ),
     );
   }
 
   /** When a trigger began to fire, and when it ended to, in the order of time. */
   async firings(name: string): Promise<readonly Firing[]> {
-    mustHave(this.#documents, 'triggers', name);
-    return (await this.events(name)) as readonly unknown[] as readonly Firing[];
+    return (await this.#asking('triggers', name, () =>
+      this.events(name),
+    )) as readonly unknown[] as readonly Firing[];
   }
 
   /** Runs a report now, about the newest period that has ended or the one that is named; its answers by question. */
@@ -244,14 +244,12 @@ export class TestProject {
       readonly parameters?: object;
     } = {},
   ): Promise<{ readonly run: ReportRun; readonly result: unknown }> {
-    mustHave(this.#documents, 'reports', name);
-    return this.#installation.during(() => runReport(this.#client, name, question));
+    return this.#asking('reports', name, () => runReport(this.#client, name, question));
   }
 
   /** Every run of a report: on schedule, by triggers, on demand; the oldest period first. */
   async runs(name: string): Promise<readonly ReportRun[]> {
-    mustHave(this.#documents, 'reports', name);
-    return this.#installation.during(() => reportRuns(this.#client, name));
+    return this.#asking('reports', name, () => reportRuns(this.#client, name));
   }
 
   /** What a run answered, as its JSON document has it. */
@@ -296,8 +294,7 @@ export class TestProject {
    * await app.table('channels').put([{ channel_id: 'a', country: 'de' }]);
    */
   table(name: string): TestTable {
-    mustHave(this.#documents, 'tables', name);
-    return tableOf(this.#client, name, (work) => this.#installation.during(work));
+    return tableOf(this.#client, name, (work) => this.#asking('tables', name, work));
   }
 
   /** From now on every try to deliver fails for this reason, and is repeated as time goes by; `undefined`: no longer. */
@@ -341,6 +338,16 @@ export class TestProject {
   /** Ends the system and removes its files. */
   close(): Promise<void> {
     return this.#installation.close();
+  }
+
+  /** What the project does not have may have been made by hand: only when the answer fails it is told what there is. */
+  async #asking<T>(kind: keyof ProjectDocuments, name: string, work: () => Promise<T>): Promise<T> {
+    try {
+      return await this.#installation.during(work);
+    } catch (cause) {
+      const mistake = notOfProject(this.#documents, kind, name);
+      throw mistake === undefined ? cause : new Error(mistake, { cause });
+    }
   }
 
   #clientFor(tenant: string | undefined): MillraceClient {

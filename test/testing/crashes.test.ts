@@ -141,7 +141,7 @@ describe('mistakes of a test', () => {
     await expect(app.window('per_hour')).rejects.toThrow('its windows are per_minute');
     await expect(app.firings('few')).rejects.toThrow('its triggers are many');
     await expect(app.report('daily')).rejects.toThrow('it has no reports');
-    expect(() => app.table('orders')).toThrow('its tables are shops');
+    await expect(app.table('orders').rows()).rejects.toThrow('its tables are shops');
   });
 
   it('are told when it forgot to send or to move the clock', async () => {
