@@ -7,6 +7,7 @@ export const RUN_KINDS = [
   'build-rollup',
   'replay',
   'replay-quarantine',
+  'replay-late',
   'reconcile',
   'delete-tenant',
 ] as const;

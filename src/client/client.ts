@@ -31,6 +31,7 @@ import type {
   Integer,
   LatePage,
   LateQuestion,
+  LateReplayRequest,
   LiveMessage,
   ManyOptions,
   Project,
@@ -315,6 +316,20 @@ export class MillraceClient {
   /** What came late, by event time, and what became of it. */
   async late(stream: string, question: LateQuestion = {}): Promise<LatePage> {
     return (await this.#get(pathOf('streams', stream, 'late') + queryText(question))) as LatePage;
+  }
+
+  /** What `replayLate` would do; changes nothing. */
+  async forecastLate(stream: string, request: LateReplayRequest = {}): Promise<QuarantineForecast> {
+    const body = { ...request, dry_run: true };
+    return (await this.#start(pathOf('streams', stream, 'late', 'replay'), body)) as QuarantineForecast;
+  }
+
+  /**
+   * Takes in what was quarantined or dropped for lateness, each record once. Resolves with the run, ended or still going
+   * after ten seconds.
+   */
+  async replayLate(stream: string, request: LateReplayRequest = {}): Promise<RunInfo> {
+    return (await this.#start(pathOf('streams', stream, 'late', 'replay'), request)) as RunInfo;
   }
 
   /** Says that nothing older than `time` (default: now) will come, from one source or from the whole stream. */

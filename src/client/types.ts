@@ -205,8 +205,18 @@ export interface LateQuestion {
   readonly every?: string | undefined;
   readonly from?: string | undefined;
   readonly to?: string | undefined;
-  /** Rows of the sample. */
+  /** Rows of the sample, and which of them. */
   readonly limit?: number | undefined;
+  readonly what?: 'quarantined' | 'dropped' | undefined;
+  readonly state?: 'waiting' | 'replayed' | 'all' | undefined;
+}
+
+/** Which late records to take in. */
+export interface LateReplayRequest {
+  readonly what?: 'quarantined' | 'dropped' | undefined;
+  /** Event time. */
+  readonly from?: string | undefined;
+  readonly to?: string | undefined;
 }
 
 export interface LatePage {
@@ -216,6 +226,8 @@ export interface LatePage {
     readonly counted: number;
     readonly quarantined: number;
     readonly dropped: number;
+    /** Quarantined or dropped, and taken in since. */
+    readonly replayed: number;
   }[];
   /** Of those that were quarantined or dropped, newest arrival first. */
   readonly sample: readonly {
@@ -225,6 +237,7 @@ export interface LatePage {
     readonly received: string;
     readonly time: string | null;
     readonly line: string;
+    readonly replayed: boolean;
   }[];
 }
 

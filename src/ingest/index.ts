@@ -16,6 +16,7 @@ export {
 } from './event-counts.ts';
 export { createIngest, type IngestOptions, type RunningIngest } from './ingest.ts';
 export { engineStore, type IngestStore } from './ingest-store.ts';
+export { lateRecords } from './late-records.ts';
 export type * from './port.ts';
 export { countRange } from './range.ts';
 export type { StageArea } from './stage.ts';

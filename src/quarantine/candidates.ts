@@ -1,6 +1,7 @@
-/** Reads the records that wait in quarantine, fixed, in the order of the log. */
+/** Reads the records that wait in quarantine, or were put aside for lateness, fixed, in the order of the log. */
 import type { TenantId } from '../base/brand.ts';
 import type { StreamDefinition } from '../define/model.ts';
+import { lateRecords } from '../ingest/index.ts';
 import {
   type Engine,
   quarantineTable,
@@ -54,6 +55,19 @@ function statementOf(query: CandidateQuery, select: string, tail: string): State
     filters.push("_received < fromUnixTimestamp64Milli({to:Int64}, 'UTC')");
     params.to = BigInt(request.toMs);
   }
+  const { late } = request;
+  if (late?.what !== undefined) {
+    filters.push('what = {what:String}');
+    params.what = late.what;
+  }
+  if (late?.fromMs !== undefined) {
+    filters.push('ms >= {eventFrom:Int64}');
+    params.eventFrom = BigInt(late.fromMs);
+  }
+  if (late?.toMs !== undefined) {
+    filters.push('ms < {eventTo:Int64}');
+    params.eventTo = BigInt(late.toMs);
+  }
   if (query.after) {
     filters.push('(_partition, _offset) > ({afterPartition:UInt16}, {afterOffset:UInt64})');
     params.afterPartition = query.after.partition;
@@ -63,8 +77,9 @@ function statementOf(query: CandidateQuery, select: string, tail: string): State
     `(_partition, _offset) NOT IN (SELECT _partition, _offset FROM ${replayedTable(tenant, stream.name)})`,
   );
   const columns = '_partition, _offset, _received, reason, field, line, _id';
+  const source = late ? `(${lateRecords(tenant, stream)})` : quarantineTable(tenant, stream.name);
   return {
-    text: `SELECT ${select} FROM (SELECT ${columns} FROM ${quarantineTable(tenant, stream.name)} WHERE ${filters.join(' AND ')} ${tail}) AS quarantined`,
+    text: `SELECT ${select} FROM (SELECT ${columns} FROM ${source} WHERE ${filters.join(' AND ')} ${tail}) AS quarantined`,
     params,
   };
 }

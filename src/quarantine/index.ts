@@ -6,15 +6,17 @@ import { executeReplay, type ReplayParts } from './replay.ts';
 
 export type * from './port.ts';
 
-/** Registers the replay of quarantined records with the runs. Fixes are checked before a run is entered. */
+/** Registers the replay of quarantined and of late records with the runs. Fixes are checked before a run is entered. */
 export function createQuarantineReplay(parts: ReplayParts & { readonly runs: Runs }): QuarantineReplay {
   const { runs, area } = parts;
-  runs.register('replay-quarantine', (run, context) => executeReplay(parts, run, context));
+  for (const kind of ['replay-quarantine', 'replay-late'] as const)
+    runs.register(kind, (run, context) => executeReplay(parts, run, context));
   return {
     forecast: (tenant, stream, request) => forecast(parts, tenant, stream, request),
     start: async (tenant, stream, request) => {
       if (request.fix !== undefined) await guardExpression(area.engine, request.fix, 'quarantined');
-      return runs.start({ tenant, kind: 'replay-quarantine', stream, request });
+      const kind = request.late ? 'replay-late' : 'replay-quarantine';
+      return runs.start({ tenant, kind, stream, request });
     },
   };
 }

@@ -16,6 +16,15 @@ export interface ReplayRequest {
    * `_received`): `replaceRegexpOne(line, '"price":"(\\d+),(\\d+)"', '"price":\\1.\\2')`. Absent: the line as it was sent.
    */
   readonly fix?: string | undefined;
+  /** What was put aside for lateness, quarantined or dropped, and nothing else. */
+  readonly late?: LateFilter | undefined;
+}
+
+export interface LateFilter {
+  readonly what?: 'quarantined' | 'dropped' | undefined;
+  /** Event time `[fromMs, toMs)`. */
+  readonly fromMs?: number | undefined;
+  readonly toMs?: number | undefined;
 }
 
 export interface ReasonCount {
@@ -26,7 +35,7 @@ export interface ReasonCount {
 
 /** What a replay would do, told from a part of the records. */
 export interface ReplayForecast {
-  /** Records that wait in quarantine and fit the request. */
+  /** Records that wait and fit the request. */
   readonly candidates: number;
   /** How many of them were tried, the oldest first. */
   readonly examined: number;
@@ -40,7 +49,7 @@ export interface ReplayForecast {
   }[];
 }
 
-/** The result of a run of kind `replay-quarantine`. */
+/** The result of a run of kind `replay-quarantine` or `replay-late`. */
 export interface ReplayResult {
   readonly replayed: number;
   /** Those that the definition still does not take; they stay where they are. */
@@ -52,7 +61,7 @@ export interface QuarantineReplay {
   forecast(tenant: TenantId, stream: string, request: ReplayRequest): Promise<ReplayForecast>;
   /**
    * Starts the replay: each record that the definition takes now, as it is or fixed, is appended to the log once,
-   * whatever crashes; it stays in quarantine, marked as replayed, and is never replayed again.
+   * whatever crashes; it stays where it is, marked as replayed, and is never replayed again. Lateness is not judged again.
    */
   start(tenant: TenantId, stream: string, request: ReplayRequest): Promise<Run>;
 }

@@ -1,5 +1,5 @@
 /**
- * The replay of quarantined records as a run. A chunk is read, fixed and checked; what can be stored now is appended
+ * The replay of records that were put aside as a run. A chunk is read, fixed and checked; what can be stored now is appended
  * to the log as a block with an id that was written down before, so that after a crash the log itself tells whether
  * the append was made:
  *
@@ -184,7 +184,7 @@ async function linesOf(
       after.partition === 0 ? undefined : { partition: after.partition - 1, offset: Number.MAX_SAFE_INTEGER };
   for (let left = sources.length; left > 0; ) {
     const chunk: readonly Candidate[] = await readCandidates(engine, { ...query, after }, CHUNK_RECORDS);
-    if (chunk.length === 0) throw new Error(`${left} quarantined records that were to be replayed are gone`);
+    if (chunk.length === 0) throw new Error(`${left} records that were to be replayed are gone`);
     for (const one of chunk) {
       const index = wanted.get(`${one.partition}-${one.offset}`);
       if (index === undefined) continue;

@@ -96,6 +96,10 @@ export const PERMISSIONS: Readonly<Record<string, Permission>> = {
     ...on('quarantine.replay', 'stream', 'reason', 'field', 'from', 'to'),
     changes: ({ dry_run }) => dry_run !== true,
   }),
+  replayLate: unfiltered('admin', {
+    ...on('late.replay', 'stream', 'what', 'from', 'to'),
+    changes: ({ dry_run }) => dry_run !== true,
+  }),
   reconcile: unfiltered('admin', {
     ...on('stream.repair', 'stream', 'deep', 'rollups', 'from', 'to'),
     changes: ({ repair }) => repair === true,

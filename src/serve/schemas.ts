@@ -527,14 +527,26 @@ export function problems(...codes: readonly ErrorCode[]): Record<number, typeof 
 
 export const lateQuery = z.strictObject({
   every: text.optional().describe('Width of a bucket of event time, `1m` to `1d`. Default `1h`.'),
+  what: z.enum(['quarantined', 'dropped']).optional().describe('Only such lines in the sample.'),
+  state: z.enum(['waiting', 'replayed', 'all']).optional().describe('Of the sample. Default waiting.'),
   limit: limit(1_000),
   ...fromTo,
 });
+export const lateReplayRequest = z
+  .strictObject({
+    what: z.enum(['quarantined', 'dropped']).optional().describe('Absent: both.'),
+    from: text.optional().describe('Event time from which on; as in a question.'),
+    to: text.optional().describe('Event time before which.'),
+    dry_run: z.boolean().default(false).describe('Only tell what would happen.'),
+  })
+  .meta({ examples: [{ from: '-1d', dry_run: true }, { what: 'dropped' }] });
 export const lateAnswer = z
   .object({
     counts: z
-      .array(z.object({ time: moment, counted: whole, quarantined: whole, dropped: whole }))
-      .describe('By event time, newest first; those with late events only.'),
+      .array(z.object({ time: moment, counted: whole, quarantined: whole, dropped: whole, replayed: whole }))
+      .describe(
+        'By event time, newest first; those with late events only. `replayed` were quarantined or dropped and taken in since.',
+      ),
     sample: z
       .array(
         z.object({
@@ -544,6 +556,7 @@ export const lateAnswer = z
           received: moment,
           time: moment.nullable(),
           line: z.string(),
+          replayed: z.boolean(),
         }),
       )
       .describe('What was quarantined or dropped, newest arrival first.'),
@@ -552,7 +565,7 @@ export const lateAnswer = z
     id: 'Late',
     examples: [
       {
-        counts: [{ time: '2024-05-01T10:00:00.000Z', counted: 2, quarantined: 0, dropped: 1 }],
+        counts: [{ time: '2024-05-01T10:00:00.000Z', counted: 2, quarantined: 0, dropped: 1, replayed: 0 }],
         sample: [
           {
             what: 'dropped',
@@ -561,6 +574,7 @@ export const lateAnswer = z
             received: '2024-05-01T12:00:00.000Z',
             time: '2024-05-01T10:20:00.000Z',
             line: '{"page":"/","at":"2024-05-01T10:20:00Z"}',
+            replayed: false,
           },
         ],
       },

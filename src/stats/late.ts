@@ -1,10 +1,8 @@
 /** The late lane: what came late, by the time at which it happened, and what became of it. */
-import type { TenantId } from '../base/brand.ts';
 import { parseDuration } from '../base/duration.ts';
 import type { Issue } from '../base/errors.ts';
-import { fieldOf, namesOf, type StreamDefinition } from '../define/model.ts';
-import { LATE_REASON } from '../ingest/index.ts';
-import { discardedTable, quarantineTable } from '../store/index.ts';
+import { lateRecords } from '../ingest/index.ts';
+import { replayedTable } from '../store/index.ts';
 import type { LateArrivals } from '../watermarks/index.ts';
 import type { ListingOptions } from './events.ts';
 import { parsePage } from './listing.ts';
@@ -27,6 +25,7 @@ export interface LateOptions extends ListingOptions {
 interface Counted {
   readonly bucket: string;
   readonly what: 'quarantined' | 'dropped';
+  readonly replayed: boolean;
   readonly n: string;
 }
 
@@ -37,6 +36,7 @@ interface Row {
   readonly received: string;
   readonly time: string | null;
   readonly line: string;
+  readonly replayed: boolean;
 }
 
 export function createLate({ engine, catalog, clock, watermarks }: LateOptions): Late {
@@ -50,20 +50,28 @@ export function createLate({ engine, catalog, clock, watermarks }: LateOptions):
       const [fromMs, toMs] = [page.fromMs ?? -Infinity, page.toMs ?? Infinity];
 
       const parameters = new Parameters();
-      const source = lateRows(tenant, stream, parameters);
+      const source = lateRecords(tenant, stream);
+      const isReplayed = `(_partition, _offset) IN (SELECT _partition, _offset FROM ${replayedTable(tenant, stream.name)})`;
       const moment = (ms: number) => parameters.bind('Int64', ms);
       const within = [
         ...(page.fromMs === undefined ? [] : [`ms >= ${moment(page.fromMs)}`]),
         ...(page.toMs === undefined ? [] : [`ms < ${moment(page.toMs)}`]),
       ];
-      const where = within.length === 0 ? '' : ` WHERE ${within.join(' AND ')}`;
+      const whereOf = (filters: readonly string[]) =>
+        filters.length === 0 ? '' : ` WHERE ${filters.join(' AND ')}`;
       const width = parameters.bind('Int64', everyMs);
       const counted = {
-        text: `SELECT floor(ms / ${width}) AS bucket, what, count() AS n FROM (${source})${where} GROUP BY bucket, what ORDER BY bucket DESC LIMIT ${2 * LATE_BUCKETS_MAX}`,
+        text: `SELECT floor(ms / ${width}) AS bucket, what, ${isReplayed} AS replayed, count() AS n FROM (${source})${whereOf(within)} GROUP BY bucket, what, replayed ORDER BY bucket DESC LIMIT ${4 * LATE_BUCKETS_MAX}`,
         params: { ...parameters.values },
       };
+      const state = request.state ?? 'waiting';
+      const shown = [
+        ...within,
+        ...(request.what === undefined ? [] : [`what = ${parameters.bind('String', request.what)}`]),
+        ...(state === 'all' ? [] : [state === 'waiting' ? `NOT ${isReplayed}` : isReplayed]),
+      ];
       const sampled = {
-        text: `SELECT what, _partition AS partition, toString(_offset) AS offset, toString(toUnixTimestamp64Milli(_received)) AS received, toString(ms) AS time, line FROM (${source})${where} ORDER BY _received DESC, _partition DESC, _offset DESC LIMIT ${parameters.bind('UInt64', page.limit)}`,
+        text: `SELECT what, ${isReplayed} AS replayed, _partition AS partition, toString(_offset) AS offset, toString(toUnixTimestamp64Milli(_received)) AS received, toString(ms) AS time, line FROM (${source})${whereOf(shown)} ORDER BY _received DESC, _partition DESC, _offset DESC LIMIT ${parameters.bind('UInt64', page.limit)}`,
         params: parameters.values,
       };
       const limits = listingOf(tenant, signal);
@@ -71,13 +79,14 @@ export function createLate({ engine, catalog, clock, watermarks }: LateOptions):
         engine.rows<Counted>(counted, limits),
         engine.rows<Row>(sampled, limits),
       ]);
-      const buckets = new Map<number, { counted: number; quarantined: number; dropped: number }>();
+      const buckets = new Map<number, { -readonly [Name in keyof Omit<LateBucket, 'time'>]: number }>();
       const bucketOf = (number: number) => {
-        const bucket = buckets.get(number) ?? { counted: 0, quarantined: 0, dropped: 0 };
+        const bucket = buckets.get(number) ?? { counted: 0, quarantined: 0, dropped: 0, replayed: 0 };
         buckets.set(number, bucket);
         return bucket;
       };
-      for (const { bucket, what, n } of counts) bucketOf(Number(bucket))[what] += Number(n);
+      for (const { bucket, what, replayed, n } of counts)
+        bucketOf(Number(bucket))[replayed ? 'replayed' : what] += Number(n);
       for (const [minute, events] of watermarks?.lateMinutes(tenant, stream.name) ?? []) {
         const atMs = minute * MINUTE_MS;
         if (atMs >= fromMs && atMs < toMs) bucketOf(Math.floor(atMs / everyMs)).counted += events;
@@ -87,30 +96,14 @@ export function createLate({ engine, catalog, clock, watermarks }: LateOptions):
           .sort(([a], [b]) => b - a)
           .slice(0, LATE_BUCKETS_MAX)
           .map(([number, bucket]): LateBucket => ({ time: formatMoment(number * everyMs), ...bucket })),
-        sample: sample.map(({ what, partition, offset, received, time, line }) => ({
-          ...{ what, partition, offset: Number(offset), line },
+        sample: sample.map(({ what, partition, offset, received, time, line, replayed }) => ({
+          ...{ what, partition, offset: Number(offset), line, replayed },
           received: formatMoment(Number(received)),
           time: time === null ? null : formatMoment(Number(time)),
         })),
       };
     },
   };
-}
-
-/** Rows of `what`, where and when they arrived, `ms` (their event time) and `line`. */
-function lateRows(tenant: TenantId, stream: StreamDefinition, parameters: Parameters): string {
-  const reason = parameters.bind('String', LATE_REASON);
-  const field = stream.eventTime === undefined ? undefined : fieldOf(stream, stream.eventTime);
-  // Quarantined records are kept as they were sent; a late one could be typed, so its time is there.
-  const told = (field ? namesOf(field) : []).flatMap((name) => {
-    const key = parameters.bind('String', name);
-    return [
-      `toUnixTimestamp64Milli(parseDateTime64BestEffortOrNull(JSONExtractString(line, ${key}), 3, 'UTC'))`,
-      `JSONExtract(line, ${key}, 'Nullable(Int64)')`,
-    ];
-  });
-  return `SELECT 'dropped' AS what, _partition, _offset, _received, CAST(toUnixTimestamp64Milli(_time), 'Nullable(Int64)') AS ms, line FROM ${discardedTable(tenant, stream.name)} WHERE why = 'late'
-UNION ALL SELECT 'quarantined', _partition, _offset, _received, coalesce(${[...told, 'toUnixTimestamp64Milli(_received)'].join(', ')}), line FROM ${quarantineTable(tenant, stream.name)} WHERE reason = ${reason}`;
 }
 
 function widthOf(every: string, issues: Issue[]): number {

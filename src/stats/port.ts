@@ -263,6 +263,10 @@ export interface Quarantine {
 export interface LateRequest extends Omit<Page, 'cursor'> {
   /** Width of a bucket of event time, 1m to 1d; default 1h. */
   readonly every?: string;
+  /** Of the sample. */
+  readonly what?: 'quarantined' | 'dropped';
+  /** Of the sample; `waiting` (the default): those that were not replayed. */
+  readonly state?: 'waiting' | 'replayed' | 'all';
 }
 
 export interface LateBucket {
@@ -272,6 +276,8 @@ export interface LateBucket {
   readonly counted: number;
   readonly quarantined: number;
   readonly dropped: number;
+  /** Quarantined or dropped, and taken in since; not counted there any more. */
+  readonly replayed: number;
 }
 
 export interface LateRecord {
@@ -283,6 +289,8 @@ export interface LateRecord {
   /** Its event time, RFC 3339. */
   readonly time: string | null;
   readonly line: string;
+  /** It was appended to the log again; its copy counts. */
+  readonly replayed: boolean;
 }
 
 export interface LateAnswer {

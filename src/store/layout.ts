@@ -24,8 +24,9 @@
  *     line           String       of a late one, the original; '' of a duplicate
  *
  *   t_TENANT.replayed_STREAM      ORDER BY (_partition, _offset)
- *     quarantined records that were appended to the log again; they stay in quarantine, and their copy counts
- *     _partition, _offset           of the quarantined record
+ *     records that were quarantined, or dropped for lateness, and appended to the log again; they stay where they are, and
+ *     their copy counts
+ *     _partition, _offset           of the record
  *     run            String         the run that replayed it
  *     to_partition UInt16, to_offset UInt64    of its copy
  *

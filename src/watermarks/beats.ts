@@ -18,17 +18,34 @@ export type KeptBeat = Omit<Beat, 'source'>;
 export class Beats {
   /** By source: the one that waits longest, and the newest; those between are never needed. */
   readonly #waiting = new Map<string | undefined, { first: Beat; last: Beat }>();
-  /** The greatest that was told of each; bounded by who may tell. */
+  /** The greatest that was told of each, written down or not; bounded by who may tell. */
   readonly #greatest = new Map<string | undefined, number>();
 
-  /** What is to be kept of the source's beats, this one among them. */
-  join({ source, atMs, ends }: Beat): Beat {
-    const greatest = this.#greatest.get(source);
-    return { source, atMs: greatest === undefined ? atMs : Math.max(greatest, atMs), ends };
+  /** The writing of each source's newest beat: they are written in the order in which they came. */
+  readonly #writing = new Map<string | undefined, Promise<void>>();
+
+  /**
+   * Counts when it is written, behind those of the source that came before. What is written is the greatest of all that came,
+   * so that none takes the place of a greater one.
+   */
+  async keep({ source, atMs, ends }: Beat, write: (beat: Beat) => Promise<void>): Promise<void> {
+    const greatest = Math.max(this.#greatest.get(source) ?? Number.NEGATIVE_INFINITY, atMs);
+    this.#greatest.set(source, greatest);
+    const beat = { source, atMs: greatest, ends };
+    const before = this.#writing.get(source);
+    const writing = (before ?? Promise.resolve()).then(() => write(beat)).then(() => this.add(beat));
+    const settled = writing.catch(() => undefined);
+    this.#writing.set(source, settled);
+    try {
+      await writing;
+    } finally {
+      if (this.#writing.get(source) === settled) this.#writing.delete(source);
+    }
   }
 
   add(beat: Beat): void {
-    this.#greatest.set(beat.source, this.join(beat).atMs);
+    const greatest = this.#greatest.get(beat.source) ?? Number.NEGATIVE_INFINITY;
+    this.#greatest.set(beat.source, Math.max(greatest, beat.atMs));
     const waiting = this.#waiting.get(beat.source);
     if (waiting) waiting.last = beat;
     else this.#waiting.set(beat.source, { first: beat, last: beat });

@@ -188,11 +188,11 @@ class AllWatermarks implements RunningWatermarks {
       { length: definition.partitions },
       (_, partition) => this.#deps.log.state({ tenant, stream: definition.name, partition }).end,
     );
-    const beat = mark.beats.join({ source, atMs, ends });
     const key = source === undefined ? [stream] : [stream, source];
-    const value: KeptBeat = { atMs: beat.atMs, ends };
-    await this.#deps.catalog.state.write(tenant, [{ area: BEATS_AREA, key, value }]);
-    mark.beats.add(beat);
+    await mark.beats.keep({ source, atMs, ends }, (beat) => {
+      const value: KeptBeat = { atMs: beat.atMs, ends: beat.ends };
+      return this.#deps.catalog.state.write(tenant, [{ area: BEATS_AREA, key, value }]);
+    });
     this.#lookAt(tenant, definition.name);
   }
 

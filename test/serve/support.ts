@@ -187,6 +187,7 @@ export async function startParts() {
   await deliver.start();
   return {
     deps,
+    ingest,
     ledger,
     execute: (text: string) => engine.execute({ text }),
     directory,

@@ -1,6 +1,10 @@
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { DEFAULT_TENANT } from '../../src/base/brand.ts';
+import { systemClock } from '../../src/base/clock.ts';
+import { systemIds } from '../../src/base/ids.ts';
 import type { StreamDefinition } from '../../src/define/model.ts';
+import { createQuarantineReplay, type ReplayRequest } from '../../src/quarantine/index.ts';
+import { createRuns } from '../../src/runs/index.ts';
 import { createLate, createStats } from '../../src/stats/index.ts';
 import { openWorld, START, type World } from './world.ts';
 
@@ -34,6 +38,25 @@ const meta = async (
 };
 const late = (stream: StreamDefinition, request = {}) =>
   createLate(parts()).list(DEFAULT_TENANT, stream.name, request);
+
+function replaying() {
+  const { catalog, log, ingest, clock, engine, files, directory } = world;
+  const ids = systemIds;
+  const silent = { info: () => undefined, error: () => undefined };
+  const runs = createRuns({ catalog, clock: systemClock, ids, logger: silent });
+  const area = { engine, files, directory };
+  const parts = { catalog, log, ingest, area, clock, ids, runs, eventBytesMax: 1_000 };
+  return { runs, replay: createQuarantineReplay(parts) };
+}
+async function replayLate(stream: StreamDefinition, late: ReplayRequest['late'] = {}): Promise<unknown> {
+  const { runs, replay } = replaying();
+  const { id } = await replay.start(DEFAULT_TENANT, stream.name, { late });
+  const { state, error, result, kind } = await runs.wait(DEFAULT_TENANT, id, 30_000);
+  await runs.stop();
+  expect([kind, state, error]).toEqual(['replay-late', 'done', null]);
+  await world.isApplied(stream);
+  return result;
+}
 
 describe('answers', () => {
   it('are open, then final, then corrected by what comes late; a restart knows it too', async () => {
@@ -167,8 +190,8 @@ describe('the late lane', () => {
     expect(await world.send(stream, [START - 65_001, START - YEAR])).toMatchObject({ lateDropped: 2 });
     const answer = await late(stream);
     expect(answer.counts).toEqual([
-      { time: iso(START - 60 * MINUTE), counted: 1, quarantined: 0, dropped: 1 },
-      { time: iso(START - YEAR), counted: 0, quarantined: 0, dropped: 1 },
+      { time: iso(START - 60 * MINUTE), counted: 1, quarantined: 0, dropped: 1, replayed: 0 },
+      { time: iso(START - YEAR), counted: 0, quarantined: 0, dropped: 1, replayed: 0 },
     ]);
     expect(answer.sample.map(({ what, offset, time }) => [what, offset, time])).toEqual([
       ['dropped', 3, iso(START - YEAR)],
@@ -186,7 +209,9 @@ describe('the late lane', () => {
     await world.send(stream, [START]);
     expect(await world.send(stream, [START - 3 * 60 * MINUTE])).toMatchObject({ quarantined: 1, late: 1 });
     const { counts, sample } = await late(stream);
-    expect(counts).toEqual([{ time: iso(START - 3 * 60 * MINUTE), counted: 0, quarantined: 1, dropped: 0 }]);
+    expect(counts).toMatchObject([
+      { time: iso(START - 3 * 60 * MINUTE), counted: 0, quarantined: 1, dropped: 0 },
+    ]);
     expect(sample).toMatchObject([{ what: 'quarantined', time: iso(START - 3 * 60 * MINUTE) }]);
   });
 
@@ -199,5 +224,105 @@ describe('the late lane', () => {
     expect(counts.reduce((sum, { counted }) => sum + counted, 0)).toBe(5_000);
     expect(sample).toEqual([]);
     expect(world.of(stream).atMs).toBe(START);
+  });
+});
+
+describe('what a stream does with late events', () => {
+  /** Half a minute late is allowed, ten minutes and a year are not. */
+  const LATE = [START - 30_000, START - 10 * MINUTE, START - YEAR];
+  const HOUR = [START - 60 * MINUTE, START] as const;
+  const sum = (counts: readonly object[], name: string) =>
+    counts.reduce((total, one) => total + (one as Record<string, number>)[name]!, 0);
+  const lane = async (stream: StreamDefinition) => {
+    const { counts } = await late(stream);
+    return ['counted', 'quarantined', 'dropped', 'replayed'].map((name) => sum(counts, name));
+  };
+
+  it.each([
+    { then: 'count', first: 2, aside: [3, 0, 0, 0], taken: 0, after: [3, 0, 0, 0] },
+    { then: 'quarantine', first: 1, aside: [1, 2, 0, 0], taken: 2, after: [3, 0, 0, 2] },
+    { then: 'drop', first: 1, aside: [1, 0, 2, 0], taken: 2, after: [3, 0, 0, 2] },
+  ])(
+    '$then: the numbers, before and after they are taken in',
+    async ({ then, first, aside, taken, after }) => {
+      const stream = await world.define(`late_${then}`, { lateness: { allowed: '1m', then } });
+      const lines = LATE.map((ms) => world.line(ms));
+      await world.send(stream, [START]);
+      expect(await meta(stream, ...HOUR)).toMatchObject({
+        finality: 'final',
+        version: 1,
+        rows: [{ count: 0 }],
+      });
+      await world.sendLines(stream, lines);
+      const told = { finality: 'corrected', watermark: iso(START) };
+      expect(await meta(stream, ...HOUR)).toMatchObject({
+        ...{ ...told, late: first, version: 1 + first, rows: [{ count: first }] },
+      });
+      expect(await lane(stream)).toEqual(aside);
+
+      const { replay } = replaying();
+      const forecast = (filter: ReplayRequest['late']) =>
+        replay.forecast(DEFAULT_TENANT, stream.name, { late: filter });
+      expect(await forecast({})).toMatchObject({ candidates: taken, wouldStore: taken, stillBad: [] });
+      expect(await forecast({ fromMs: HOUR[0] })).toMatchObject({ candidates: taken / 2 });
+      expect(await lane(stream)).toEqual(aside);
+      expect(await replayLate(stream, { toMs: HOUR[0] })).toEqual({ replayed: taken / 2, stillBad: 0 });
+      expect(await replayLate(stream)).toEqual({ replayed: taken / 2, stillBad: 0 });
+      expect(await replayLate(stream)).toEqual({ replayed: 0, stillBad: 0 });
+
+      const all = { ...told, late: 2, version: 3, duplicates: 0, rows: [{ count: 2 }] };
+      expect(await meta(stream, ...HOUR)).toMatchObject(all);
+      expect(await lane(stream)).toEqual(after);
+      expect((await late(stream)).sample).toEqual([]);
+      expect((await late(stream, { state: 'replayed' })).sample.map(({ replayed }) => replayed)).toEqual(
+        Array(taken).fill(true),
+      );
+      // Who sends it once more is told that it is there; what is too late is judged first.
+      await world.sendLines(stream, [lines[0]!]);
+      expect(await meta(stream, ...HOUR)).toMatchObject({ ...all, duplicates: 1 });
+    },
+  );
+
+  it('a stream that falls silent: its answers become final, and what comes afterwards corrects them', async () => {
+    const stream = await world.define('falls_silent', { watermark: { idle: '30s' }, future: '1m' });
+    const begin = world.clock.now();
+    await world.send(stream, [begin]);
+    const range = [begin - MINUTE, Math.ceil(begin / MINUTE) * MINUTE + MINUTE] as const;
+    expect(await meta(stream, ...range)).toMatchObject({ finality: 'open', version: null });
+    world.clock.advance(10 * MINUTE);
+    await world.reaches(stream, Math.floor((world.clock.now() - 30_000) / 5_000) * 5_000);
+    expect(await meta(stream, ...range)).toMatchObject({ finality: 'final', late: 0, rows: [{ count: 1 }] });
+    await world.send(stream, [begin + 1, world.clock.now()]);
+    expect(await meta(stream, ...range)).toMatchObject({
+      finality: 'corrected',
+      late: 1,
+      rows: [{ count: 2 }],
+    });
+  });
+
+  it('a clock that is a day ahead for a moment makes nothing final, whatever is sent with its time', async () => {
+    const stream = await world.define('jumps', { watermark: { idle: '30s' }, future: '1m' });
+    const begin = world.clock.now();
+    await world.send(stream, [begin]);
+    const range = [begin - MINUTE, Math.ceil(begin / MINUTE) * MINUTE + 2 * MINUTE] as const;
+    world.clock.set(24 * 60 * MINUTE);
+    await world.send(stream, [begin + 24 * 60 * MINUTE]);
+    world.clock.set(-24 * 60 * MINUTE);
+    world.clock.advance(1_000);
+    await world.moment();
+    expect(world.of(stream).atMs).toBeLessThanOrEqual(begin + MINUTE + 1_000);
+    expect(await meta(stream, ...range)).toMatchObject({ finality: 'open', rows: [{ count: 1 }] });
+  });
+
+  it('an event as far ahead as the stream allows counts and moves the watermark; one beyond it does not', async () => {
+    const stream = await world.define('ahead', { future: '1m' });
+    const begin = world.clock.now();
+    const sent = await world.send(stream, [begin + MINUTE, begin + MINUTE + 1]);
+    expect(sent).toMatchObject({ stored: 1, quarantined: 1 });
+    expect(world.of(stream).atMs).toBe(begin + MINUTE);
+    const end = Math.floor((begin + MINUTE) / MINUTE) * MINUTE;
+    expect(await meta(stream, begin - MINUTE, end)).toMatchObject({ finality: 'final' });
+    await world.send(stream, [end - 1]);
+    expect(await meta(stream, begin - MINUTE, end)).toMatchObject({ finality: 'corrected', late: 1 });
   });
 });

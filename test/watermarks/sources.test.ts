@@ -114,6 +114,27 @@ describe('heartbeats', () => {
     expect(world.of(stream).applied).toEqual([2]);
   });
 
+  it('that cannot be written are refused; those that were told survive a kill, whatever came after them', async () => {
+    const stream = await world.define('surviving');
+    const begin = now();
+    await world.send(stream, [begin - MINUTE]);
+    const failing = world.interfere(/"watermark-beats".*surviving/, 'fail');
+    await expect(beat('surviving', begin - 50_000)).rejects.toThrow('fails');
+    failing.stop();
+    const release = await world.holdUp(stream);
+    await world.toLog(stream, [world.line(begin - MINUTE)]);
+    const paused = world.interfere(/"watermark-beats".*surviving/, 'pause');
+    const sent = [beat('surviving', begin - 10_000), beat('surviving', begin - 20_000)];
+    await paused.isReached;
+    paused.stop();
+    await Promise.all(sent);
+    expect(world.of(stream).atMs).toBe(begin - MINUTE);
+    const restarted = world.restart(undefined, { killed: true });
+    release();
+    await restarted;
+    await world.reaches(stream, begin - 10_000);
+  });
+
   it('of one source lift it alone', async () => {
     const stream = await world.define('one', BY_STATION);
     const begin = now();

@@ -156,7 +156,7 @@ export async function openWorld() {
     });
 
   return {
-    ...{ catalog, clock, engine, log, errors },
+    ...{ catalog, clock, engine, log, errors, files, directory },
     get ingest() {
       return ingest;
     },

@@ -3,8 +3,8 @@ import type { Command } from 'commander';
 import { toJson } from '../../client/index.ts';
 import { type ConnectionOptions, connect, IMPATIENT, serverCommand, wholeNumber } from '../connect.ts';
 import type { Io } from '../io.ts';
+import { type TakeInOptions, takeIn } from '../take-in.ts';
 import { textTable } from '../text-table.ts';
-import { watchRun } from '../watch-run.ts';
 
 interface Filter extends ConnectionOptions {
   readonly json?: true;
@@ -69,25 +69,14 @@ export function quarantineCommand(io: Io): Command {
       .option('--dry-run', 'only show what would happen')
       .option('--no-wait', 'do not wait for the end')
       .action(async (stream: string, _: unknown, command: Command) => {
-        const options = command.optsWithGlobals<Filter & { fix?: string; dryRun?: true; wait: boolean }>();
+        const options = command.optsWithGlobals<Filter & TakeInOptions & { fix?: string }>();
         const { reason, field, from, to, fix } = options;
         const { client } = connect(io, options, IMPATIENT);
         const request = { reason, field, from, to, fix };
-        if (options.dryRun) {
-          const forecast = await client.forecastQuarantine(stream, request);
-          if (options.json) io.stdout.write(`${toJson(forecast)}\n`);
-          else io.stdout.write(forecastText(forecast));
-          return;
-        }
-        const started = await client.replayQuarantine(stream, request);
-        const run = options.wait ? await watchRun(io, client, started) : started;
-        if (options.json) io.stdout.write(`${toJson(run)}\n`);
-        else if (run.ended_at === null)
-          io.stdout.write(`The run ${run.id} goes on; millrace runs show ${run.id}\n`);
-        else {
-          const { replayed, stillBad } = run.result as { replayed: number; stillBad: number };
-          io.stdout.write(`${replayed} replayed, ${stillBad} still not right.\n`);
-        }
+        await takeIn(io, client, options, {
+          forecast: () => client.forecastQuarantine(stream, request),
+          start: () => client.replayQuarantine(stream, request),
+        });
       }),
   );
   return quarantine;
@@ -100,16 +89,3 @@ const filtered = (command: Command): Command =>
     .option('--field <field>', 'only where this field is at fault')
     .option('--from <time>', 'only that arrived from then on')
     .option('--to <time>', 'only that arrived before');
-
-function forecastText(
-  forecast: Awaited<ReturnType<ReturnType<typeof connect>['client']['forecastQuarantine']>>,
-): string {
-  const { candidates, examined, would_store, still_bad, sample } = forecast;
-  const lines = [`${candidates} wait; of the ${examined} oldest ${would_store} would be stored.`];
-  for (const { field, reason, count } of still_bad) lines.push(`  ${count} would stay: ${field} ${reason}`);
-  for (const { line, fixed, problem } of sample) {
-    lines.push('', `- ${line.slice(0, LINE_SHOWN)}`, `+ ${fixed.slice(0, LINE_SHOWN)}`);
-    if (problem !== null) lines.push(`  ${problem}`);
-  }
-  return `${lines.join('\n')}\n`;
-}

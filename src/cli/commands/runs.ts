@@ -17,7 +17,10 @@ export function runsCommand(io: Io): Command {
   runs.addCommand(
     serverCommand('list', 'runs, newest first', '$ millrace runs list --stream orders')
       .option('--stream <stream>', 'only of this stream')
-      .option('--kind <kind>', 'only of this kind: build-rollup, replay, replay-quarantine, reconcile')
+      .option(
+        '--kind <kind>',
+        'only of this kind: build-rollup, replay, replay-quarantine, replay-late, reconcile',
+      )
       .option('--state <state>', 'only in this state: running, cancelling, done, failed, cancelled')
       .action(async (_: unknown, command: Command) => {
         const options = command.optsWithGlobals<

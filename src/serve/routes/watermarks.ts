@@ -7,10 +7,13 @@ import {
   heartbeatRequest,
   lateAnswer,
   lateQuery,
+  lateReplayRequest,
   problems,
   streamParams,
+  waitQuery,
 } from '../schemas.ts';
 import { type App, goneSignal, present, type RouteContext, sendJsonText, streamOf } from './context.ts';
+import { rangeOf, replayOrForecast, replayResponses } from './replay-records.ts';
 
 export function watermarkRoutes(app: App, context: RouteContext): void {
   const { watermarks, late, clock, tenantOf } = context;
@@ -61,8 +64,7 @@ export function watermarkRoutes(app: App, context: RouteContext): void {
         operationId: 'listLate',
         summary: 'What came late, by event time, and what became of it',
         description:
-          'Quarantined late records are taken in with `POST /v1/streams/{stream}/quarantine/replay` and ' +
-          '`{"reason": "came later than the stream allows"}`; dropped ones by a replay of the stream.',
+          'What was quarantined or dropped is taken in with `POST /v1/streams/{stream}/late/replay`.',
         tags: ['Events'],
         params: streamParams,
         querystring: lateQuery,
@@ -77,6 +79,29 @@ export function watermarkRoutes(app: App, context: RouteContext): void {
       const { name } = streamOf(context, tenant, request.params.stream).definition;
       const answer = await late?.list(tenant, name, present(request.query), goneSignal(reply));
       return sendJsonText(reply, JSON.stringify(answer ?? { counts: [], sample: [] }));
+    },
+  );
+
+  app.post(
+    '/v1/streams/:stream/late/replay',
+    {
+      schema: {
+        operationId: 'replayLate',
+        summary: 'Takes in what was quarantined or dropped for lateness',
+        description:
+          'Each record is appended to the log again, once, and counts from then on, whatever lateness the stream allows; ' +
+          'ranges that were final are corrected. It stays listed as `replayed` and is never replayed again.',
+        tags: ['Events'],
+        params: streamParams,
+        querystring: waitQuery,
+        body: lateReplayRequest,
+        response: replayResponses,
+      },
+    },
+    async (request, reply) => {
+      const { dry_run, from, to, what } = request.body;
+      const late = { ...present({ what }), ...rangeOf(from, to, clock.now()) };
+      return replayOrForecast(context, request, reply, { late }, dry_run) as never;
     },
   );
 }
