@@ -61,7 +61,7 @@ export function createLate({ engine, catalog, clock, watermarks }: LateOptions):
         filters.length === 0 ? '' : ` WHERE ${filters.join(' AND ')}`;
       const width = parameters.bind('Int64', everyMs);
       const counted = {
-        text: `SELECT floor(ms / ${width}) AS bucket, what, ${isReplayed} AS replayed, count() AS n FROM (${source})${whereOf(within)} GROUP BY bucket, what, replayed ORDER BY bucket DESC LIMIT ${4 * LATE_BUCKETS_MAX}`,
+        text: `SELECT floor(ms / ${width}) AS bucket, what, toBool(${isReplayed}) AS replayed, count() AS n FROM (${source})${whereOf(within)} GROUP BY bucket, what, replayed ORDER BY bucket DESC LIMIT ${4 * LATE_BUCKETS_MAX}`,
         params: { ...parameters.values },
       };
       const state = request.state ?? 'waiting';
@@ -71,7 +71,7 @@ export function createLate({ engine, catalog, clock, watermarks }: LateOptions):
         ...(state === 'all' ? [] : [state === 'waiting' ? `NOT ${isReplayed}` : isReplayed]),
       ];
       const sampled = {
-        text: `SELECT what, ${isReplayed} AS replayed, _partition AS partition, toString(_offset) AS offset, toString(toUnixTimestamp64Milli(_received)) AS received, toString(ms) AS time, line FROM (${source})${whereOf(shown)} ORDER BY _received DESC, _partition DESC, _offset DESC LIMIT ${parameters.bind('UInt64', page.limit)}`,
+        text: `SELECT what, toBool(${isReplayed}) AS replayed, _partition AS partition, toString(_offset) AS offset, toString(toUnixTimestamp64Milli(_received)) AS received, toString(ms) AS time, line FROM (${source})${whereOf(shown)} ORDER BY _received DESC, _partition DESC, _offset DESC LIMIT ${parameters.bind('UInt64', page.limit)}`,
         params: parameters.values,
       };
       const limits = listingOf(tenant, signal);

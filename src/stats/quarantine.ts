@@ -49,7 +49,7 @@ export function createQuarantine({ engine, catalog, clock }: ListingOptions): Qu
       const [rows, reasons] = await Promise.all([
         engine.rows<Row>(
           {
-            text: `SELECT _partition AS partition, toString(_offset) AS offset, toString(toUnixTimestamp64Milli(_received)) AS ms, reason, field, line, ${state === 'waiting' ? 'false' : replayed} AS replayed FROM ${table}${whereOf(filters)} ORDER BY _received DESC, _partition DESC, _offset DESC LIMIT ${parameters.bind('UInt64', page.limit + 1)}`,
+            text: `SELECT _partition AS partition, toString(_offset) AS offset, toString(toUnixTimestamp64Milli(_received)) AS ms, reason, field, line, toBool(${state === 'waiting' ? 'false' : replayed}) AS replayed FROM ${table}${whereOf(filters)} ORDER BY _received DESC, _partition DESC, _offset DESC LIMIT ${parameters.bind('UInt64', page.limit + 1)}`,
             params: parameters.values,
           },
           limits,

@@ -102,6 +102,12 @@ const stored = async (stream: string, columns = '*') =>
   engine.rows<Record<string, unknown>>({
     text: `SELECT ${columns} FROM ${eventsTable(DEFAULT_TENANT, stream)} ORDER BY _partition, _offset`,
   });
+const marks = async (stream: string) =>
+  (
+    await createQuarantine({ engine, catalog, clock: systemClock }).list(DEFAULT_TENANT, stream, {
+      state: 'all',
+    })
+  ).records.map(({ replayed }) => replayed);
 const listed = async (stream: string, state: 'waiting' | 'replayed' | 'all') =>
   (
     await createQuarantine({ engine, catalog, clock: systemClock }).list(DEFAULT_TENANT, stream, { state })
@@ -136,6 +142,7 @@ describe('the replay of quarantined records', () => {
       [0],
       [1, 0],
     ]);
+    expect(await marks('s')).toEqual([false, true]);
     expect(ingest.state(keyOf('s')).totals).toMatchObject({ stored: 2, quarantined: 2, duplicates: 0 });
   });
 

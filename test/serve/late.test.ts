@@ -63,12 +63,12 @@ describe('how good numbers are, over HTTP', () => {
 
   it('the stream and the metrics tell the same watermark', async () => {
     const { json } = await server.call('GET', '/v1/streams/readings');
-    expect(json).toMatchObject({ watermark: iso(AT), sources: 1, idle_sources: 0 });
+    expect(json.state).toMatchObject({ watermark: iso(AT), sources: 1, idle_sources: 0 });
     const { text } = await server.call('GET', '/metrics');
     const of = (name: string) =>
       Number(text.match(new RegExp(`^${name}\\{tenant="default",stream="readings"\\} (\\S+)$`, 'm'))?.[1]);
     expect(of('millrace_watermark_seconds')).toBe(AT / 1_000);
-    expect(of('millrace_watermark_lag_ms')).toBeGreaterThanOrEqual(json.watermark_lag_ms);
+    expect(of('millrace_watermark_lag_ms')).toBeGreaterThanOrEqual(json.state.watermark_lag_ms);
     expect([of('millrace_watermark_sources'), of('millrace_watermark_idle_sources')]).toEqual([1, 0]);
   });
 
@@ -94,10 +94,10 @@ describe('how good numbers are, over HTTP', () => {
     const cli = (...argv: string[]) =>
       millrace(argv, { environment: { MILLRACE_URL: server.url, MILLRACE_KEY: KEY } });
     expect(await cli('late', 'replay', 'readings', '--dry-run')).toMatchObject({
-      ...{ code: 0, stdout: expect.stringContaining('1 wait') },
+      ...{ code: 0, out: expect.stringContaining('1 wait') },
     });
     expect(await cli('late', 'replay', 'readings')).toMatchObject({
-      ...{ code: 0, stdout: expect.stringContaining('1 replayed') },
+      ...{ code: 0, out: expect.stringContaining('1 replayed') },
     });
     expect((await replay({})).json).toMatchObject({ kind: 'replay-late', result: { replayed: 0 } });
     await expect.poll(meta, { timeout: 10_000 }).toMatchObject({
@@ -105,7 +105,7 @@ describe('how good numbers are, over HTTP', () => {
     });
     expect((await lane()).counts).toEqual([{ ...bucket, counted: 2, dropped: 0, replayed: 1 }]);
     expect(await cli('late', 'readings', '--state', 'replayed')).toMatchObject({
-      ...{ code: 0, stdout: expect.stringMatching(/dropped\s+replayed[^]*"id":3/) },
+      ...{ code: 0, out: expect.stringMatching(/dropped\s+replayed.*"id":3/s) },
     });
   });
 });

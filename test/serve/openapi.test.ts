@@ -97,6 +97,7 @@ describe('the OpenAPI document', () => {
         "POST /v1/sql",
         "POST /v1/streams/{stream}/events",
         "POST /v1/streams/{stream}/heartbeat",
+        "POST /v1/streams/{stream}/late/replay",
         "POST /v1/streams/{stream}/ledger/acknowledge",
         "POST /v1/streams/{stream}/quarantine/replay",
         "POST /v1/streams/{stream}/reconcile",
