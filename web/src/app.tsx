@@ -4,7 +4,7 @@ import type { View } from './model/view.ts';
 import { Dashboard } from './parts/dashboard.tsx';
 import { Header } from './parts/header.tsx';
 import { KeyForm } from './parts/key-form.tsx';
-import { OtherPage } from './parts/other-page.tsx';
+import { LaterPage } from './parts/later-page.tsx';
 import { RefusedNotice } from './parts/refused-notice.tsx';
 import { useKey } from './state/use-key.ts';
 import { useRights } from './state/use-rights.ts';
@@ -82,7 +82,7 @@ export function App() {
       {header}
       <main>
         {page !== undefined && streams !== undefined ? (
-          <OtherPage
+          <LaterPage
             key={tenant ?? ''}
             {...{ api, reading, view, tenants, page }}
             rights={rights}

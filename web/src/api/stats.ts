@@ -57,7 +57,9 @@ export async function askSeries(
   const { meta } = overall;
   // Which buckets they came into is looked up only when there are any, and only a key that sees all rows may.
   const isMarked = told && meta.late !== null && meta.late !== 0;
-  const corrected = isMarked ? await askCorrected(api, stream, range, signal) : new Set<number>();
+  const corrected = isMarked
+    ? await correctedOf(api, stream, range, String(meta.late), signal)
+    : new Set<number>();
   return {
     range,
     measure,
@@ -68,6 +70,24 @@ export async function askSeries(
     finalityOf: bucketFinality(times, range.step, meta, told, corrected),
     meta,
   };
+}
+
+/** A live chart is asked for each second; which buckets are corrected changes when another event comes late. */
+const lastCorrected = new WeakMap<Api, { readonly of: string; readonly starts: ReadonlySet<number> }>();
+
+async function correctedOf(
+  api: Api,
+  stream: string,
+  range: Range,
+  late: string,
+  signal: AbortSignal,
+): Promise<ReadonlySet<number>> {
+  const of = JSON.stringify([stream, range.from, range.to, range.step.every, late]);
+  const last = lastCorrected.get(api);
+  if (last?.of === of) return last.starts;
+  const starts = await askCorrected(api, stream, range, signal);
+  lastCorrected.set(api, { of, starts });
+  return starts;
 }
 
 export interface TopRow {

@@ -50,7 +50,7 @@ export function chartOptions(element: HTMLElement, shape: Shape, latest: () => D
   return {
     width: element.clientWidth,
     height: element.clientHeight,
-    padding: [8, 20, 0, 12],
+    padding: [8, 20, 0, 16],
     tzDate: (seconds) => UPlot.tzDate(new Date(seconds * 1_000), 'Etc/UTC'),
     legend: { show: false },
     cursor: { drag: { x: false, y: false }, y: false, points: { show: shape === 'line' } },

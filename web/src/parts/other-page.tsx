@@ -13,7 +13,7 @@ import { TablesPage } from './tables-page.tsx';
 import { TriggersPage } from './triggers-page.tsx';
 import { WindowsPage } from './windows-page.tsx';
 
-interface OtherPageProps extends PageProps {
+export interface OtherPageProps extends PageProps {
   readonly page: PageName;
   readonly reading: StreamsReading;
   readonly rights: Rights | undefined;

@@ -80,7 +80,9 @@ export function WindowChart({ api, name, newest, chosen, onChoose, ...props }: W
               : formatMeasure(last.row[measure.field] ?? fallback(last, measure))}
           </span>{' '}
           {last && <FinalityMark finality={finalityOf(last)} />}{' '}
-          {last && <span class="muted">{['newest window', labelOf(last, props.keys)].join(' ')}</span>}
+          {last && (
+            <span class="muted">{`newest window${props.keys.length > 0 ? ` of ${labelOf(last, props.keys)}` : ''}`}</span>
+          )}
         </p>
         <div class="chart-area">
           {told && <Chart key={told.shape} series={told.series} shape={told.shape} />}
