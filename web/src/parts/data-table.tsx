@@ -35,7 +35,7 @@ export function DataTable<Row>(props: DataTableProps<Row>) {
         <thead>
           <tr>
             {columns.map(({ name, meaning, kind }, at) => (
-              <th key={name} scope="col" class={classOf(kind, at)} title={meaning}>
+              <th key={`${at} ${name}`} scope="col" class={classOf(kind, at)} title={meaning}>
                 {kind === 'acts' ? <span class="unseen">{name}</span> : name}
               </th>
             ))}
@@ -55,7 +55,7 @@ export function DataTable<Row>(props: DataTableProps<Row>) {
               >
                 {columns.map(({ name, kind, cell }, at) =>
                   at === 0 ? (
-                    <th key={name} scope="row" class={classOf(kind, at)}>
+                    <th key={`${at} ${name}`} scope="row" class={classOf(kind, at)}>
                       {onChoose ? (
                         <button type="button" class="plain name" aria-pressed={isChosen}>
                           {cell(row, index)}
@@ -65,7 +65,7 @@ export function DataTable<Row>(props: DataTableProps<Row>) {
                       )}
                     </th>
                   ) : (
-                    <Cell key={name} kind={kind} at={at} content={cell(row, index)} />
+                    <Cell key={`${at} ${name}`} kind={kind} at={at} content={cell(row, index)} />
                   ),
                 )}
               </tr>

@@ -30,8 +30,9 @@ const PAGE = 50;
 const OPEN_SHOWN = 10;
 /** So many open windows the server tells at most. */
 const OPEN_MAX = 1_000;
-const idOf = ({ startMs, key, version }: WindowResult): string =>
-  JSON.stringify([startMs, key, String(version)]);
+/** The same through all its versions. */
+const idOf = ({ startMs, key, status }: WindowResult): string =>
+  JSON.stringify([startMs, key, status === 'open']);
 
 /** What was told, newest window first, as it comes; of the chosen one every version. */
 export function WindowResults({ newest, error, onKey, ...props }: WindowResultsProps) {
@@ -125,7 +126,7 @@ function Versions({ of, ...props }: VersionsProps) {
             // The window is in the caption, the version in front.
             ...columnsOf(props)
               .slice(1)
-              .filter(({ name }) => name !== 'Version'),
+              .filter((column) => column !== VERSION),
             {
               name: 'Told at watermark (UTC)',
               meaning: 'How far the events were complete when it was told',
@@ -133,13 +134,18 @@ function Versions({ of, ...props }: VersionsProps) {
             },
           ]}
           rows={answer.results}
-          keyOf={idOf}
+          keyOf={({ version }) => String(version)}
         />
       )}
       <Failure error={error} />
     </>
   );
 }
+
+const VERSION: Column<WindowResult> = {
+  ...{ name: 'Version', meaning: 'How often it was told', kind: 'number' },
+  cell: ({ version }) => (version === null ? '–' : formatCount(version)),
+};
 
 function columnsOf({
   keys,
@@ -158,10 +164,7 @@ function columnsOf({
       }),
     ),
     { name: 'State', cell: (result) => <StatusMark result={result} /> },
-    {
-      ...{ name: 'Version', meaning: 'How often it was told', kind: 'number' },
-      cell: ({ version }) => (version === null ? '–' : formatCount(version)),
-    },
+    VERSION,
     {
       name: 'Counted',
       meaning: 'Events in the window',
