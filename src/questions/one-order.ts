@@ -52,10 +52,14 @@ const IN_ANY_ORDER = new Set(
 );
 const COMBINATORS = /(?:distinct|ornull|ordefault|array|if|simplestate|state|merge)+$/;
 
+/** A subquery in the place of a value: the engine has computed it before it tells what the question means. */
+const SCALAR = /(?<!\b(?:FROM|JOIN|IN|AS) )\(SELECT\b/;
+
 /** Whether the answer, or which rows are in it, may depend on the order in which rows are read; true when in doubt. */
 export function dependsOnOrder({ canonical, tree }: Pick<Guarded, 'canonical' | 'tree'>): boolean {
   const { all, outside } = bare(canonical);
   if (KEEPS_KEYS.test(all)) return true;
+  if (SCALAR.test(all)) return true;
   const limits = (text: string): number => text.match(/\b(?:LIMIT|OFFSET|FETCH)\b/g)?.length ?? 0;
   if (limits(all) > limits(outside)) return true;
   if (SETS.test(outside) && limits(outside) > 0) return true;

@@ -264,7 +264,9 @@ export function createRegistry(parts: RegistryParts): RunningRegistry {
     options: PutOptions,
   ) => {
     const parse = () => parseObject(kind, name, document, knownTo(catalog, tenant));
-    const things = referencesOf(parse()).map((one) => [one.kind, one.name] as const);
+    // A report may read a window's results and what the window reads, in any order, and windows make the stream of their results
+    // while they hold what they read: it waits for none of them. What goes in that moment, the report's run tells.
+    const things = kind === 'report' ? [] : referencesOf(parse()).map((one) => [one.kind, one.name] as const);
     return locked(tenant, [[kind, name], ...things], async (): Promise<PutResult> => {
       const next = parse();
       const current = catalog.object(tenant, kind, name) as Versioned<ObjectDefinition> | undefined;

@@ -45,6 +45,10 @@ describe('rows in one order', () => {
     ])
       expect([tree, depends(tree)]).toEqual([tree, true]);
     expect(depends('', 'SELECT * FROM (SELECT a FROM x LIMIT 3)')).toBe(true);
+    expect(depends('', 'SELECT * FROM x WHERE a > (SELECT any(a) FROM x)')).toBe(true);
+    expect(
+      depends('', 'WITH o AS (SELECT a FROM x) SELECT * FROM (SELECT a FROM o) WHERE a IN (SELECT b FROM y)'),
+    ).toBe(false);
     expect(depends('', 'SELECT a FROM x ORDER BY a LIMIT 3 WITH TIES')).toBe(true);
     expect(depends('', 'SELECT a FROM x ORDER BY a LIMIT 3')).toBe(false);
   });

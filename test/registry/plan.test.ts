@@ -160,6 +160,21 @@ describe('planProject', () => {
     expect(changes.map((change) => change.name)).toEqual(['r']);
   });
 
+  it('tells what a report reads, also in SQL, and what is not there so far', () => {
+    const sql = 'WITH o AS (SELECT * FROM s) SELECT * FROM o, cities_history, fresh, later';
+    const stats = { fn: 'count', by: 'cities(city).land' };
+    const [report] = planProject(catalog, DEFAULT_TENANT, {
+      streams: { fresh: { fields: { a: 'json' } } },
+      tables: { cities: { key: 'city', fields: { city: 'string', land: 'string' } } },
+      reports: { r: { period: '1d', questions: { a: { sql }, b: { stream: 's', stats } } } },
+    }).filter(({ kind }) => kind === 'report');
+    expect(report!.effects).toEqual([
+      'makes the report',
+      'reads the stream "s", the table "cities", the stream "fresh"',
+      'names "later", which is neither stream nor rollup nor table so far',
+    ]);
+  });
+
   it('reports the mistakes of every document at once', () => {
     expect(
       mistakesOf(() =>

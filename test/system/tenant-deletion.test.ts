@@ -30,6 +30,8 @@ const marksOf = (tenant: string) => {
     title: `Titlexq${mark}`,
     key: `keyxq${mark}`,
     words: `wordsxq${mark}`,
+    report: `reportxq${mark}`,
+    text: `textxq${mark}`,
   };
 };
 type Marks = ReturnType<typeof marksOf>;
@@ -74,6 +76,11 @@ async function fill(server: ServerProcess, tenant: string, marks: Marks): Promis
     await right(ask('POST', `/v1/tables/${marks.table}/rows`, { [marks.field]: `${marks.value}-1`, n }));
   await right(ask('GET', `/v1/streams/${marks.stream}/stats?fn=count&by=${marks.field}`));
   await right(ask('GET', `/v1/streams/${marks.stream}/stats?fn=count&by=${marks.table}.n`));
+  const sql = `SELECT DISTINCT '${marks.text}' AS said, ${marks.field} FROM ${marks.stream}`;
+  const report = { title: marks.text, period: '1h', questions: { [marks.report]: { sql } } };
+  await right(ask('PUT', `/v1/reports/${marks.report}`, report));
+  const ran = await ask('POST', `/v1/reports/${marks.report}/runs?wait=30`, {});
+  expect(ran.json).toMatchObject({ state: 'done' });
   await right(ask('POST', '/v1/sql', { query: `SELECT count() FROM ${marks.stream}` }));
 }
 
