@@ -37,6 +37,5 @@ say(`\nA merchant was renamed: the run is ${stale ? 'stale' : 'not stale'}.`);
 say(
   `Run again with its data version: the ${again.files.length} files are ${isSame ? 'the same bytes' : 'others'}.`,
 );
-say(`\nThe page: ${server.url}/v1/reports/merchant_report/runs/${run.id}/result?format=html`);
 
 await serveUntilStopped(server, values.exit);

@@ -27,8 +27,8 @@ export const merchantReport = defineReport('merchant_report', {
   questions: {
     merchants: {
       sql: `
-        SELECT o.merchant_id AS merchant_id, m.name AS name, countIf(o.state = 'paid') AS orders,
-               sumIf(o.amount, o.state = 'paid') AS paid, sumIf(o.amount, o.state = 'refunded') AS refunded
+        SELECT o.merchant_id AS merchant_id, m.name AS name, sumIf(o.amount, o.state = 'paid') AS paid,
+               countIf(o.state = 'paid') AS orders, sumIf(o.amount, o.state = 'refunded') AS refunded
         FROM orders AS o LEFT JOIN merchants AS m ON m.merchant_id = o.merchant_id
         WHERE ${ofThePeriod}
         GROUP BY merchant_id, name

@@ -85,7 +85,7 @@ const day = (await north.client.request('POST', '/v1/reports/alarms_daily/runs?w
   to: new Date(toMs).toISOString(),
 })) as Run;
 say(
-  `north: report alarms_daily on demand: ${day.state}, ${server.url}/v1/reports/alarms_daily/runs/${day.id}/result?format=html`,
+  `north: report alarms_daily on demand: ${day.id} about ${day.period.from} to ${day.period.to}: ${day.state}`,
 );
 
 await serveUntilStopped(server, values.exit, async () => mailbox?.close());

@@ -35,7 +35,7 @@ export function lineChart({ columns, rows }: Sheet): string {
   }
   const series = new Map<string, Series>();
   for (const row of rows) {
-    const key = keys.map((at) => String(row[at])).join(' · ');
+    const key = keys.map((at) => nameOf(row[at])).join(' · ');
     for (const at of numbers) {
       const y = Number(row[at]);
       if (row[at] === null || !Number.isFinite(y)) continue;
@@ -75,7 +75,7 @@ export function barChart({ columns, rows }: Sheet): string {
   const bars = shown.flatMap((row, at) => {
     const value = finite(row[number]);
     const name = columns
-      .flatMap((column, place) => (isNumber(column) ? [] : [String(row[place])]))
+      .flatMap((column, place) => (isNumber(column) ? [] : [nameOf(row[place])]))
       .join(' · ');
     const length = most > 0 ? (Math.max(0, value) / most) * (WIDTH - 320) : 0;
     return [
@@ -87,6 +87,8 @@ export function barChart({ columns, rows }: Sheet): string {
   return svg(shown.length * step, bars);
 }
 
+/** As in the table below. */
+const nameOf = (cell: Cell | undefined): string => (cell === null ? '–' : String(cell));
 const finite = (cell: Cell | undefined): number => (Number.isFinite(Number(cell)) ? Number(cell) : 0);
 const round = (value: number): number => Math.round(value * 10) / 10;
 

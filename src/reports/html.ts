@@ -19,7 +19,7 @@ export const HTML_ROWS_MAX = 500;
 export const REPORT_STYLE =
   'body{font:14px/1.5 system-ui,sans-serif;color:#222;max-width:60rem;margin:2rem auto;padding:0 1rem}' +
   'table{border-collapse:collapse;margin:1rem 0}td,th{padding:.2rem .8rem;border-bottom:1px solid #ddd;text-align:left}' +
-  'td.n{text-align:right;font-variant-numeric:tabular-nums}.about,.legend{color:#555}';
+  'td.n{text-align:right;white-space:nowrap;font-variant-numeric:tabular-nums}td.t{white-space:nowrap}.about,.legend{color:#555}';
 
 export function reportHtml(title: string, run: ReportRun, sections: readonly Section[]): string {
   const parameters = Object.entries(run.parameters).map(([name, value]) => `${name} = ${value}`);
@@ -39,7 +39,7 @@ function sectionHtml(section: Section): string {
   const drawn = chart === 'line' ? lineChart(section) : chart === 'bar' ? barChart(section) : '';
   const head = columns.map((column) => `<th>${escapeHtml(column.name)}</th>`).join('');
   const body = rows
-    .map((row) => `<tr>${row.map((cell, at) => cellHtml(cell, isNumber(columns[at]!))).join('')}</tr>`)
+    .map((row) => `<tr>${row.map((cell, at) => cellHtml(cell, columns[at]!)).join('')}</tr>`)
     .join('');
   const rest =
     total > rows.length
@@ -49,7 +49,8 @@ function sectionHtml(section: Section): string {
   return `<h2>${escapeHtml(name)}</h2>${drawn}<table><thead><tr>${head}</tr></thead><tbody>${body}</tbody></table>${rest}${none}`;
 }
 
-function cellHtml(cell: Cell, isRight: boolean): string {
+function cellHtml(cell: Cell, column: Sheet['columns'][number]): string {
   const words = cell === null ? '–' : typeof cell === 'string' ? cell : JSON.stringify(cell);
-  return `<td${isRight ? ' class="n"' : ''}>${escapeHtml(words)}</td>`;
+  const kind = isNumber(column) ? ' class="n"' : column.type.includes('DateTime') ? ' class="t"' : '';
+  return `<td${kind}>${escapeHtml(words)}</td>`;
 }

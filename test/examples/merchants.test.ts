@@ -17,7 +17,7 @@ const cents = ({ amount }: Order): bigint => BigInt(amount.replace('.', ''));
 const decimal = (value: bigint): string =>
   `${value / 100n}.${String(value % 100n).padStart(2, '0')}`.replace(/\.?0+$/, '');
 
-/** `merchant,name,orders,paid,refunded` of a period, by a plain loop. */
+/** `merchant,name,paid,orders,refunded` of a period, by a plain loop. */
 function expected(fromMs: number): string[] {
   const own = orders.filter(({ at }) => at.getTime() >= fromMs && at.getTime() < fromMs + 10 * MINUTE);
   const sum = (some: readonly Order[]) => some.reduce((total, one) => total + cents(one), 0n);
@@ -36,7 +36,7 @@ function expected(fromMs: number): string[] {
     .sort((a, b) => (a.paid < b.paid ? 1 : -1))
     .map((one) => {
       const known = one.merchant_id === 'm4' ? '' : `"${one.name}"`;
-      return `"${one.merchant_id}",${known},${one.orders},${decimal(one.paid)},${decimal(one.refunded)}`;
+      return `"${one.merchant_id}",${known},${decimal(one.paid)},${one.orders},${decimal(one.refunded)}`;
     });
 }
 
