@@ -3,6 +3,8 @@ export { bucketStarts as periodStarts, type Every, parseEvery } from './calendar
 export { createDuplicates } from './duplicates.ts';
 export { eventColumns, eventJson, fieldJson, jsonColumn } from './event-json.ts';
 export { createEvents, type ListingOptions, parseEventConditions } from './events.ts';
+export { withPast } from './join-sql.ts';
+export { type JoinedField, parseJoined, type TableOf } from './joins.ts';
 export { createLate } from './late.ts';
 export { Lookups, type LookupsState } from './lookups.ts';
 export { parseTime } from './parse.ts';

@@ -5,11 +5,12 @@
  *   computed ──┬─ not told, or told with another digest ──▶ corrected
  *   told ──────┴─ no events any more ─────────────────────▶ retracted
  */
-import { chunked, pagesOf, reachOf, type SlotStep, tellable } from './evaluate-slots.ts';
 import { compactRows, type Told } from './publish.ts';
+import { differences } from './slot-differences.ts';
+import { chunked, reachOf, type SlotStep, tellable } from './slot-pages.ts';
 import { slotsOfUnit, unitsStatement } from './slot-statements.ts';
 import { spanOf } from './slots.ts';
-import { readStarts, readTold, retraction } from './told.ts';
+import { readStarts } from './told.ts';
 
 export async function* slotResultsAgain(asked: SlotStep): AsyncGenerator<readonly Told[]> {
   for await (const windows of windowsOf(asked))
@@ -66,32 +67,3 @@ async function* windowsOf(asked: SlotStep): AsyncGenerator<readonly number[]> {
 
 /** 1900-01-01: the first day that the engine holds. */
 const FIRST_MS = -2_208_988_800_000;
-
-async function* differences(asked: SlotStep, windows: readonly number[]): AsyncGenerator<readonly Told[]> {
-  const { engine, prepared, slots, standing, step, bounds } = asked;
-  const wanted = new Set(windows.map((window) => slots.start(window)));
-  const starts = [...wanted];
-  let after: { readonly startMs: number; readonly key: string } | undefined;
-  for await (const { told, last } of pagesOf(asked, reachOf(asked), windows, undefined)) {
-    const computed = new Map(told.map((one) => [JSON.stringify([one.startMs, one.key]), one]));
-    for (let behind = after; ; ) {
-      const before = await readTold(engine, prepared, {
-        ...{ firstStep: standing.firstStep, beforeStep: step.step, limit: bounds.rowsMax },
-        ...{ fromMs: Math.min(...starts), toMs: Math.max(...starts), after: behind, until: last },
-      });
-      const gone: Told[] = [];
-      for (const one of before) {
-        const id = JSON.stringify([one.startMs, one.key]);
-        const now = computed.get(id);
-        if (now && !one.isRetracted && now.digest === one.digest && now.events === one.events)
-          computed.delete(id);
-        if (!now && !one.isRetracted && wanted.has(one.startMs)) gone.push(retraction(prepared, one));
-      }
-      if (gone.length > 0) yield gone;
-      if (before.length < bounds.rowsMax) break;
-      behind = before.at(-1);
-    }
-    if (computed.size > 0) yield [...computed.values()];
-    after = last;
-  }
-}

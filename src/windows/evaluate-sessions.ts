@@ -1,10 +1,10 @@
 /** The results of a step, of sessions: keys in pages; of each key the sessions that the step closes or changes. */
 import type { Engine } from '../store/index.ts';
-import { toldOf } from './evaluate-slots.ts';
 import { compactRows, type Told } from './publish.ts';
 import { resultFields } from './result-stream.ts';
 import { type KeyedSpan, keysStatement, sessionsStatement, timesStatement } from './session-statements.ts';
 import { changesOfKey, lookBackMs, type Published, type SessionShape } from './sessions.ts';
+import { toldOf } from './slot-pages.ts';
 import type { ResultRow } from './slot-statements.ts';
 import type { Span } from './slots.ts';
 import type { Prepared, Reach } from './source.ts';
@@ -182,7 +182,7 @@ async function* toldOfSessions(
   changed: readonly (KeyedSpan & { readonly before: Published | undefined })[],
   retracted: readonly (KeyedSpan & Published)[],
 ): AsyncGenerator<readonly Told[]> {
-  const names = resultFields(prepared.stream, prepared.window).map(({ name }) => name);
+  const names = resultFields(prepared).map(({ name }) => name);
   const reach = { until: step.to.applied, since: standing.applied };
   const ask = (some: readonly KeyedSpan[]) =>
     compactRows<ResultRow>(engine, sessionsStatement(prepared, reach, some), prepared.tenant);

@@ -9,14 +9,16 @@ import type { StreamDefinition, WindowDefinition } from '../define/model.ts';
 import type { Ingest } from '../ingest/port.ts';
 import type { Log } from '../log/port.ts';
 import { guardExpression } from '../sql/index.ts';
-import type { Engine } from '../store/index.ts';
+import { dimensionTable, type Engine } from '../store/index.ts';
 import type { Watermarks } from '../watermarks/index.ts';
 import { slotResultsAgain } from './evaluate-again.ts';
 import { reachesOf, SESSION_BOUNDS, type SessionBounds, sessionResults } from './evaluate-sessions.ts';
-import { BOUNDS, type Bounds, firstSlots, slotResults } from './evaluate-slots.ts';
+import { firstSlots, slotResults } from './evaluate-slots.ts';
+import { joinedKeys } from './keys.ts';
 import { heldToClock, positionOf } from './positions.ts';
 import { compactRows, publish, resultsApplied } from './publish.ts';
 import { keysStatement } from './session-statements.ts';
+import { BOUNDS, type Bounds } from './slot-pages.ts';
 import { unitsStatement } from './slot-statements.ts';
 import { type Slots, slotsOf } from './slots.ts';
 import type { Prepared, ProcessingMarks } from './source.ts';
@@ -145,14 +147,15 @@ export class Evaluator {
         ? await this.#decideSlots(prepared, found, slots, held, position, force)
         : await this.#decideSessions(prepared, found, held, position, force));
     if (!pending) return { again: false, dueInMs: this.#dueInMs(found.definition) };
-    const decided = { ...this.#standing, pending };
+    const pinned = { ...pending, tables: await this.#pins(prepared) };
+    const decided = { ...this.#standing, pending: pinned };
     await this.#save(decided);
-    await this.#carryOut(decided, pending);
+    await this.#carryOut(decided, pinned);
     return { again: true };
   }
 
   /** The window with its stream and its checked condition. */
-  async prepare(window: WindowDefinition): Promise<Prepared> {
+  async prepare(window: WindowDefinition, pins?: PendingStep['tables']): Promise<Prepared> {
     const stream = this.#streamOf(window);
     if (!this.#where || this.#where.text !== window.where) {
       const checked =
@@ -162,7 +165,28 @@ export class Evaluator {
       this.#where = { text: window.where, checked };
     }
     const results = this.#parts.catalog.stream(this.#tenant, this.#name)?.definition;
-    return { tenant: this.#tenant, stream, window, where: this.#where.checked, results };
+    return {
+      tenant: this.#tenant,
+      stream,
+      window,
+      where: this.#where.checked,
+      results,
+      pins,
+      tableOf: this.#tableOf,
+    };
+  }
+
+  readonly #tableOf = (name: string) => this.#parts.catalog.object(this.#tenant, 'table', name)?.definition;
+
+  /** The last change of each table that is a key: a crash may not see another one. */
+  async #pins(prepared: Prepared): Promise<PendingStep['tables']> {
+    const pins: Record<string, number> = {};
+    for (const [, { join }] of joinedKeys(prepared)) {
+      const text = `SELECT toString(max(_seq)) FROM ${dimensionTable(this.#tenant, join.table.name)}`;
+      const [row] = await compactRows<[string]>(this.#parts.engine, { text }, this.#tenant);
+      pins[join.table.name] ??= Number(row?.[0] ?? 0);
+    }
+    return pins;
   }
 
   #streamOf(window: WindowDefinition): StreamDefinition {
@@ -362,7 +386,7 @@ export class Evaluator {
     const window = parseObject('window', this.#name, pending.document, {
       ...{ stream, rollup: () => undefined, object: () => undefined },
     });
-    const prepared = await this.prepare(window);
+    const prepared = await this.prepare(window, pending.tables);
     let keysCut = 0;
     const cut = (keys: number): void => {
       keysCut += keys;

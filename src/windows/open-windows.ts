@@ -1,8 +1,9 @@
 /** Windows that are still open, with their numbers so far. Nothing is published of it. */
 import type { Engine } from '../store/index.ts';
 import { SESSION_BOUNDS, sessionResults } from './evaluate-sessions.ts';
-import { BOUNDS, slotResults } from './evaluate-slots.ts';
+import { slotResults } from './evaluate-slots.ts';
 import type { Told } from './publish.ts';
+import { BOUNDS } from './slot-pages.ts';
 import { type Slots, slotsOf } from './slots.ts';
 import type { Prepared } from './source.ts';
 import type { Position, Standing } from './step.ts';

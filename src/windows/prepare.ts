@@ -15,7 +15,7 @@ import { slotsOf } from './slots.ts';
 export const WINDOWS_MAX = 200;
 
 export interface PrepareParts {
-  readonly catalog: Pick<Catalog, 'stream' | 'objects'>;
+  readonly catalog: Pick<Catalog, 'stream' | 'object' | 'objects'>;
   readonly engine: Pick<Engine, 'query'>;
   readonly registry: () => Pick<Registry, 'put'>;
 }
@@ -48,7 +48,8 @@ export async function prepareWindow(
       window.shape.kind,
       `is longer than the events of "${stream.name}" are kept (${formatDuration(hotMs)})`,
     );
-  const document = resultDocument(stream, window);
+  const tableOf = (name: string) => catalog.object(tenant, 'table', name)?.definition;
+  const document = resultDocument({ stream, window, tableOf });
   const where =
     window.where === undefined
       ? undefined
@@ -58,7 +59,7 @@ export async function prepareWindow(
           throw error;
         });
   // Asked of no events at all: whether the engine takes it.
-  const prepared = { tenant, stream, window, where };
+  const prepared = { tenant, stream, window, where, tableOf };
   const nothing = { until: [], since: [] };
   const slots = slotsOf(window);
   const tried = slots

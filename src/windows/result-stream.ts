@@ -11,6 +11,7 @@ import {
   type WindowDefinition,
 } from '../define/model.ts';
 import { quoteIdentifier, type StateColumn, stateColumns } from '../store/index.ts';
+import { type KeysOf, keyFields } from './keys.ts';
 
 /**
  * - `final`: told when the watermark passed the window's end
@@ -48,11 +49,6 @@ export interface ResultField {
 export const keyAlias = (field: Field): string => quoteIdentifier(`k.${field.name}`);
 const mergedAlias = (state: string): string => quoteIdentifier(`m.${state}`);
 
-/** Keys, in the order of the definition. */
-export function keyFields(stream: StreamDefinition, window: WindowDefinition): readonly Field[] {
-  return window.by.map((name) => fieldOf(stream, name)!);
-}
-
 /** The states that the measures need, each once. */
 export function windowStates(stream: StreamDefinition, window: WindowDefinition): readonly StateColumn[] {
   const states = new Map<string, StateColumn>();
@@ -85,8 +81,9 @@ export function mergedState(state: StateColumn): string {
 }
 
 /** What a result tells beside its own fields: keys, then measures. */
-export function resultFields(stream: StreamDefinition, window: WindowDefinition): readonly ResultField[] {
-  const keys = keyFields(stream, window).map((field) => ({
+export function resultFields(of: KeysOf): readonly ResultField[] {
+  const { stream, window } = of;
+  const keys = keyFields(of).map((field) => ({
     name: field.name,
     document: optional(plainType(field)),
     value: valueText(field, keyAlias(field)),
@@ -180,10 +177,11 @@ export function valueText({ type }: Field, value: string): string {
  * The document of the result stream. Fields of results that were published before stay. Fails with `bad-definition`
  * when a name means two things.
  */
-export function resultDocument(stream: StreamDefinition, window: WindowDefinition): Record<string, unknown> {
+export function resultDocument(of: KeysOf): Record<string, unknown> {
+  const { window } = of;
   const fields: Record<string, FieldDocument> = { ...OWN };
   const clashes: { path: string; message: string }[] = [];
-  for (const { name, document } of resultFields(stream, window)) {
+  for (const { name, document } of resultFields(of)) {
     if (Object.hasOwn(fields, name))
       clashes.push({
         path: window.by.includes(name) ? 'by' : `measures.${name}`,

@@ -1,7 +1,8 @@
 /** Sessions in the engine: which keys may have some, when their events were, and the results of sessions that are known. */
 import { columnOf } from '../define/model.ts';
 import { quoteIdentifier, type Statement } from '../store/index.ts';
-import { digestSql, keyAlias, keyFields, mergedState, windowStates } from './result-stream.ts';
+import { keyFields } from './keys.ts';
+import { digestSql, keyAlias, mergedState, windowStates } from './result-stream.ts';
 import { rowSql } from './slot-statements.ts';
 import type { Span } from './slots.ts';
 import { eventsSql, isNew, Parameters, type Prepared, type Reach, statement } from './source.ts';
@@ -59,7 +60,7 @@ export function sessionsStatement(
 ): Statement {
   const { stream, window } = prepared;
   const parameters = new Parameters();
-  const keys = keyFields(stream, window);
+  const keys = keyFields(prepared);
   const states = windowStates(stream, window);
   const hashes = parameters.bind(
     'Array(String)',

@@ -1,7 +1,8 @@
 /** Windows of slots in the engine: which slots have events, and the results of some windows. */
 import { columnOf } from '../define/model.ts';
 import { quoteIdentifier, type Statement } from '../store/index.ts';
-import { digestSql, keyAlias, keyFields, mergedState, resultFields, windowStates } from './result-stream.ts';
+import { keyFields } from './keys.ts';
+import { digestSql, keyAlias, mergedState, resultFields, windowStates } from './result-stream.ts';
 import type { Slots } from './slots.ts';
 import { eventsSql, isNew, Parameters, type Prepared, type Reach, statement } from './source.ts';
 
@@ -25,7 +26,12 @@ export function unitsStatement(
         parameters.bind('Int64', slots.fixed.ms),
       )
     : floorDiv('_t', String(QUARTER_MS));
-  const found = eventsSql(prepared, reach, parameters, `DISTINCT ${unit} AS unit`);
+  // Whose they are does not matter here, unless the condition speaks of it.
+  const of =
+    prepared.where === undefined
+      ? { ...prepared, window: { ...prepared.window, by: [], joined: {} } }
+      : prepared;
+  const found = eventsSql(of, reach, parameters, `DISTINCT ${unit} AS unit`);
   const behind = after === undefined ? '' : ` WHERE unit > ${parameters.bind('Int64', after)}`;
   return statement(
     `SELECT toString(unit) FROM (${found})${behind} ORDER BY unit LIMIT ${parameters.bind('UInt64', limit)}`,
@@ -90,7 +96,7 @@ function windowsSql(
     'Array(Int64)',
     windows.map((one) => one - first + 1),
   );
-  const keys = keyFields(stream, window);
+  const keys = keyFields(prepared);
   const states = windowStates(stream, window);
   const inner = eventsSql(
     prepared,
@@ -130,7 +136,7 @@ WHERE has(${wanted}, toInt64(_w)) GROUP BY _w, ${grouped}`;
 }
 
 /** The result's own fields as an array of JSON texts. */
-export const rowSql = ({ stream, window }: Prepared): string => {
-  const values = resultFields(stream, window).map(({ value }) => `toJSONString(${value})`);
+export const rowSql = (prepared: Prepared): string => {
+  const values = resultFields(prepared).map(({ value }) => `toJSONString(${value})`);
   return values.length === 0 ? "CAST([], 'Array(String)')" : `[${values.join(', ')}]`;
 };

@@ -1,15 +1,16 @@
 /** The events that a window counts, as a relation of the engine. */
 import type { TenantId } from '../base/brand.ts';
 import { columnOf, type StreamDefinition, type WindowDefinition } from '../define/model.ts';
-import { Parameters } from '../stats/index.ts';
+import { Parameters, withPast } from '../stats/index.ts';
 import { eventsTable, quoteIdentifier, type Statement } from '../store/index.ts';
-import { keyFields, renamedColumns } from './result-stream.ts';
+import { joinedKeys, type KeysOf, keyFields } from './keys.ts';
+import { renamedColumns } from './result-stream.ts';
 
 /** A window with what it stands on, ready to be asked about. */
-export interface Prepared {
+export interface Prepared extends KeysOf {
   readonly tenant: TenantId;
-  readonly stream: StreamDefinition;
-  readonly window: WindowDefinition;
+  /** By table: changes of rows behind this one are not seen. Absent: all are. */
+  readonly pins?: Readonly<Record<string, number>> | undefined;
   /** The checked condition, or undefined. */
   readonly where: string | undefined;
   /** The stream of its results; undefined before there is one. */
@@ -52,12 +53,13 @@ export const isNew = (parameters: Parameters, since: readonly number[]): string 
  * time, epoch ms), `_kh` (the hash of its key), `_offset`, `_partition`.
  */
 export function eventsSql(
-  { tenant, stream, window, where }: Prepared,
+  prepared: Prepared,
   reach: Reach,
   parameters: Parameters,
   columns: string,
   and: readonly string[] = [],
 ): string {
+  const { tenant, stream, window, where, pins } = prepared;
   const time = timeSql(window, reach, parameters);
   const conditions = [`_offset < arrayElement(${parameters.bind(OFFSETS, reach.until)}, _partition + 1)`];
   if (reach.onlyNew) conditions.push(isNew(parameters, reach.since));
@@ -75,12 +77,21 @@ export function eventsSql(
       time.column ? `${time.column} < ${moment(parameters, toMs)}` : `_t < ${parameters.bind('Int64', toMs)}`,
     );
   if (!time.column) conditions.push('_t > 0');
-  const keys = keyFields(stream, window).map((field) => quoteIdentifier(columnOf(field)));
+  const joined = joinedKeys(prepared);
+  const keys = keyFields(prepared).map((field) => quoteIdentifier(columnOf(field)));
   const hash =
     keys.length === 0 ? "''" : `lower(hex(sipHash128Reference(toJSONString(tuple(${keys.join(', ')})))))`;
-  const given = ['*', ...renamedColumns(stream), `${time.sql} AS _t`, `${hash} AS _kh`].join(', ');
+  const given = ['*', ...renamedColumns(stream), `${time.sql} AS _t`].join(', ');
+  const rows = `SELECT ${given} FROM ${eventsTable(tenant, stream.name)} WHERE ${conditions.join(' AND ')}`;
   const outer = [...(where === undefined ? [] : [`(${where})`]), ...and];
-  return `SELECT ${columns} FROM (SELECT ${given} FROM ${eventsTable(tenant, stream.name)} WHERE ${conditions.join(' AND ')}) AS event${outer.length === 0 ? '' : ` WHERE ${outer.join(' AND ')}`}`;
+  if (joined.length === 0)
+    return `SELECT ${columns} FROM (SELECT *, ${hash} AS _kh FROM (${rows})) AS event${outer.length === 0 ? '' : ` WHERE ${outer.join(' AND ')}`}`;
+  const fields = joined.map(([, field]) => field);
+  const named = joined.map(
+    ([name, { name: of }]) => `${quoteIdentifier(`d.${of}`)} AS ${quoteIdentifier(name)}`,
+  );
+  const past = `SELECT *, ${named.join(', ')} FROM (${withPast(tenant, fields, rows, (table) => pins?.[table])})`;
+  return `SELECT ${columns} FROM (SELECT *, ${hash} AS _kh FROM (${past})) AS event${outer.length === 0 ? '' : ` WHERE ${outer.join(' AND ')}`}`;
 }
 
 function timeSql(

@@ -28,6 +28,8 @@ export interface PendingStep {
   /** Windows that begin before cannot be computed any more. */
   readonly completeSinceMs: number | null;
   readonly marks: ProcessingMarks | null;
+  /** By dimension table: the last change of its rows that the step sees. */
+  readonly tables?: Readonly<Record<string, number>> | undefined;
   /** Of a step of kind `again`: up to which rewrite, and the time that they are about. */
   readonly rewritten: { readonly number: number; readonly changed: ChangedTime } | null;
 }

@@ -146,7 +146,7 @@ export function retraction(
   told: Pick<ToldBefore, 'startMs' | 'endMs' | 'key' | 'keys'>,
 ): Told {
   const { by } = prepared.window;
-  const members = resultFields(prepared.stream, prepared.window).map(({ name }) => {
+  const members = resultFields(prepared).map(({ name }) => {
     const at = by.indexOf(name);
     return [name, at < 0 ? 'null' : (told.keys[at] ?? 'null')] as const;
   });

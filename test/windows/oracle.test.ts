@@ -195,8 +195,8 @@ describe('windows over real flights', () => {
       seed: fc.integer(),
       batches: fc.integer({ min: 3, max: 5 }),
       /** Out of order by up to so much, of which the watermark knows `patience`. */
-      disorderMs: fc.integer({ min: 0, max: 6 * 60 * MINUTE }),
-      patienceMs: fc.integer({ min: 0, max: 2 * 60 * MINUTE }),
+      disorderMs: fc.integer({ min: 3 * 60 * MINUTE, max: 6 * 60 * MINUTE }),
+      patienceMs: fc.integer({ min: 0, max: 60 * MINUTE }),
       then: fc.constantFrom('count', 'drop', 'quarantine'),
     });
     let run = 0;

@@ -16,8 +16,11 @@ export type WindowSpec<F extends FieldSpecs> = Shape & {
   readonly from: Stream<F>;
   /** Which clock the windows follow; default `event`. */
   readonly time?: WindowTime;
-  /** Keys: each combination of their values has windows of its own. */
-  readonly by?: readonly FieldNames<NoInfer<F>, DimensionKind>[];
+  /**
+   * Keys: each combination of their values has windows of its own. `table.column` is the value of a dimension table as it was
+   * at the event's time; results tell it as `table_column`.
+   */
+  readonly by?: readonly (FieldNames<NoInfer<F>, DimensionKind> | `${string}.${string}`)[];
   /** A condition in SQL over the fields of one event: `value > valueThreshold`. */
   readonly where?: string;
   /** 1 to 32 measures by name. */

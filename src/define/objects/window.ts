@@ -4,6 +4,7 @@ import type { StreamName } from '../../base/brand.ts';
 import { formatDuration, parseDuration } from '../../base/duration.ts';
 import { DIMENSIONS_MAX, definitionName, duration, fieldName, measureDocument, strict } from '../document.ts';
 import { formatMeasure } from '../measures.ts';
+import type { Mistakes } from '../mistakes.ts';
 import type { Measure } from '../model.ts';
 import { parseDimensions, parseMeasures } from '../parse-rollup.ts';
 import type { KindOf } from './kinds.ts';
@@ -25,8 +26,10 @@ export interface WindowDefinition {
   readonly from: StreamName;
   readonly shape: WindowShape;
   readonly time: WindowTime;
-  /** Keys: fields of the stream, each combination has windows of its own. */
+  /** Keys: fields of the stream, each combination has windows of its own; then columns of tables, by their names in results. */
   readonly by: readonly string[];
+  /** How those columns are written (`channels.country`), by their names in results (`channels_country`). */
+  readonly joined: Readonly<Record<string, string>>;
   /** Condition in SQL over the fields of one event; undefined: all events count. */
   readonly where: string | undefined;
   readonly measures: readonly { readonly name: string; readonly measure: Measure }[];
@@ -57,7 +60,11 @@ export const windowDocument = strict({
     max: length('A session that lasts longer is cut. Default 1d.').optional(),
   }).optional(),
   time: z.enum(['event', 'ingestion', 'processing']).optional().describe('Default event.'),
-  by: z.array(z.string()).max(DIMENSIONS_MAX).optional().describe('Keys: fields of the stream.'),
+  by: z
+    .array(z.string())
+    .max(DIMENSIONS_MAX)
+    .optional()
+    .describe('Keys: fields of the stream, and columns of dimension tables (`channels.country`).'),
   where: z
     .string()
     .min(1)
@@ -97,7 +104,22 @@ export const windowKind: KindOf<WindowDefinition> = {
         mistakes.add(['time'], 'sessions follow the time of events or of their arrival');
       const timeZone = read.tz ?? 'UTC';
       if (!isTimeZone(timeZone)) mistakes.add(['tz'], `"${timeZone}" is no IANA zone; write Europe/Berlin`);
-      const by = parseDimensions(read.by, stream, mistakes);
+      const isColumn = (one: string) => one.includes('.');
+      const fields = parseDimensions(
+        read.by?.filter((one) => !isColumn(one)),
+        stream,
+        mistakes,
+      );
+      const joined = parseColumns(read.by?.filter(isColumn) ?? [], mistakes);
+      const by = [...fields, ...Object.keys(joined)];
+      if (shape.kind === 'session' && Object.keys(joined).length > 0)
+        mistakes.add(
+          ['by'],
+          'sessions go by fields of the stream: a column of a table may change within one',
+        );
+      for (const own of Object.keys(joined))
+        if (stream?.fields.some((field) => field.name === own))
+          mistakes.add(['by'], `"${own}" is a field of the stream and the name of ${joined[own]} in results`);
       return {
         kind: 'window',
         name,
@@ -105,6 +127,7 @@ export const windowKind: KindOf<WindowDefinition> = {
         shape,
         time: read.time ?? 'event',
         by,
+        joined,
         where: read.where,
         measures: parseMeasures(read.measures, stream, by, mistakes),
         timeZone,
@@ -124,7 +147,7 @@ export const windowKind: KindOf<WindowDefinition> = {
       ? { session: { gap: formatDuration(shape.gapMs), max: formatDuration(shape.maxMs) } }
       : {}),
     time: window.time,
-    by: [...window.by],
+    by: window.by.map((name) => window.joined[name] ?? name),
     ...(window.where === undefined ? {} : { where: window.where }),
     measures: Object.fromEntries(window.measures.map(({ name, measure }) => [name, formatMeasure(measure)])),
     tz: window.timeZone,
@@ -133,8 +156,33 @@ export const windowKind: KindOf<WindowDefinition> = {
     ...(window.retentionMs === undefined ? {} : { retention: formatDuration(window.retentionMs) }),
   }),
 
-  references: ({ from }) => [{ kind: 'stream', name: from }],
+  references: ({ from, joined }) => [
+    { kind: 'stream', name: from },
+    ...[...new Set(Object.values(joined).map(tableNamed))].map((name) => ({ kind: 'table', name }) as const),
+  ],
 };
+
+/** `channels.country`, or `channels(shown_on).country` where the field is not called as the table's key. */
+const COLUMN = /^(\w+)(?:\((\w+)\))?\.(\w+)$/;
+const tableNamed = (written: string): string => COLUMN.exec(written)![1]!;
+
+function parseColumns(written: readonly string[], mistakes: Mistakes): Readonly<Record<string, string>> {
+  const found: Record<string, string> = {};
+  for (const one of written) {
+    const [, table, via, column] = COLUMN.exec(one.replaceAll(/\s+/g, '')) ?? [];
+    if (table === undefined) {
+      mistakes.add(
+        ['by'],
+        `"${one}" is no column of a table; write channels.country, or channels(FIELD).country`,
+      );
+      continue;
+    }
+    const name = [table, via, column].filter((part) => part !== undefined).join('_');
+    if (found[name] !== undefined) mistakes.add(['by'], `names "${one}" twice`);
+    found[name] = one.replaceAll(/\s+/g, '');
+  }
+  return found;
+}
 
 const DAY_MS = 86_400_000;
 
