@@ -90,9 +90,8 @@ export function createEvents({ engine, catalog, clock }: ListingOptions): Events
       const issues: Issue[] = [];
       const conditions = parseEventConditions(where, stream, clock.now(), issues);
       throwIfAny(issues);
-      // What comes later is looked at in the next call: a long range is not sorted whole. Without conditions hardly more is read
-      // than is wanted.
-      const end = Math.min(to, from + (conditions.length === 0 ? limit : TAIL_WINDOW));
+      // What comes later is looked at in the next call: a long range is not sorted whole.
+      const end = Math.min(to, from + TAIL_WINDOW);
       const parameters = new Parameters();
       const holds = [
         `_partition = ${parameters.bind('UInt16', partition)}`,
