@@ -112,19 +112,6 @@ describe('a trigger over a question', () => {
     expect(await firings('busy')).toEqual(['12:01 firing station=north', '12:02 resolved station=north']);
   });
 
-  it('goes on from the moment that the clock shows when that is set back', async () => {
-    await send('north', 3);
-    await app.advance('1m');
-    await app.setClock('2026-03-02T11:00:00.000Z');
-    await app.advance('1m');
-    await send('north', 4);
-    await app.advance('1m');
-    // In the order of their times: what fired ahead of the clock is not over before it began.
-    expect(await firings('busy')).toEqual([
-      ...['11:02 firing station=north', '12:01 firing station=north', '12:01 resolved station=north'],
-    ]);
-  });
-
   it('tells from history when it would have fired, and tells nobody', async () => {
     await send('north', 3);
     await app.advance('5m');
