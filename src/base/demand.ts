@@ -1,5 +1,5 @@
 /**
- * Who asks for more than his share: work that came of late, in the time that it takes, and work that stands in line.
+ * Who asks for more than his share: work that came of late, in the time that it takes (or in bytes), and work that stands in line.
  *
  * Over his share is who asks for more than twice what another one asks for, while nobody asks for more than twice what he
  * does: the one who floods, or the few who do, never the one beside them. Whether the machine has time left does not count: it
@@ -9,8 +9,8 @@ import type { Clock } from './clock.ts';
 
 export interface DemandOptions {
   readonly clock: Pick<Clock, 'monotonicMs'>;
-  /** Time that the owner's work takes that waits or is under way, over its weight. */
-  readonly standingMs: (owner: string) => number;
+  /** The owner's work that waits or is under way, measured as what is noted. */
+  readonly standing: (owner: string) => number;
 }
 
 /** What came so long ago counts 1/e of what comes now. */
@@ -22,7 +22,7 @@ const LOOK_MS = 50;
 const TIMES = 2;
 
 interface Asked {
-  ms: number;
+  work: number;
   atMs: number;
 }
 
@@ -37,24 +37,33 @@ export class Demand {
     this.#options = options;
   }
 
-  /** Work has come that will take so long, over the owner's weight. */
-  note(owner: string, tookMs: number): void {
+  /** So much work has come, over the owner's weight. */
+  note(owner: string, work: number): void {
     const atMs = this.#options.clock.monotonicMs();
     this.#lookIfDue(atMs);
     const known = this.#owners.get(owner);
-    if (!known) this.#owners.set(owner, { ms: tookMs, atMs });
+    if (!known) this.#owners.set(owner, { work, atMs });
     else {
-      known.ms = faded(known, atMs) + tookMs;
+      known.work = faded(known, atMs) + work;
       known.atMs = atMs;
     }
   }
 
   /** The same at the same times: it depends on nothing but the calls before. */
   isOver(owner: string): boolean {
+    const own = this.#now(owner);
+    return own > TIMES * this.#least && TIMES * own >= this.#greatest;
+  }
+
+  /** Another one asks for more than twice as much. */
+  isUnder(owner: string): boolean {
+    return TIMES * this.#now(owner) < this.#greatest;
+  }
+
+  #now(owner: string): number {
     const now = this.#options.clock.monotonicMs();
     this.#lookIfDue(now);
-    const own = this.#of(owner, this.#owners.get(owner), now);
-    return own > TIMES * this.#least && TIMES * own >= this.#greatest;
+    return this.#of(owner, this.#owners.get(owner), now);
   }
 
   #lookIfDue(now: number): void {
@@ -64,7 +73,7 @@ export class Demand {
     this.#greatest = 0;
     for (const [owner, asked] of this.#owners) {
       const own = this.#of(owner, asked, now);
-      if (now - asked.atMs > GONE_MS && this.#options.standingMs(owner) === 0) {
+      if (now - asked.atMs > GONE_MS && this.#options.standing(owner) === 0) {
         this.#owners.delete(owner);
         continue;
       }
@@ -74,8 +83,8 @@ export class Demand {
   }
 
   #of(owner: string, asked: Asked | undefined, now: number): number {
-    return (asked ? faded(asked, now) : 0) + this.#options.standingMs(owner);
+    return (asked ? faded(asked, now) : 0) + this.#options.standing(owner);
   }
 }
 
-const faded = ({ ms, atMs }: Asked, now: number): number => ms * Math.exp((atMs - now) / FADES_MS);
+const faded = ({ work, atMs }: Asked, now: number): number => work * Math.exp((atMs - now) / FADES_MS);

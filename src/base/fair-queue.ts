@@ -92,11 +92,11 @@ export class FairQueue {
     this.#options = options;
     this.#free = options.places;
     this.#creditMs = options.creditMs ?? 0;
-    const standingMs = (name: string): number => {
+    const standing = (name: string): number => {
       const one = this.#owners.get(name);
       return one ? ((one.waiters.size + one.held) * one.costMs) / this.#weightOf(name) : 0;
     };
-    this.#demand = new Demand({ clock: options.clock, standingMs });
+    this.#demand = new Demand({ clock: options.clock, standing });
   }
 
   /** How many wait, over all owners. */
@@ -118,6 +118,11 @@ export class FairQueue {
   /** Whether it is, and this owner asks for more than its share of what all of them ask for. */
   isOver(owner: string): boolean {
     return this.isShared(owner) && this.#demand.isOver(owner);
+  }
+
+  /** Somebody else is there who asks for more than twice as much. */
+  isUnder(owner: string): boolean {
+    return this.isShared(owner) && this.#demand.isUnder(owner);
   }
 
   /** A place at once, with the way to leave it; undefined when this one would have to wait. */

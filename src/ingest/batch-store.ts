@@ -36,8 +36,11 @@ export interface StoredFacts {
  * - what is staged may be lost with the process; `stage` makes it again, the same, from the same batch.
  */
 export interface BatchStore<Staged extends StagedBatch = StagedBatch> {
-  /** Types and classifies the batch's lines under this definition. At most two batches are staged at one time. */
-  stage(batch: Batch, stream: StreamDefinition, version: number): Promise<Staged>;
+  /**
+   * Types and classifies the batch's lines under this definition. At most two batches are staged at one time. `yields`: all
+   * that is computed for the batch may wait for others.
+   */
+  stage(batch: Batch, stream: StreamDefinition, version: number, yields?: boolean): Promise<Staged>;
   facts(staged: Staged, decision: Decision): Promise<StoredFacts>;
   /** No event of the batch is older, epoch ms; undefined: not known, or there is none. Never rejects. */
   earliestMs?(staged: Staged): Promise<number | undefined>;

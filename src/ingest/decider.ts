@@ -3,7 +3,7 @@ import type { Offset, StreamName, TenantId } from '../base/brand.ts';
 import type { Catalog } from '../catalog/port.ts';
 import { judgedLateness, type StreamDefinition } from '../define/model.ts';
 import type { Log } from '../log/index.ts';
-import { type Batch, cutBatch } from './batch.ts';
+import { type Batch, bytesOf, cutBatch } from './batch.ts';
 import type { BatchStore, StagedBatch } from './batch-store.ts';
 import { type DecideInput, type Decision, decideRows } from './decide.ts';
 import type { DedupIndex } from './dedup-index.ts';
@@ -67,12 +67,14 @@ export class Decider {
 
   /**
    * The partition's next batch; undefined when there is none. A rejection may be repeated: nothing was decided.
-   * `before` resolves when the batch before is in the store. Not more blocks than are needed to pass `bytesMax`.
+   * `before` resolves when the batch before is in the store. Not more blocks than are needed to pass `bytesMax`. `yields`
+   * is told how many bytes there are: whether what is computed for them may wait for others.
    */
   async next(
     partition: PartitionProgress,
     before: Promise<void>,
     bytesMax: number,
+    yields: (bytes: number) => boolean,
   ): Promise<UnderWay | undefined> {
     const from = this.nextOf(partition);
     const blocks = await this.#deps.log.read(partition.key, from, bytesMax);
@@ -80,7 +82,7 @@ export class Decider {
     if (!batch) return undefined;
     const { stream, version } = this.#definition();
     const index = await this.#indexFor(stream, batch, before);
-    const staged = await this.#deps.store.stage(batch, stream, version);
+    const staged = await this.#deps.store.stage(batch, stream, version, yields(bytesOf(batch)));
     try {
       await index?.prepare(staged.rows.idWords(), batch.blocks[0]!.receivedAtMs);
     } catch (error) {

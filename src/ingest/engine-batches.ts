@@ -32,6 +32,7 @@ interface Slot {
 }
 
 export interface StagedInEngine extends StagedBatch {
+  readonly area: StageArea;
   readonly stream: StreamDefinition;
   readonly classifier: Classifier;
   readonly slot: Slot;
@@ -43,12 +44,17 @@ export interface StagedInEngine extends StagedBatch {
 
 export class EngineBatches implements BatchStore<StagedInEngine> {
   readonly #area: StageArea;
+  readonly #yieldingArea: StageArea;
   readonly #free: Slot[];
   #classifier: { readonly version: number; readonly classifier: Classifier } | undefined;
 
-  /** `name` tells the staging tables apart from those of other streams and other work on this one. */
-  constructor(area: StageArea, name: string) {
+  /**
+   * `name` tells the staging tables apart from those of other streams and other work on this one; `yielding` is the same area
+   * for batches that yield.
+   */
+  constructor(area: StageArea, name: string, yielding: StageArea = area) {
     this.#area = area;
+    this.#yieldingArea = yielding;
     this.#free = [0, 1].map((number) => ({
       name: `stage_${name}_${number}`,
       table: undefined,
@@ -56,21 +62,27 @@ export class EngineBatches implements BatchStore<StagedInEngine> {
     }));
   }
 
-  async stage(batch: Batch, stream: StreamDefinition, version: number): Promise<StagedInEngine> {
+  async stage(
+    batch: Batch,
+    stream: StreamDefinition,
+    version: number,
+    yields = false,
+  ): Promise<StagedInEngine> {
     const slot = this.#free.pop();
     if (!slot) throw new Error(`more than two batches of ${stream.name} are staged`);
+    const area = yields ? this.#yieldingArea : this.#area;
     try {
       const made = slot.version === version ? slot.table : undefined;
       slot.table = undefined;
-      const table = made ?? (await createStage(this.#area, batch.key.tenant, stream, slot.name));
+      const table = made ?? (await createStage(area, batch.key.tenant, stream, slot.name));
       const classifier = this.#classifierOf(stream, version);
-      await fillStage(this.#area, batch, classifier, table);
+      await fillStage(area, batch, classifier, table);
       // Its failure must not make the batch be decided again: `facts` asks once more.
-      const typed = measureStage(this.#area, table, '_code = 0').catch(() => undefined);
-      const rows = await readStage(this.#area, stream, table);
+      const typed = measureStage(area, table, '_code = 0').catch(() => undefined);
+      const rows = await readStage(area, stream, table);
       slot.table = table;
       slot.version = version;
-      return { batch, rows, stream, classifier, slot, table, typed, verdicts: undefined };
+      return { batch, rows, area, stream, classifier, slot, table, typed, verdicts: undefined };
     } catch (error) {
       this.#free.push(slot);
       throw error;
@@ -81,7 +93,9 @@ export class EngineBatches implements BatchStore<StagedInEngine> {
     const { duplicates, dropped, quarantinedLate } = decision;
     const allStored = duplicates.length + dropped.length + quarantinedLate.length === 0;
     const known = allStored ? await staged.typed : undefined;
-    return known ?? measureStage(this.#area, staged.table, (await this.#verdicts(staged, decision)).storable);
+    return (
+      known ?? measureStage(staged.area, staged.table, (await this.#verdicts(staged, decision)).storable)
+    );
   }
 
   async earliestMs(staged: StagedInEngine): Promise<number | undefined> {
@@ -90,7 +104,7 @@ export class EngineBatches implements BatchStore<StagedInEngine> {
 
   async insert(target: Target, staged: StagedInEngine, decision: Decision): Promise<void> {
     const verdicts = await this.#verdicts(staged, decision);
-    await this.#area.engine.execute({ text: insertStatement(target, staged, verdicts) });
+    await staged.area.engine.execute({ text: insertStatement(target, staged, verdicts) });
   }
 
   async holds(target: Target, { key, from, to }: Batch): Promise<boolean> {
@@ -111,7 +125,7 @@ export class EngineBatches implements BatchStore<StagedInEngine> {
     const { storable, discarded, dropped } = await this.#verdicts(staged, decision);
     const those = (condition: string) => `(SELECT * FROM ${staged.table} WHERE ${condition})`;
     const duplicates = dropped === 'false' ? discarded : `${discarded} AND NOT ${dropped}`;
-    return this.#area.engine.query({ text: sql(those(storable), those(duplicates)) }, 'RowBinary');
+    return staged.area.engine.query({ text: sql(those(storable), those(duplicates)) }, 'RowBinary');
   }
 
   /** Removes the staging tables. */
@@ -136,7 +150,7 @@ export class EngineBatches implements BatchStore<StagedInEngine> {
   }
 
   #verdicts(staged: StagedInEngine, decision: Decision): Promise<Verdicts> {
-    staged.verdicts ??= writeVerdicts(this.#area, staged.batch, decision).catch((error: unknown) => {
+    staged.verdicts ??= writeVerdicts(staged.area, staged.batch, decision).catch((error: unknown) => {
       staged.verdicts = undefined;
       throw error;
     });

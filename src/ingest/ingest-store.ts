@@ -18,8 +18,15 @@ export interface IngestStore {
 export function engineStore(options: StageArea & { readonly memory: DedupMemory }): IngestStore {
   const engine = readingAs(options.engine, { reading: 'ingest' });
   const area = { ...options, engine };
+  const areaOf = (tenant: TenantId, yields: boolean): StageArea => ({
+    ...options,
+    engine: {
+      ...readingAs(options.engine, { reading: 'ingest', yields }),
+      execute: (statement) => options.engine.execute(statement, { tenant, yields }),
+    },
+  });
   return {
-    batches: (_tenant, stream) => new EngineBatches(area, stream),
+    batches: (tenant, stream) => new EngineBatches(areaOf(tenant, false), stream, areaOf(tenant, true)),
     ids: (tenant, stream) => new RememberedIds({ ...area, tenant, stream }),
     outcomes: ({ tenant, stream, partition }, from, to) =>
       countOutcomes(engine, tenant, stream, partition, from, to),

@@ -16,6 +16,7 @@ import type { IngestStore } from './ingest-store.ts';
 import { Progress, START } from './manifest.ts';
 import { PartitionProgress, stopping } from './partition-progress.ts';
 import type { Follower, IngestState, Outcome, RestatingIngest } from './port.ts';
+import { Pressing } from './pressing.ts';
 import { StreamWorker, type WorkerDeps } from './stream-worker.ts';
 
 export interface IngestOptions {
@@ -55,19 +56,24 @@ const WAITING_MAX = Number.MAX_SAFE_INTEGER;
 const CREDIT_MS = 500;
 
 /** Tenants share the places by weight and by the time that their batches take; none holds all of them when there are several. */
-function placesFor({ clock, tenants }: IngestOptions): FairQueue {
+function placesFor({ clock, tenants }: IngestOptions, isPressing: (tenant: string) => boolean): FairQueue {
   const several = () => (tenants?.list().length ?? 1) > 1;
   return new FairQueue({
     places: BATCHES_UNDER_WAY,
     clock,
     waitingMax: WAITING_MAX,
     creditMs: CREDIT_MS,
-    weightOf: tenants && ((tenant) => tenants.weight(tenant as TenantId)),
-    // Batches compute: while others come, one tenant has half of the processors.
-    heldMax: (_tenant, isShared) =>
-      isShared ? halfOfCores() : several() ? BATCHES_UNDER_WAY - 1 : BATCHES_UNDER_WAY,
+    weightOf: weightOf(tenants),
+    // Batches compute: while others come, who sends more than his share has half of the processors.
+    heldMax: (tenant, isShared) => {
+      if (!isShared) return several() ? BATCHES_UNDER_WAY - 1 : BATCHES_UNDER_WAY;
+      return isPressing(tenant) ? halfOfCores() : Math.max(halfOfCores(), BATCHES_UNDER_WAY / 2);
+    },
   });
 }
+
+const weightOf = (tenants: IngestOptions['tenants']) =>
+  tenants && ((tenant: string): number => tenants.weight(tenant as TenantId));
 
 interface Begun {
   readonly worker: StreamWorker;
@@ -77,7 +83,8 @@ interface Begun {
 export function createIngest(options: IngestOptions): RunningIngest {
   const begun = new Map<TenantId, Map<StreamName, Begun>>();
   const contents = new Contents();
-  const places = placesFor(options);
+  const places: FairQueue = placesFor(options, (tenant) => pressing.isPressing(tenant));
+  const pressing = new Pressing({ clock: options.clock, places, weightOf: weightOf(options.tenants) });
   const { store } = options;
   const followers: Follower[] = [];
   let isStopping = false;
@@ -97,7 +104,7 @@ export function createIngest(options: IngestOptions): RunningIngest {
     const [batches, ids] = [store.batches(tenant, stream.name), store.ids(tenant, stream.name)];
     const worker = new StreamWorker(tenant, stream.name, partitions, batches, ids, {
       ...options,
-      ...{ places, followers },
+      ...{ places, pressing, followers },
     });
     const ofTenant = begun.get(tenant) ?? new Map<StreamName, Begun>();
     ofTenant.set(stream.name, { worker, partitions });

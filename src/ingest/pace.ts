@@ -5,8 +5,8 @@ import { BATCH_BYTES_MAX } from './batch.ts';
 export interface PaceFacts {
   /** Recent rate of arrival. */
   readonly eventsPerSecond: number;
-  /** How long the last batch took from being read to being applied. */
-  readonly lastBatchMs: number;
+  /** How long a batch takes from being read to being applied, when nobody else computes. */
+  readonly batchMs: number;
   /** How long ago the last batch was cut. */
   readonly sinceLastCutMs: number;
 }
@@ -17,6 +17,12 @@ const FIXED_MS = 60;
 const MOMENT_MS = 200;
 const MOMENT_BYTES_MIN = 4 * 2 ** 20;
 
+/**
+ * Of so many batches the quickest one tells how long one takes when nobody else computes. If it were the last one, who shares the
+ * machine with somebody who floods it would wait longer between two batches because each of them takes longer.
+ */
+const REMEMBERED = 16;
+
 const ASLEEP_MS = 1_000;
 const CYCLE_MS_MAX = 500;
 
@@ -25,11 +31,11 @@ const CYCLE_MS_MAX = 500;
  * parts; in between, where a batch costs some 60 ms of computing however small it is, a third of the time is left
  * to others.
  */
-export function gatherMs({ eventsPerSecond, lastBatchMs, sinceLastCutMs }: PaceFacts): number {
+export function gatherMs({ eventsPerSecond, batchMs, sinceLastCutMs }: PaceFacts): number {
   if (sinceLastCutMs > ASLEEP_MS) return 5;
   const cycle =
     eventsPerSecond < 20_000
-      ? Math.min(CYCLE_MS_MAX, Math.max(50, 1.5 * lastBatchMs))
+      ? Math.min(CYCLE_MS_MAX, Math.max(50, 1.5 * batchMs))
       : eventsPerSecond < 60_000
         ? 250
         : 400;
@@ -46,7 +52,8 @@ export function bytesOfAMoment(lastBatchMs: number, bytes: number): number {
 export class Pace {
   readonly #clock: Clock;
   #eventsPerSecond = 0;
-  #lastBatchMs = 0;
+  /** Of the last batches, the newest last. */
+  readonly #tookMs: number[] = [];
   #lastBatchBytes = 0;
   #lastCutAtMs: number;
 
@@ -59,7 +66,7 @@ export class Pace {
     const sinceLastCutMs = this.#clock.monotonicMs() - this.#lastCutAtMs;
     const wait = gatherMs({
       eventsPerSecond: this.#eventsPerSecond,
-      lastBatchMs: this.#lastBatchMs,
+      batchMs: this.#tookMs.length === 0 ? 0 : Math.min(...this.#tookMs),
       sinceLastCutMs,
     });
     return pause(this.#clock, wait, stop);
@@ -73,11 +80,12 @@ export class Pace {
   }
 
   noteApplied(startedAtMs: number, bytes: number): void {
-    this.#lastBatchMs = this.#clock.monotonicMs() - startedAtMs;
+    this.#tookMs.push(this.#clock.monotonicMs() - startedAtMs);
+    if (this.#tookMs.length > REMEMBERED) this.#tookMs.shift();
     this.#lastBatchBytes = bytes;
   }
 
   bytesOfAMoment(): number {
-    return bytesOfAMoment(this.#lastBatchMs, this.#lastBatchBytes);
+    return bytesOfAMoment(this.#tookMs.at(-1) ?? 0, this.#lastBatchBytes);
   }
 }

@@ -22,6 +22,7 @@ import { NO_ARRIVALS, type Position, toRanges } from './manifest.ts';
 import { Pace } from './pace.ts';
 import type { PartitionProgress } from './partition-progress.ts';
 import type { Arrivals, Followed, Follower, SelectStored } from './port.ts';
+import type { Pressing } from './pressing.ts';
 import { type BatchState, decided, recovered } from './protocol.ts';
 import type { RememberedIds } from './remembered-ids.ts';
 
@@ -32,6 +33,7 @@ export interface WorkerDeps {
   readonly owner: Ownership;
   /** Bounds how many batches are under way over all streams; tenants share it fairly. */
   readonly places: FairQueue;
+  readonly pressing: Pick<Pressing, 'cut'>;
   /** Recent buckets in memory; absent: there are none. */
   readonly hot?: HotFeed;
   /** Others who are told of every batch. */
@@ -143,7 +145,7 @@ export class StreamWorker {
         const began = this.#deps.clock.monotonicMs();
         const before = committing;
         const next = await this.#insist(
-          () => this.#decider.next(partition, before, this.#bytesMax()),
+          () => this.#decider.next(partition, before, this.#bytesMax(), this.#yields),
           // What fails here may be what the waiting work repairs; nothing was decided.
           () => this.#exclusive.length > 0,
         );
@@ -199,6 +201,8 @@ export class StreamWorker {
   #bytesMax(): number {
     return this.#deps.places.isShared(this.#tenant) ? this.#pace.bytesOfAMoment() : BATCH_BYTES_MAX;
   }
+
+  readonly #yields = (bytes: number): boolean => this.#deps.pressing.cut(this.#tenant, bytes);
 
   async #sleepUntilWoken(): Promise<void> {
     await new Promise<void>((resolve) => {

@@ -10,12 +10,12 @@ import { drainPending, Session } from 'chdb';
 import type { TenantId } from '../base/brand.ts';
 import { type Clock, systemClock } from '../base/clock.ts';
 import { MillraceError } from '../base/errors.ts';
-import type { Leave } from '../base/fair-queue.ts';
+import { FairQueue, type Leave } from '../base/fair-queue.ts';
 import { type FileSystem, nodeFiles } from '../base/files.ts';
 import { DurableNames } from './durable-names.ts';
 import { createGuest, guestSettings, KILLS_MAX } from './guest.ts';
-import type { Engine, Guest, GuestLimits, Guests, QueryLimits, Statement } from './port.ts';
-import { READING_CLASSES, type ReadingClass, ReadingPlaces } from './reading-places.ts';
+import type { Engine, Guest, GuestLimits, Guests, QueryLimits, Statement, WriteOptions } from './port.ts';
+import { NICE_MOST, READING_CLASSES, type ReadingClass, ReadingPlaces } from './reading-places.ts';
 import { FULL_ROLE, openWithRoles, roleOf } from './roles.ts';
 import { forgetLongParameters, parameterSettings, setAllSoon } from './session-parameters.ts';
 import { SessionPool } from './session-pool.ts';
@@ -59,7 +59,6 @@ const WRITER_SETTINGS = [
   'min_insert_block_size_rows=100000000',
   'min_insert_block_size_bytes=100000000000',
   'max_insert_threads=1',
-  'max_threads=2',
   'optimize_on_insert=0',
   'insert_deduplicate=0',
   'max_query_size=16777216',
@@ -71,6 +70,12 @@ const WRITER_SETTINGS = [
 
 /** What was dropped is removed at once, not kept for eight minutes: nobody takes it back, and it may be somebody's who is gone. */
 const ENGINE_ARGS = ['--database_atomic_delay_before_drop_table_sec=0'];
+
+/** Of a writing session's next statements. */
+const settingsOfWriter = (yields: boolean): readonly string[] => [
+  `max_threads=${yields ? 1 : 2}`,
+  `os_threads_nice_value_query=${yields ? NICE_MOST : 0}`,
+];
 
 const READER_SETTINGS = [
   NOT_COMPILED,
@@ -87,6 +92,9 @@ const READER_SETTINGS = [
 const LABEL = 'millrace-query-';
 const DEFAULT_QUERY_SECONDS = 30;
 const READERS = 4;
+const WRITERS = 4;
+/** Whose statements have no tenant. */
+const OURS = '';
 const DEFAULT_MEMORY_BYTES = 8 * 2 ** 30;
 
 export function openChdb(options: ChdbOptions): Engine & Guests {
@@ -95,6 +103,9 @@ export function openChdb(options: ChdbOptions): Engine & Guests {
 
 class ChdbEngine implements Engine, Guests {
   readonly #writers: SessionPool;
+  readonly #writing: FairQueue;
+  /** Sessions that write on one thread, and when nobody else wants to compute. */
+  readonly #yielding = new WeakSet<Session>();
   readonly #readers: SessionPool;
   readonly #places: ReadingPlaces;
   readonly #tenants: AskingTenants | undefined;
@@ -122,6 +133,16 @@ class ChdbEngine implements Engine, Guests {
       weightOf: options.tenants && ((tenant) => options.tenants!.weight(tenant)),
       areSeveral: options.tenants && (() => options.tenants!.areSeveral()),
     });
+    const writers = options.writers ?? WRITERS;
+    // Half of them at the most while others write: a batch of a stream with many rollups fills them all.
+    this.#writing = new FairQueue({
+      places: writers,
+      clock: options.clock ?? systemClock,
+      waitingMax: Number.MAX_SAFE_INTEGER,
+      weightOf:
+        options.tenants && ((tenant) => (tenant === OURS ? 1 : options.tenants!.weight(tenant as TenantId))),
+      heldMax: (_tenant, isShared) => (isShared ? Math.ceil(writers / 2) : writers),
+    });
     this.#names =
       options.syncsNames === false
         ? { around: (_, work) => work(), settle: async () => undefined }
@@ -144,7 +165,9 @@ class ChdbEngine implements Engine, Guests {
       );
       this.#control = open('max_threads=1', first);
       this.#roles = new Set(this.#control.query('SELECT name FROM system.roles', 'TSVRaw').split('\n'));
-      this.#writers = new SessionPool(options.writers ?? 2, () => open(WRITER_SETTINGS));
+      this.#writers = new SessionPool(writers, () =>
+        open(`${WRITER_SETTINGS}, ${settingsOfWriter(false).join(', ')}`),
+      );
       const readers = READING_CLASSES.reduce((sum, reading) => sum + places[reading], 0);
       this.#readers = new SessionPool(readers, () => open(READER_SETTINGS));
     } catch (cause) {
@@ -156,13 +179,26 @@ class ChdbEngine implements Engine, Guests {
     }
   }
 
-  async execute(statement: Statement): Promise<void> {
-    await this.#names.around(statement.text, () =>
-      this.#writers.use(async (session) => {
-        await prepare(session, parameterSettings(statement));
-        await run(session, statement, 'Null');
-      }),
-    );
+  async execute(statement: Statement, { tenant, yields = false }: WriteOptions = {}): Promise<void> {
+    await this.#names.around(statement.text, async () => {
+      const leave = await this.#writing.enter(tenant ?? OURS);
+      try {
+        await this.#writers.use(async (session) => {
+          await prepare(session, [...this.#pacing(session, yields), ...parameterSettings(statement)]);
+          await run(session, statement, 'Null');
+        });
+      } finally {
+        leave();
+      }
+    });
+  }
+
+  /** What has to be set on the session for this; nothing when it was set for the statement before. */
+  #pacing(session: Session, yields: boolean): readonly string[] {
+    if (this.#yielding.has(session) === yields) return [];
+    if (yields) this.#yielding.add(session);
+    else this.#yielding.delete(session);
+    return settingsOfWriter(yields);
   }
 
   async query(statement: Statement, format = 'JSONCompact', limits: QueryLimits = {}): Promise<Uint8Array> {
@@ -274,6 +310,7 @@ class ChdbEngine implements Engine, Guests {
   /** Ends the questions that still run: nobody waits for their answers any more. Writes run to their end. */
   async close(): Promise<void> {
     this.#places.close();
+    this.#writing.refuseAll(new MillraceError('stopping', 'The server is stopping.'));
     let ended = false;
     const sessions = Promise.all([...this.#guests].map((guest) => guest.close()))
       .then(async () => [...(await this.#writers.drain()), ...(await this.#readers.drain())])
@@ -303,9 +340,9 @@ class ChdbEngine implements Engine, Guests {
       `max_execution_time=${least(limits.timeoutSeconds ?? this.#querySecondsMax, own.timeoutSeconds)}`,
       `max_memory_usage=${least(this.#queryMemoryMax, limits.memoryBytesMax, own.memoryBytesMax)}`,
       `max_rows_to_read=${least(limits.readRowsMax ?? own.readRowsMax ?? 0, own.readRowsMax)}`,
-      `max_threads=${this.#places.threads(limits.reading ?? 'work')}`,
+      `max_threads=${limits.yields ? 1 : this.#places.threads(limits.reading ?? 'work')}`,
       // Without the right to it (CAP_SYS_NICE) the engine leaves it.
-      `os_threads_nice_value_query=${this.#places.nice(limits.reading ?? 'work', limits.tenant)}`,
+      `os_threads_nice_value_query=${limits.yields ? NICE_MOST : this.#places.nice(limits.reading ?? 'work', limits.tenant)}`,
       `log_comment='${label}'`,
       ...parameterSettings(statement),
     ];

@@ -32,6 +32,16 @@ export interface QueryLimits {
   readonly reading?: ReadingClass;
   /** Who asks: places are shared fairly between tenants, and the tenant's limits hold. Absent: we ourselves. */
   readonly tenant?: TenantId;
+  /** It computes on one thread, when nobody else wants to. */
+  readonly yields?: boolean;
+}
+
+/** Of statements that write. They have no limits: what was accepted is stored. */
+export interface WriteOptions {
+  /** Whose places it waits for, which tenants share fairly. Absent: we ourselves. */
+  readonly tenant?: TenantId;
+  /** As in `QueryLimits`. */
+  readonly yields?: boolean;
 }
 
 /**
@@ -41,7 +51,7 @@ export interface QueryLimits {
  */
 export interface Engine {
   /** Statements that write. They run on sessions of their own, so that reads never wait for them. */
-  execute(statement: Statement): Promise<void>;
+  execute(statement: Statement, options?: WriteOptions): Promise<void>;
   /** Bytes of the answer in `format` (default `JSONCompact`). */
   query(statement: Statement, format?: string, limits?: QueryLimits): Promise<Uint8Array>;
   /** The answer in chunks, never buffered whole. */

@@ -95,7 +95,7 @@ export class ReadingPlaces {
     return isOfSeveral ? Math.min(2, halfOfCores()) : 2;
   }
 
-  /** Of the threads of a statement of the class that the tenant asks now. */
+  /** Of the threads of a statement of the class that the tenant asks now. Less needs a right of the process (CAP_SYS_NICE). */
   nice(as: ReadingClass, tenant?: TenantId): number {
     return tenant !== undefined && this.#queues[as].isOver(tenant) ? NICE_MOST : NICE[as];
   }

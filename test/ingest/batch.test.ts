@@ -44,13 +44,13 @@ describe('a batch', () => {
 
 describe('gathering', () => {
   it('shows a stream that wakes up at once, and leaves time to others while batches are small', () => {
-    expect(gatherMs({ eventsPerSecond: 0, lastBatchMs: 80, sinceLastCutMs: 5_000 })).toBeLessThan(20);
-    expect(gatherMs({ eventsPerSecond: 100, lastBatchMs: 80, sinceLastCutMs: 90 })).toBe(30);
-    expect(gatherMs({ eventsPerSecond: 100, lastBatchMs: 60_000, sinceLastCutMs: 0 })).toBe(500);
+    expect(gatherMs({ eventsPerSecond: 0, batchMs: 80, sinceLastCutMs: 5_000 })).toBeLessThan(20);
+    expect(gatherMs({ eventsPerSecond: 100, batchMs: 80, sinceLastCutMs: 90 })).toBe(30);
+    expect(gatherMs({ eventsPerSecond: 100, batchMs: 60_000, sinceLastCutMs: 0 })).toBe(500);
   });
 
   it('makes large parts of a busy stream, and does not wait when it is behind', () => {
-    expect(gatherMs({ eventsPerSecond: 100_000, lastBatchMs: 80, sinceLastCutMs: 100 })).toBe(300);
-    expect(gatherMs({ eventsPerSecond: 100_000, lastBatchMs: 800, sinceLastCutMs: 900 })).toBe(0);
+    expect(gatherMs({ eventsPerSecond: 100_000, batchMs: 80, sinceLastCutMs: 100 })).toBe(300);
+    expect(gatherMs({ eventsPerSecond: 100_000, batchMs: 800, sinceLastCutMs: 900 })).toBe(0);
   });
 });
