@@ -64,9 +64,14 @@ describe('places in front of the engine', () => {
 describe('statements that yield', () => {
   it('compute on one thread and behind others, and those after them on the same session do not', async () => {
     const settings = `toUInt8(getSetting('max_threads')) AS threads, getSetting('os_threads_nice_value_query') AS nice`;
-    await engine.execute({ text: 'CREATE TABLE paces (turn UInt8, threads UInt8, nice Int32) ENGINE = Memory' });
+    await engine.execute({
+      text: 'CREATE TABLE paces (turn UInt8, threads UInt8, nice Int32) ENGINE = Memory',
+    });
     for (const [turn, yields] of [false, true, true, false].entries())
-      await engine.execute({ text: `INSERT INTO paces SELECT ${turn}, ${settings}` }, { tenant: greedy!, yields });
+      await engine.execute(
+        { text: `INSERT INTO paces SELECT ${turn}, ${settings}` },
+        { tenant: greedy!, yields },
+      );
     expect(await engine.rows({ text: 'SELECT threads, nice FROM paces ORDER BY turn' })).toEqual([
       { threads: 2, nice: 0 },
       { threads: 1, nice: 10 },
