@@ -70,6 +70,11 @@ describe.skipIf(chromium === undefined)('the page, with events in their time', (
     for (const state of ['final', 'open', 'corrected'])
       await shows(page.locator('.series-table td'), new RegExp(`^${state}$`));
     expect(await page.locator('.chart').getAttribute('aria-label')).toMatch(/of them still open/);
+    // What was put aside is taken in when somebody says so, after a question.
+    await button('Take them in').click();
+    await page.getByRole('dialog').getByRole('button', { name: 'Take them in' }).click();
+    await shows(time.locator('td'), 'quarantined, taken in');
+    await button('Take them in').waitFor({ state: 'detached' });
   });
 
   it('shows results of a window as they are told, with every version of one', async () => {

@@ -12,7 +12,7 @@ export interface LateLine {
   readonly counted: Count;
   readonly quarantined: Count;
   readonly dropped: Count;
-  /** Of the two before, how many were taken in since; null: the server does not tell, and takes none in. */
+  /** Were put aside, and taken in since; null: the server does not tell, and takes none in. */
   readonly replayed: Count | null;
 }
 

@@ -2,7 +2,6 @@ import { useState } from 'preact/hooks';
 import type { Api } from '../api/client.ts';
 import { askLate, LATE_WIDTHS, type LateLane, type LateWidth, replayLate } from '../api/late.ts';
 import type { Rights } from '../api/rights.ts';
-import { addCounts, subtractCounts } from '../model/count.ts';
 import { formatCount, formatDuration, formatTime } from '../model/format.ts';
 import { rulesText } from '../model/rules.ts';
 import type { StreamInfo, TimeState } from '../model/stream.ts';
@@ -92,8 +91,7 @@ export function TimePanel({ api, stream, rights }: TimePanelProps) {
 /** There is something that is not counted yet, and the server takes it in. */
 const isReplayable = ({ lines }: LateLane): boolean =>
   lines.some(
-    ({ quarantined, dropped, replayed }) =>
-      replayed !== null && subtractCounts(addCounts([quarantined, dropped]), replayed) > 0,
+    ({ quarantined, dropped, replayed }) => replayed !== null && (quarantined !== 0 || dropped !== 0),
   );
 
 const factsOf = ({ watermarkMs, lagMs, sources, idleSources }: TimeState) =>
@@ -120,7 +118,7 @@ const LINES: readonly Column<Line>[] = [
   number('Counted', 'Stored, and in every number', ({ counted }) => counted),
   number('Quarantined', 'Kept aside, can be taken in', ({ quarantined }) => quarantined),
   number('Dropped', 'Not counted; still in the log', ({ dropped }) => dropped),
-  number('Taken in', 'Of the two before, how many are counted by now', ({ replayed }) => replayed ?? 0),
+  number('Taken in', 'Were quarantined or dropped, and are counted by now', ({ replayed }) => replayed ?? 0),
 ];
 
 const SAMPLE: readonly Column<LateLane['sample'][number]>[] = [
