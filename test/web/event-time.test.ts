@@ -73,8 +73,9 @@ describe.skipIf(chromium === undefined)('the page, with events in their time', (
     // What was put aside is taken in when somebody says so, after a question.
     await button('Take them in').click();
     await page.getByRole('dialog').getByRole('button', { name: 'Take them in' }).click();
-    await button('Take them in').waitFor({ state: 'detached' });
+    await page.getByRole('dialog').waitFor({ state: 'detached' });
     await shows(time.locator('tbody td:last-child'), /^1$/);
+    await button('Take them in').waitFor({ state: 'detached' });
   });
 
   it('shows results of a window as they are told, with every version of one', async () => {
