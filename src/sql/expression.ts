@@ -25,7 +25,10 @@ export async function guardExpression(
     try {
       return Buffer.from(await engine.query({ text, params }, 'TSVRaw', LIMITS)).toString('utf8');
     } catch (error) {
-      throw refusal(`the engine cannot read it: ${wordsOf(error)}`);
+      const explained = explainToAsker(error, 'fix');
+      // What is not the author's fault may be asked again: his expression is not refused for it.
+      if (!(explained instanceof MillraceError) || explained.code !== 'bad-question') throw explained;
+      throw refusal(`the engine cannot read it: ${explained.issues[0]?.message ?? explained.message}`);
     }
   };
   const formatted = await ask('SELECT formatQuerySingleLine({query:String})', {
@@ -50,10 +53,3 @@ export async function guardExpression(
 }
 
 const refusal = (reason: string): MillraceError => refusalOf('expression', 'fix', reason);
-
-function wordsOf(error: unknown): string {
-  const explained = explainToAsker(error, 'fix');
-  return explained instanceof MillraceError
-    ? (explained.issues[0]?.message ?? explained.message)
-    : 'the store cannot answer now';
-}

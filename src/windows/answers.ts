@@ -12,7 +12,10 @@ const LIMIT_DEFAULT = 100;
 const LIMIT_MAX = 1_000;
 const RESULT_BYTES_MAX = 64 * 2 ** 20;
 
-type Row = readonly [readonly (string | null)[], string, number, string, string];
+type Row = readonly [readonly (string | null)[], string, number, string, string, string];
+
+/** Duplicates of a stretch of event time, over all keys; null: not known exactly. */
+export type DuplicatesOf = (startMs: number, endMs: number) => number | null;
 
 /** Newest window first, then by key; of each the newest version first. */
 export async function readResults(
@@ -21,6 +24,7 @@ export async function readResults(
   stream: StreamDefinition,
   request: ResultsRequest,
   nowMs: number,
+  duplicatesOf: DuplicatesOf,
 ): Promise<ResultsAnswer> {
   const issues: Issue[] = [];
   const note = (path: string, message: string) => issues.push({ path, message });
@@ -60,18 +64,28 @@ export async function readResults(
   const rows = await compactRows<Row>(
     engine,
     statement(
-      `SELECT ${eventColumns(stream)}, window_key, toString(version) FROM (${found})${told.length === 0 ? '' : ` WHERE ${told.join(' AND ')}`} ORDER BY window_start DESC, window_key, version DESC LIMIT ${parameters.bind('UInt64', limit + 1)} SETTINGS max_result_bytes = ${RESULT_BYTES_MAX}, result_overflow_mode = 'throw'`,
+      `SELECT ${eventColumns(stream)}, window_key, toString(version), toString(toUnixTimestamp64Milli(window_end)) FROM (${found})${told.length === 0 ? '' : ` WHERE ${told.join(' AND ')}`} ORDER BY window_start DESC, window_key, version DESC LIMIT ${parameters.bind('UInt64', limit + 1)} SETTINGS max_result_bytes = ${RESULT_BYTES_MAX}, result_overflow_mode = 'throw'`,
       parameters,
     ),
     tenant,
   );
   const page = rows.slice(0, limit);
+  const toldOf = ([row, extra, startMs, , , endMs]: Row) =>
+    withDuplicates(eventJson(stream, row, extra, { withPlace: false }), stream, () =>
+      duplicatesOf(startMs, Number(endMs)),
+    );
   const last = rows.length > limit ? page.at(-1) : undefined;
   return {
-    resultsJson: `[${page.map(([row, extra]) => eventJson(stream, row, extra, { withPlace: false })).join(',')}]`,
+    resultsJson: `[${page.map(toldOf).join(',')}]`,
     count: page.length,
     next: last ? writeCursor({ startMs: last[2], key: last[3], version: Number(last[4]) }) : null,
   };
+}
+
+/** A measure of that name keeps it. */
+function withDuplicates(json: string, { fields }: StreamDefinition, duplicates: () => number | null): string {
+  if (fields.some(({ name }) => name === 'duplicates')) return json;
+  return `${json.slice(0, -1)},"duplicates":${duplicates()}}`;
 }
 
 interface Cursor {

@@ -10,7 +10,7 @@ import type { Catalog, Versioned } from '../catalog/port.ts';
 import type { WindowDefinition } from '../define/model.ts';
 import { type ObjectHooks, type Registry, refuseWhileNamed } from '../registry/index.ts';
 import type { TenantDirectory } from '../tenants/port.ts';
-import type { Watermarks } from '../watermarks/index.ts';
+import type { LateArrivals, Watermarks } from '../watermarks/index.ts';
 import { readResults } from './answers.ts';
 import { AREA, Evaluator, type EvaluatorParts } from './evaluator.ts';
 import { openWindows } from './open-windows.ts';
@@ -22,7 +22,7 @@ import { NOTHING } from './step.ts';
 
 export interface WindowsParts extends EvaluatorParts {
   readonly catalog: Catalog;
-  readonly watermarks: Watermarks;
+  readonly watermarks: Watermarks & Pick<LateArrivals, 'duplicates'>;
   readonly tenants: Pick<TenantDirectory, 'list'>;
   /** It is made with the hooks of windows, and makes their streams. */
   readonly registry: () => Pick<Registry, 'put' | 'remove'>;
@@ -136,9 +136,15 @@ class AllWindows implements RunningWindows {
   }
 
   async results(tenant: TenantId, name: string, request: ResultsRequest = {}) {
-    this.#find(tenant, name);
-    const stream = this.#parts.catalog.stream(tenant, name)!.definition;
-    return readResults(this.#parts.engine, tenant, stream, request, this.#parts.clock.now());
+    const { definition } = this.#find(tenant, name);
+    const { engine, catalog, clock, watermarks } = this.#parts;
+    const stream = catalog.stream(tenant, name)!.definition;
+    return readResults(engine, tenant, stream, request, clock.now(), (startMs, endMs) => {
+      // They are counted by event time.
+      if (definition.time !== 'event') return null;
+      const { count, isExact } = watermarks.duplicates(tenant, definition.from, startMs, endMs);
+      return isExact ? count : null;
+    });
   }
 
   async open(tenant: TenantId, name: string, limit = OPEN_MAX): Promise<string> {

@@ -76,7 +76,12 @@ export async function startParts() {
   });
   const windows = createWindows({
     ...{ catalog, log, ingest, engine, clock, logger: pino({ level: 'silent' }) },
-    watermarks: { of: () => UNKNOWN, heartbeat: async () => undefined, watch: () => () => undefined },
+    watermarks: {
+      of: () => UNKNOWN,
+      duplicates: () => ({ count: 0, isExact: true }),
+      heartbeat: async () => undefined,
+      watch: () => () => undefined,
+    },
     tenants: { list: () => [] },
     registry: () => registry,
   });

@@ -4,6 +4,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import fc from 'fast-check';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { MillraceError } from '../../src/base/errors.ts';
 import { checkTree, guardExpression, isValueType } from '../../src/sql/index.ts';
 import { openChdb } from '../../src/store/index.ts';
 
@@ -203,6 +204,11 @@ describe('an expression for a fix', () => {
     ]) {
       await expect(guard(text), text).rejects.toMatchObject({ code: 'bad-question' });
     }
+  });
+
+  it('is not refused because the store cannot answer', async () => {
+    const away = { query: () => Promise.reject(new MillraceError('too-busy', 'Ask again.')) };
+    await expect(guardExpression(away, 'line', 'quarantined')).rejects.toMatchObject({ code: 'too-busy' });
   });
 
   it('hears nothing of the machine when it is refused', async () => {

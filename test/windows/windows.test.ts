@@ -92,6 +92,16 @@ describe('windows', () => {
     expect(first).toMatchObject({ window_end: '2026-03-01T12:05:00.000Z', events: 2, late: 0 });
   });
 
+  it('tell who asks how many duplicates there were in their time', async () => {
+    const twice = at('12:00:30');
+    await app.send('points', [twice, twice, at('12:06:00')]);
+    await app.send('points', [at('12:11:00', 2), twice]);
+    expect(await app.window('alarms')).toMatchObject([
+      { window_start: '2026-03-01T12:00:00.000Z', events: 1, duplicates: 2 },
+      { window_start: '2026-03-01T12:05:00.000Z', events: 1, duplicates: 0 },
+    ]);
+  });
+
   it('correct what they told when late events come, in a new version', async () => {
     await app.send('points', [at('12:00:30'), at('12:05:00')]);
     await app.send('points', [at('12:04:00', 1, 99), at('12:04:30', 7)]);

@@ -58,6 +58,7 @@ export async function makeWorld(bounds: NonNullable<WindowsParts['bounds']> = {}
         ...{ atMs: watermark.get(stream), applied: appliedOf(stream) },
         ...{ lagMs: 0, sources: 1, idleSources: 0 },
       }),
+      duplicates: () => ({ count: 0, isExact: true }),
       heartbeat: async () => undefined,
       watch: () => () => undefined,
     },

@@ -18,7 +18,8 @@ export function windowRoutes(app: App, { windows, tenantOf }: RouteContext): voi
         summary: 'Results of a window, newest first',
         description:
           'Of each window and key the newest version; `versions=all`: every version that was told. `open=true` adds the ' +
-          'windows that are still open, with their numbers so far.',
+          'windows that are still open, with their numbers so far. `duplicates` counts those of the whole minutes that the window touches, ' +
+          'whatever their key; null when that is not known exactly, or the window does not go by event time.',
         tags: ['Numbers'],
         params: nameParams,
         querystring: windowResultsQuery,
