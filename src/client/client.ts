@@ -175,12 +175,12 @@ export class MillraceClient {
     question?: Q,
   ): Promise<StatsAnswer<RowOf<Q>>> {
     const path = pathOf('streams', stream, 'stats') + queryOf(question ?? {});
-    return (await this.#get(path, question?.signal)) as StatsAnswer<RowOf<Q>>;
+    return (await this.#transport.get(path, question?.signal)) as StatsAnswer<RowOf<Q>>;
   }
 
   /** Stored events, newest first, a page at a time. */
   async events(stream: string, question: EventsQuestion = {}): Promise<EventsPage> {
-    return (await this.#get(
+    return (await this.#transport.get(
       pathOf('streams', stream, 'events') + queryOf(question),
       question.signal,
     )) as EventsPage;
@@ -203,7 +203,7 @@ export class MillraceClient {
     question: LedgerQuestion & { readonly batch?: string } = {},
   ): Promise<LedgerOfBatch | LedgerPage> {
     const path = pathOf('streams', stream, 'ledger') + queryText(question);
-    return (await this.#get(path, question.signal)) as LedgerOfBatch | LedgerPage;
+    return (await this.#transport.get(path, question.signal)) as LedgerOfBatch | LedgerPage;
   }
 
   /**
@@ -221,7 +221,7 @@ export class MillraceClient {
   /** Arrivals that were not counted because their id was stored before, newest first, a page at a time. */
   async duplicates(stream: string, question: PageQuestion = {}): Promise<DuplicatesPage> {
     const path = pathOf('streams', stream, 'duplicates') + queryText(question);
-    return (await this.#get(path, question.signal)) as DuplicatesPage;
+    return (await this.#transport.get(path, question.signal)) as DuplicatesPage;
   }
 
   /** What the server sends as it happens. Comes back after a broken connection and goes on where it was. */
@@ -230,8 +230,9 @@ export class MillraceClient {
   }
 
   async streams(signal?: AbortSignal): Promise<readonly StreamInfo[]> {
-    return ((await this.#get(pathOf('streams'), signal)) as { readonly streams: readonly StreamInfo[] })
-      .streams;
+    return (
+      (await this.#transport.get(pathOf('streams'), signal)) as { readonly streams: readonly StreamInfo[] }
+    ).streams;
   }
 
   /** Makes or changes a stream from its JSON document. */
@@ -290,12 +291,12 @@ export class MillraceClient {
       readonly limit?: number | undefined;
     } = {},
   ): Promise<readonly RunInfo[]> {
-    const answer = await this.#get(pathOf('runs') + queryText(filter));
+    const answer = await this.#transport.get(pathOf('runs') + queryText(filter));
     return (answer as { readonly runs: readonly RunInfo[] }).runs;
   }
 
   async run(id: string): Promise<RunInfo> {
-    return (await this.#get(pathOf('runs', id))) as RunInfo;
+    return (await this.#transport.get(pathOf('runs', id))) as RunInfo;
   }
 
   /** Asks a run to end and to take back what it has begun. */
@@ -310,12 +311,12 @@ export class MillraceClient {
   /** Lines that could not be stored, newest arrival first. */
   async quarantine(stream: string, question: QuarantineQuestion = {}): Promise<QuarantinePage> {
     const path = pathOf('streams', stream, 'quarantine') + queryText(question);
-    return (await this.#get(path)) as QuarantinePage;
+    return (await this.#transport.get(path)) as QuarantinePage;
   }
 
   /** What came late, by event time, and what became of it. */
   async late(stream: string, question: LateQuestion = {}): Promise<LatePage> {
-    return (await this.#get(pathOf('streams', stream, 'late') + queryText(question))) as LatePage;
+    return (await this.#transport.get(pathOf('streams', stream, 'late') + queryText(question))) as LatePage;
   }
 
   /** What `replayLate` would do; changes nothing. */
@@ -379,7 +380,7 @@ export class MillraceClient {
 
   /** The newest reconciliation that has ended. Fails with `not-found` when there is none. */
   async reconciliation(stream: string): Promise<RunInfo> {
-    return (await this.#get(pathOf('streams', stream, 'reconcile'))) as RunInfo;
+    return (await this.#transport.get(pathOf('streams', stream, 'reconcile'))) as RunInfo;
   }
 
   /** Starts work on the server; it may be repeated, for what is done is not done twice. */
@@ -429,10 +430,6 @@ export class MillraceClient {
       ...{ method, path, repeatable: method === 'POST' ? 'refused' : 'safe' },
       ...(body === undefined ? {} : { body: toJson(body), headers: { 'content-type': 'application/json' } }),
     });
-  }
-
-  #get(path: string, signal?: AbortSignal): Promise<unknown> {
-    return this.#transport.json({ method: 'GET', path, repeatable: 'safe', signal });
   }
 }
 

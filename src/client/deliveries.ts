@@ -82,13 +82,13 @@ export class WebhooksClient {
 
   async list(stream: string): Promise<readonly WebhookInfo[]> {
     const path = pathOf('streams', stream, 'webhooks');
-    const answer = await this.#transport.json({ method: 'GET', path, repeatable: 'safe' });
+    const answer = await this.#transport.get(path);
     return (answer as { readonly webhooks: readonly WebhookInfo[] }).webhooks;
   }
 
   async get(stream: string, name: string): Promise<WebhookInfo> {
     const path = pathOf('streams', stream, 'webhooks', name);
-    return (await this.#transport.json({ method: 'GET', path, repeatable: 'safe' })) as WebhookInfo;
+    return (await this.#transport.get(path)) as WebhookInfo;
   }
 
   /** Makes one or changes it; it goes on, at once, where it was. `ifVersion` 0: only when there is none. */
@@ -114,7 +114,7 @@ export class WebhooksClient {
   /** Those that sign now, the newest first. */
   async secrets(): Promise<readonly WebhookSecret[]> {
     const path = pathOf('webhook-secret');
-    const answer = await this.#transport.json({ method: 'GET', path, repeatable: 'safe' });
+    const answer = await this.#transport.get(path);
     return (answer as { readonly secrets: readonly WebhookSecret[] }).secrets;
   }
 
@@ -150,7 +150,7 @@ export class DeliveriesClient {
     } = {},
   ): Promise<DeliveryList> {
     const path = `${pathOf('deliveries')}${queryText(question)}`;
-    return (await this.#transport.json({ method: 'GET', path, repeatable: 'safe' })) as DeliveryList;
+    return (await this.#transport.get(path)) as DeliveryList;
   }
 
   /** Has them sent again; without names, all that were given up. Resolves with how many wait again. */

@@ -81,13 +81,13 @@ export class KeysClient {
   }
 
   async list(): Promise<readonly KeyInfo[]> {
-    const answer = await this.#transport.json({ method: 'GET', path: pathOf('keys'), repeatable: 'safe' });
+    const answer = await this.#transport.get(pathOf('keys'));
     return (answer as { readonly keys: readonly KeyInfo[] }).keys;
   }
 
   async get(name: string): Promise<KeyInfo> {
     const path = pathOf('keys', name);
-    return (await this.#transport.json({ method: 'GET', path, repeatable: 'safe' })) as KeyInfo;
+    return (await this.#transport.get(path)) as KeyInfo;
   }
 
   /** Makes a key, and tells its secret; or changes what one may do. `ifVersion` 0: only makes one. */
@@ -125,6 +125,6 @@ export class KeysClient {
   /** Who did what, and what was refused. */
   async audit(question: AuditQuestion = {}): Promise<AuditPage> {
     const path = pathOf('audit') + queryText(question);
-    return (await this.#transport.json({ method: 'GET', path, repeatable: 'safe' })) as AuditPage;
+    return (await this.#transport.get(path)) as AuditPage;
   }
 }

@@ -67,7 +67,7 @@ export class ReportsClient {
   async list(): Promise<
     readonly { readonly name: string; readonly document: Readonly<Record<string, unknown>> }[]
   > {
-    const found = await this.#transport.json({ method: 'GET', path: pathOf('reports'), repeatable: 'safe' });
+    const found = await this.#transport.get(pathOf('reports'));
     return (found as { readonly reports: Awaited<ReturnType<ReportsClient['list']>> }).reports;
   }
 
@@ -90,13 +90,13 @@ export class ReportsClient {
   /** The newest period first. */
   async runs(report: string, limit = 100): Promise<readonly ReportRunInfo[]> {
     const path = pathOf('reports', report, 'runs') + queryText({ limit });
-    const found = await this.#transport.json({ method: 'GET', path, repeatable: 'safe' });
+    const found = await this.#transport.get(path);
     return (found as { readonly runs: readonly ReportRunInfo[] }).runs;
   }
 
   async get(report: string, id: string): Promise<ReportRunInfo> {
     const path = pathOf('reports', report, 'runs', id);
-    return (await this.#transport.json({ method: 'GET', path, repeatable: 'safe' })) as ReportRunInfo;
+    return (await this.#transport.get(path)) as ReportRunInfo;
   }
 
   /** The bytes of a file, as they were written. `question`: for `csv` and `parquet` of a report with several. */

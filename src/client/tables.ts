@@ -55,13 +55,13 @@ export class TablesClient {
   }
 
   async list(): Promise<readonly TableInfo[]> {
-    const answer = await this.#transport.json({ method: 'GET', path: pathOf('tables'), repeatable: 'safe' });
+    const answer = await this.#transport.get(pathOf('tables'));
     return (answer as { readonly tables: readonly TableInfo[] }).tables;
   }
 
   async rows(table: string, question: RowsQuestion = {}): Promise<RowsPage> {
     const path = `${pathOf('tables', table, 'rows')}${queryText(question)}`;
-    return (await this.#transport.json({ method: 'GET', path, repeatable: 'safe' })) as RowsPage;
+    return (await this.#transport.get(path)) as RowsPage;
   }
 
   put(table: string, rows: readonly object[], options: ChangeRowsOptions = {}): Promise<RowsChange> {

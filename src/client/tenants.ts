@@ -60,13 +60,13 @@ export class TenantsClient {
   }
 
   async list(): Promise<readonly TenantInfo[]> {
-    const answer = await this.#transport.json({ method: 'GET', path: pathOf('tenants'), repeatable: 'safe' });
+    const answer = await this.#transport.get(pathOf('tenants'));
     return (answer as { readonly tenants: readonly TenantInfo[] }).tenants;
   }
 
   async get(name: string): Promise<TenantInfo> {
     const path = pathOf('tenants', name);
-    return (await this.#transport.json({ method: 'GET', path, repeatable: 'safe' })) as TenantInfo;
+    return (await this.#transport.get(path)) as TenantInfo;
   }
 
   /** Makes or changes a tenant. `ifVersion`: only if this version stands; 0: only if there is none. */

@@ -68,6 +68,11 @@ export class Transport {
     }
   }
 
+  /** The JSON that is read at the path. */
+  get(path: string, signal?: AbortSignal): Promise<unknown> {
+    return this.json({ method: 'GET', path, repeatable: 'safe', signal });
+  }
+
   /** Fails with `MillraceRequestError` after the last try, or with the signal's reason. */
   async send(request: Request): Promise<Answer> {
     return this.#repeat(request, () => this.#once(request));

@@ -63,16 +63,14 @@ export class TriggersClient {
   }
 
   async list(): Promise<readonly TriggerInfo[]> {
-    const answer = await this.#transport.json({
-      ...{ method: 'GET', path: pathOf('triggers'), repeatable: 'safe' as const },
-    });
+    const answer = await this.#transport.get(pathOf('triggers'));
     return (answer as { readonly triggers: readonly TriggerInfo[] }).triggers;
   }
 
   /** `limit`: groups, 1 to 10 000; default 100. */
   async state(name: string, options: { readonly limit?: number | undefined } = {}): Promise<TriggerState> {
     const path = `${pathOf('triggers', name, 'state')}${queryText(options)}`;
-    return (await this.#transport.json({ method: 'GET', path, repeatable: 'safe' })) as TriggerState;
+    return (await this.#transport.get(path)) as TriggerState;
   }
 
   /** Until a moment, `+2h` from now; `now` ends the mute. Without `group`: all of the trigger. */

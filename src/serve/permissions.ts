@@ -3,6 +3,7 @@
  * cut to the rows that a filtered key sees, so such a key does not get it.
  */
 import { MillraceError } from '../base/errors.ts';
+import type { ObjectKind } from '../define/model.ts';
 import { allows, isFiltered, type Need, type Principal, rowFilterOf } from '../tenants/index.ts';
 
 export interface Permission {
@@ -36,16 +37,15 @@ const on = (action: string, subject: NonNullable<ActOf['subject']>, ...tells: re
   ...{ action, subject, tells },
 });
 
-const OBJECTS = [
-  ['table', 'Table'],
-  ['window', 'Window'],
-  ['report', 'Report'],
-  ['trigger', 'Trigger'],
-] as const;
-const permissionsOf = ([kind, title]: (typeof OBJECTS)[number]): readonly (readonly [
-  string,
-  Permission,
-])[] => [
+/** How the kinds of objects are called in the names of operations. */
+export const OBJECT_TITLES = {
+  table: 'Table',
+  window: 'Window',
+  report: 'Report',
+  trigger: 'Trigger',
+} as const satisfies Record<ObjectKind, string>;
+
+const permissionsOf = ([kind, title]: [string, string]): readonly (readonly [string, Permission])[] => [
   [`list${title}s`, unfiltered('stats:read')],
   [`get${title}`, unfiltered('stats:read')],
   [`put${title}`, unfiltered('definitions:write', on(`${kind}.put`, 'name'))],
@@ -73,7 +73,7 @@ export const PERMISSIONS: Readonly<Record<string, Permission>> = {
   deleteStream: unfiltered('definitions:write', on('stream.delete', 'name')),
   putRollup: unfiltered('definitions:write', on('rollup.put', 'name')),
   deleteRollup: unfiltered('definitions:write', on('rollup.delete', 'name')),
-  ...Object.fromEntries(OBJECTS.flatMap(permissionsOf)),
+  ...Object.fromEntries(Object.entries(OBJECT_TITLES).flatMap(permissionsOf)),
   listWindowResults: unfiltered('stats:read'),
   getWindowState: unfiltered('stats:read'),
   listTableRows: unfiltered('stats:read'),

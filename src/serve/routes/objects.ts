@@ -7,12 +7,12 @@ import { OBJECT_KIND_NAMES, OBJECT_KINDS } from '../../define/index.ts';
 import type { ObjectDefinition, ObjectKind } from '../../define/model.ts';
 import { actorOf } from '../../tenants/index.ts';
 import { conditionsOf, etagOf, isKnown, requiredVersion } from '../etag.ts';
+import { OBJECT_TITLES } from '../permissions.ts';
 import { nameParams, objectAnswer, problems } from '../schemas.ts';
 import type { App, RouteContext } from './context.ts';
 
 const nothing = z.null().describe('Done.');
 const CONDITIONAL = 'ETag and If-Match work as compare-and-set; "If-None-Match: *" only creates.';
-const TITLES = { table: 'Table', window: 'Window', report: 'Report', trigger: 'Trigger' } as const;
 
 export function objectRoutes(app: App, context: RouteContext): void {
   for (const kind of OBJECT_KIND_NAMES) routesOf(app, context, kind);
@@ -30,7 +30,7 @@ function routesOf(
   { catalog, registry, tenantOf, principalOf }: RouteContext,
   kind: ObjectKind,
 ): void {
-  const title = TITLES[kind];
+  const title = OBJECT_TITLES[kind];
   const unknown = `unknown-${kind}` as const;
   const find = (tenant: TenantId, name: string): Versioned<ObjectDefinition> => {
     const found = catalog.object(tenant, kind, name);
