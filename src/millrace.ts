@@ -1,28 +1,22 @@
 /** The whole system in one process: constructors, in the order in which an event meets what they make. */
 import { randomBytes } from 'node:crypto';
-import { isAbsolute, resolve } from 'node:path';
+import { resolve } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import pino, { type Logger } from 'pino';
 import type { TenantId } from './base/brand.ts';
 import { type Clock, systemClock } from './base/clock.ts';
 import { parseDuration } from './base/duration.ts';
+import { Ends } from './base/ends.ts';
 import { type FileSystem, nodeFiles } from './base/files.ts';
-import { type Ids, systemIds } from './base/ids.ts';
+import { hexId, type Ids, systemIds } from './base/ids.ts';
 import type { TenantPart } from './base/tenant-part.ts';
 import { openCaches } from './cache/index.ts';
-import {
-  type Catalog,
-  INSTALLATION_SETTING,
-  type OwnedDirectory,
-  openCatalogAt,
-  takeOwnership,
-  watchOwnership,
-} from './catalog/index.ts';
+import { installationOf, openCatalogAt, takeOwnership, watchOwnership } from './catalog/index.ts';
 import { createCollect, limitsOf } from './collect/index.ts';
 import type { Settings } from './config.ts';
 import { openDeliver, type Send } from './deliver/index.ts';
 import { createHotTier } from './hot/index.ts';
-import { createIngest, DedupMemory, engineStore, ingestPart, type RunningIngest } from './ingest/index.ts';
+import { beginStreams, createIngest, DedupMemory, engineStore, ingestPart } from './ingest/index.ts';
 import { startRetention } from './ingest/retention.ts';
 import { createLedger } from './ledger/index.ts';
 import { logPart, openFileLog } from './log/index.ts';
@@ -45,14 +39,7 @@ import {
   Lookups,
   Results,
 } from './stats/index.ts';
-import {
-  type Engine,
-  type Guests,
-  openChdb,
-  readMadeStreams,
-  StoreTables,
-  storePart,
-} from './store/index.ts';
+import { type Engine, type Guests, openChdb, StoreTables, storePart } from './store/index.ts';
 import { createTables } from './tables/index.ts';
 import {
   allStreams,
@@ -64,7 +51,6 @@ import {
   operatorKeyOf,
   parseTenantLimits,
   queryLimitsOf,
-  type StreamOfTenant,
 } from './tenants/index.ts';
 import { createTriggers } from './triggers/index.ts';
 import { createUsageMeter } from './usage/index.ts';
@@ -113,34 +99,40 @@ export interface Millrace {
   abandon(): Promise<void>;
 }
 
+/** A start that fails has closed what it opened: another one may follow in the same process, on the same directory. */
 export async function startMillrace(options: StartOptions): Promise<Millrace> {
-  const { MILLRACE_DATA } = options.settings;
-  const directory = isAbsolute(MILLRACE_DATA) ? MILLRACE_DATA : resolve(MILLRACE_DATA);
-  // Before anything in the directory is read or written.
-  const owner = await takeOwnership({ directory, clock: options.clock ?? systemClock });
+  const ends = new Ends();
   try {
-    return await startOwned(options, directory, owner);
+    return await start(options, ends);
   } catch (error) {
-    await owner.release();
+    // Why it did not start is what matters, not what fails behind it.
+    await ends.all().catch(() => undefined);
     throw error;
   }
 }
 
-async function startOwned(
-  options: StartOptions,
-  directory: string,
-  owner: OwnedDirectory,
-): Promise<Millrace> {
+/** The order in which things end is the reverse of that in which they are added to `ends`. */
+async function start(options: StartOptions, ends: Ends): Promise<Millrace> {
   const { settings } = options;
+  const directory = resolve(settings.MILLRACE_DATA);
   const clock = options.clock ?? systemClock;
   const housekeeping = options.housekeeping ?? clock;
   const ids = options.ids ?? systemIds;
   const files = options.files ?? nodeFiles;
   const logger = options.logger ?? pino({ level: settings.MILLRACE_LOG_LEVEL }, pino.destination(2));
+  // Before anything in the directory is read or written.
+  const owner = await takeOwnership({ directory, clock });
+  ends.add(() => owner.release());
+  owner.lost.addEventListener('abort', () => logger.fatal({ err: owner.lost.reason }, 'fenced'));
+  ends.add(watchOwnership(owner, housekeeping));
   // What another life of the process left there is of no use, and nobody would ever remove it.
   await files.rmdir(`${directory}/scratch`);
   await files.mkdir(`${directory}/scratch`);
 
+  const catalog = await openCatalogAt({
+    ...{ setting: settings.MILLRACE_CATALOG, directory, files, clock, ids, owner },
+  });
+  ends.add(() => catalog.close());
   const opened = openChdb({
     directory: `${directory}/store`,
     querySecondsMax: settings.MILLRACE_QUERY_SECONDS_MAX,
@@ -154,22 +146,7 @@ async function startOwned(
     },
   });
   const engine = options.aroundEngine?.(opened) ?? opened;
-  const catalog = await openCatalogAt({
-    ...{ setting: settings.MILLRACE_CATALOG, directory, files, clock, ids, owner },
-  });
-  const log = await openFileLog({
-    directory: `${directory}/log`,
-    files,
-    clock,
-    ids,
-    owner,
-    lingerMs: settings.MILLRACE_LINGER_MS,
-    onDamage: (error) =>
-      logger.error(
-        { err: error },
-        'a partition of the log is damaged; it takes nothing until it is restored',
-      ),
-  });
+  ends.add(() => engine.close());
   const area = { engine, files, directory: `${directory}/scratch` };
   const memory = new DedupMemory({
     bytesMax: settings.MILLRACE_DEDUP_MEMORY,
@@ -189,6 +166,20 @@ async function startOwned(
         'a rollup is not answered from memory for a while',
       ),
   });
+  ends.add(() => hot.stop());
+  const log = await openFileLog({
+    directory: `${directory}/log`,
+    files,
+    clock,
+    ids,
+    owner,
+    lingerMs: settings.MILLRACE_LINGER_MS,
+    onDamage: (error) =>
+      logger.error(
+        { err: error },
+        'a partition of the log is damaged; it takes nothing until it is restored',
+      ),
+  });
   const ingest = createIngest({
     tenants,
     hot,
@@ -202,6 +193,11 @@ async function startOwned(
     onFailure: (error, where) =>
       logger.error({ err: error, ...where }, 'a batch could not be applied; trying again'),
   });
+  // Together: a run that waits for its turn between two batches gets it when ingest ends.
+  const working: { stop(): unknown }[] = [ingest];
+  ends.add(() => Promise.all(working.map((one) => one.stop())));
+  ends.add(() => catalog.end());
+  ends.add(() => log.close());
   const watermarks = await openWatermarks({ catalog, tenants, ingest, log, engine, clock, logger });
   ingest.tell(watermarks.follower);
   const guests = options.aroundGuests?.(opened) ?? opened;
@@ -221,11 +217,23 @@ async function startOwned(
   });
   const schema = new StoreTables(engine);
   const tables = createTables({ ...area, catalog, clock, limits: limitsOf(settings) });
+  const results = new Results({
+    caches: await openCaches({
+      address: settings.MILLRACE_CACHE,
+      bytesMax: settings.MILLRACE_CACHE_MEMORY,
+      installation: await installationOf(catalog, ids, clock),
+      ...{ codec: answerCodec, clock, logger },
+    }),
+    process: hexId(ids, clock),
+    ...{ catalog, log, ingest, clock, tables, watermarks },
+  });
+  ends.add(() => results.close());
   const windows = createWindows({
     ...{ catalog, watermarks, log, ingest, engine, clock, tenants, logger },
     registry: () => registry,
   });
   const runs = createRuns({ catalog, clock, ids, logger });
+  working.push(runs);
   const registry = createRegistry({
     ...{ catalog, schema, ingest, log, runs, tenants },
     hooks: () => ({
@@ -264,26 +272,32 @@ async function startOwned(
   await beginStreams(allStreams(tenants, catalog), { engine, schema, ingest });
   await tables.begin(tenants);
   await registry.recover(isGone);
+  ends.add(() => watermarks.stop());
   watermarks.start();
+  // While the log still takes what a step tells.
+  ends.add(() => windows.stop());
   windows.start();
+  for (const one of [deliver, reports, triggers]) ends.add(() => one.stop());
   for (const { tenant, definition: stream } of allStreams(tenants, catalog)) {
     const rollups = catalog.rollups(tenant).filter(({ definition }) => definition.from === stream.name);
     for (const rollup of rollups) hot.keep({ tenant, stream, rollup });
   }
   const ledger = createLedger({ ...{ catalog, log, ingest, engine, tenants, logger }, clock: housekeeping });
+  working.push(ledger);
   ledger.start();
   const usage = createUsageMeter({ ...{ catalog, log, engine, tenants, logger }, clock: housekeeping });
+  working.push(usage);
   usage.start();
   const retention = startRetention({
     ...{ catalog, log, ingest, engine, tenants, logger },
     clock: housekeeping,
   });
-
+  ends.add(() => retention.stop());
   const reconciliations = startReconcileSchedule({
     ...{ catalog, runs, reconciler, clock: housekeeping, tenants, logger },
     everyMs: parseDuration(settings.MILLRACE_RECONCILE_EVERY) ?? 0,
   });
-
+  ends.add(() => reconciliations.stop());
   const collect = createCollect({
     tenants,
     catalog,
@@ -292,26 +306,17 @@ async function startOwned(
     clock,
     limits: limitsOf(settings),
   });
-  const results = new Results({
-    caches: await openCaches({
-      address: settings.MILLRACE_CACHE,
-      bytesMax: settings.MILLRACE_CACHE_MEMORY,
-      installation: await installationOf(catalog, ids, clock),
-      ...{ codec: answerCodec, clock, logger },
-    }),
-    process: hexId(ids, clock),
-    ...{ catalog, log, ingest, clock, tables, watermarks },
-  });
   const lookups = new Lookups(engine);
   const stats = createStats({
     ...{ tables, engine, catalog, log, ingest, clock, hot, results, lookups, watermarks },
   });
   const quarantine = createQuarantine({ engine, catalog, clock });
-  const { operator, generated } = await operatorKeyOf(settings.MILLRACE_ADMIN_KEY, catalog);
+  const { operator, generated } = operatorKeyOf(settings.MILLRACE_ADMIN_KEY, catalog);
   const keys = await openKeys({
     ...{ records: catalog.keys, tenants, operator, clock: housekeeping },
     onFailure: (error) => logger.warn({ err: error }, 'times of use of keys could not be written'),
   });
+  ends.add(() => keys.close());
   // In the order in which they become quiet: nothing comes in, nothing is begun, nothing is under way; then all erase.
   const partsOfTenants = (): readonly TenantPart[] => [
     ...[server.part, triggers.part, reports.part, deliver.part, windows.part],
@@ -323,7 +328,7 @@ async function startOwned(
   const deletion = createDeletion({
     ...{ tenants, runs, logger, parts: partsOfTenants, records: catalog.tenants },
     rows: (tenant) => catalogHoldings(catalog, tenant),
-    newAlias: () => `deleted-${Buffer.from(ids.uuidV7(clock.now())).toString('hex')}`,
+    newAlias: () => `deleted-${hexId(ids, clock)}`,
   });
   const audit = createAudit({ records: catalog.audit, clock, ids });
   const server = await createServer({
@@ -366,6 +371,7 @@ async function startOwned(
     sealSecret: await sealSecretOf(catalog),
     webDirectory: options.webDirectory ?? fileURLToPath(new URL('../web', import.meta.url)),
   });
+  ends.add(() => server.close());
 
   await runs.resume(isGone);
   await deletion.recover();
@@ -375,84 +381,20 @@ async function startOwned(
   triggers.start();
   if (options.listen === false) server.open();
   const url = options.listen === false ? '' : await server.listen();
-  const unwatch = watchOwnership(owner, housekeeping);
-  owner.lost.addEventListener('abort', () => logger.fatal({ err: owner.lost.reason }, 'fenced'));
-
-  // In the order in which they end.
-  const ends: readonly (() => unknown)[] = [
-    () => server.close(),
-    () => triggers.stop(),
-    () => reports.stop(),
-    () => deliver.stop(),
-    // While the log still takes what a step tells.
-    () => windows.stop(),
-    () => watermarks.stop(),
-    () => results.close(),
-    () => keys.close(),
-    () => log.close(),
-    () => retention.stop(),
-    () => reconciliations.stop(),
-    // Together: a run that waits for its turn between two batches gets it when ingest ends.
-    () => catalog.end(),
-    () => Promise.all([runs.stop(), ledger.stop(), usage.stop(), ingest.stop()]),
-    () => hot.stop(),
-    () => engine.close(),
-    () => catalog.close(),
-    () => unwatch(),
-    () => owner.release(),
-  ];
+  // A start that fails tells nobody its key: the next one makes another.
+  await generated?.keep();
   return {
     url,
     inject: server.app.inject.bind(server.app),
-    adminKey: generated,
+    adminKey: generated?.key,
     lost: owner.lost,
-    close: async () => {
-      for (const end of ends) await end();
-    },
+    close: () => ends.all(),
     abandon: async () => {
-      for (const end of [() => catalog.close(), ...ends])
-        await Promise.resolve()
-          .then(end)
-          .catch(() => undefined);
+      await catalog.close().catch(() => undefined);
+      await ends.all().catch(() => undefined);
     },
   };
 }
 
-const BEGIN_AT_ONCE = 16;
-
-async function beginStreams(
-  streams: readonly StreamOfTenant[],
-  {
-    engine,
-    schema,
-    ingest,
-  }: { readonly engine: Engine; readonly schema: StoreTables; readonly ingest: RunningIngest },
-): Promise<void> {
-  const isMade = await readMadeStreams(engine);
-  for (const { tenant, definition } of streams) {
-    if (!isMade(tenant, definition.name)) await schema.createStream(tenant, definition);
-  }
-  // Each waits for the disk: together they wait less.
-  for (let first = 0; first < streams.length; first += BEGIN_AT_ONCE) {
-    const some = streams.slice(first, first + BEGIN_AT_ONCE);
-    await Promise.all(some.map(({ tenant, definition }) => ingest.begin(tenant, definition)));
-  }
-}
-
 /** How long a start waits for a stream that changes together with its rollups. */
 const STREAM_CHANGE_MS_MAX = 10 * 60_000;
-
-/** Its own for good: installations may share a cache. */
-async function installationOf(
-  catalog: Pick<Catalog, 'setting' | 'setSetting'>,
-  ids: Ids,
-  clock: Clock,
-): Promise<string> {
-  const known = catalog.setting(INSTALLATION_SETTING);
-  if (known !== undefined) return known;
-  const made = hexId(ids, clock);
-  await catalog.setSetting(INSTALLATION_SETTING, made);
-  return made;
-}
-
-const hexId = (ids: Ids, clock: Clock): string => Buffer.from(ids.uuidV7(clock.now())).toString('hex');

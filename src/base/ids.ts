@@ -1,4 +1,5 @@
 import { v7 } from 'uuid';
+import type { Clock } from './clock.ts';
 
 /** Ids are handed in, so that a test or a simulation can own them. */
 export interface Ids {
@@ -9,6 +10,10 @@ export interface Ids {
 export const systemIds: Ids = {
   uuidV7: (nowMs) => v7({ msecs: nowMs }, new Uint8Array(16)),
 };
+
+/** A fresh id as 32 hexadecimal digits. */
+export const hexId = (ids: Ids, clock: Pick<Clock, 'now'>): string =>
+  Buffer.from(ids.uuidV7(clock.now())).toString('hex');
 
 /** Ids that count: the same run makes the same ids. */
 export function countingIds(): Ids {

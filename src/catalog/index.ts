@@ -1,6 +1,6 @@
 export type { Build, BuildKey, BuildRecords, BuildState } from './builds.ts';
 export { forgottenTo, setForgottenTo } from './forgotten.ts';
-export { INSTALLATION_SETTING } from './installation.ts';
+export { installationOf } from './installation.ts';
 export {
   acknowledge,
   type ForgettingTable,

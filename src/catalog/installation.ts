@@ -9,7 +9,8 @@
 import type { Clock } from '../base/clock.ts';
 import { MillraceError } from '../base/errors.ts';
 import type { FileSystem } from '../base/files.ts';
-import type { Ids } from '../base/ids.ts';
+import { hexId, type Ids } from '../base/ids.ts';
+import type { Catalog } from './port.ts';
 
 export const INSTALLATION_SETTING = 'installation_id';
 
@@ -73,6 +74,19 @@ export const writeInstallation = (
   files.writeFileAtomic(`${directory}/${FILE}`, Buffer.from(`${JSON.stringify(installation)}\n`));
 
 export const newInstallation = (ids: Ids, clock: Clock): Installation => ({
-  installation: Buffer.from(ids.uuidV7(clock.now())).toString('hex'),
+  installation: hexId(ids, clock),
   joined: false,
 });
+
+/** The id of the installation, made when there is none: its own for good, also where it shares a cache with others. */
+export async function installationOf(
+  catalog: Pick<Catalog, 'setting' | 'setSetting'>,
+  ids: Ids,
+  clock: Clock,
+): Promise<string> {
+  const known = catalog.setting(INSTALLATION_SETTING);
+  if (known !== undefined) return known;
+  const made = hexId(ids, clock);
+  await catalog.setSetting(INSTALLATION_SETTING, made);
+  return made;
+}

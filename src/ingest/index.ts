@@ -1,5 +1,6 @@
 export { BATCH_BYTES_MAX, type Batch, cutBatch } from './batch.ts';
 export { owes, type StagedBatch, type Target } from './batch-store.ts';
+export { beginStreams } from './begin-streams.ts';
 export { type Classifier, classifierOf, LATE_REASON } from './classify.ts';
 export { type Decision, decideRows } from './decide.ts';
 export { checkDedupFits, type DedupCapacity, type DedupNeed, dedupCapacity } from './dedup-capacity.ts';

@@ -48,8 +48,13 @@ const NOTHING: PartitionState = { start: 0 as Offset, end: 0 as Offset, bytes: 0
  */
 export async function openFileLog(options: FileLogOptions): Promise<Log> {
   const log = new FileLog(options);
-  await log.recover();
-  return log;
+  try {
+    await log.recover();
+    return log;
+  } catch (error) {
+    await log.close().catch(() => undefined);
+    throw error;
+  }
 }
 
 class FileLog implements Log {

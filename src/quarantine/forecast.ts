@@ -1,5 +1,6 @@
 import type { TenantId } from '../base/brand.ts';
 import { MillraceError } from '../base/errors.ts';
+import { hexId } from '../base/ids.ts';
 import { EngineBatches } from '../ingest/index.ts';
 import { guardExpression } from '../sql/index.ts';
 import { countCandidates, readCandidates } from './candidates.ts';
@@ -25,7 +26,7 @@ export async function forecast(
   const until = appliedOf(parts, { tenant, stream: streamName });
   const query = { tenant, stream: stream.definition, request, fix, after: undefined, until };
   const candidates = await readCandidates(engine, query, EXAMINED_MAX);
-  const id = Buffer.from(parts.ids.uuidV7(parts.clock.now())).toString('hex');
+  const id = hexId(parts.ids, parts.clock);
   const batches = new EngineBatches(parts.area, `try_${streamName}_${id}`);
   try {
     const checked = await checkCandidates(batches, tenant, stream, candidates, {

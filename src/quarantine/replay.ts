@@ -10,7 +10,7 @@
 import type { Offset, PartitionKey } from '../base/brand.ts';
 import type { Clock } from '../base/clock.ts';
 import { MillraceError } from '../base/errors.ts';
-import type { Ids } from '../base/ids.ts';
+import { hexId, type Ids } from '../base/ids.ts';
 import type { Catalog } from '../catalog/port.ts';
 import { partitionOf } from '../collect/index.ts';
 import { EngineBatches, type Ingest, type StageArea } from '../ingest/index.ts';
@@ -142,7 +142,7 @@ function planAppends(parts: ReplayParts, run: Run, good: readonly Candidate[]): 
   }
   return [...byPartition].map(([partition, candidates]) => ({
     partition,
-    idBase: Buffer.from(parts.ids.uuidV7(parts.clock.now())).toString('hex'),
+    idBase: hexId(parts.ids, parts.clock),
     logEnd: parts.log.state(keyOf(run, partition)).end,
     sources: candidates.map((one) => [one.partition, one.offset] as const),
   }));

@@ -22,7 +22,7 @@ import { Freshness } from './freshness.ts';
 import { guard } from './guard.ts';
 import { watchHot } from './hot-metrics.ts';
 import { admitQuestion, type Limits } from './limits.ts';
-import { createListeners } from './listener.ts';
+import { createListeners, type Listeners } from './listener.ts';
 import { LiveHub } from './live/hub.ts';
 import { Methods } from './methods.ts';
 import { Metrics } from './metrics.ts';
@@ -91,7 +91,6 @@ const ALIVE_PATHS = new Set(['/healthz', '/readyz']);
 
 export async function createServer(deps: ServeDeps): Promise<MillraceServer> {
   const { settings, clock, logger } = deps;
-  const authenticate = createAuthenticate(deps.keys);
   const listeners = createListeners({
     ...{ settings, clock },
     onRenewed: (expiresAtMs) =>
@@ -99,6 +98,17 @@ export async function createServer(deps: ServeDeps): Promise<MillraceServer> {
     onFailure: (error) =>
       logger.error({ err: error }, 'the changed certificate cannot be used; the one before is served on'),
   });
+  try {
+    return await serverOn(listeners, deps);
+  } catch (error) {
+    listeners.close();
+    throw error;
+  }
+}
+
+async function serverOn(listeners: Listeners, deps: ServeDeps): Promise<MillraceServer> {
+  const { settings, clock, logger } = deps;
+  const authenticate = createAuthenticate(deps.keys);
   const requestIds = createRequestIds(deps.ids, clock);
   const metrics = new Metrics();
   const readiness = new Readiness(deps.engine, clock);

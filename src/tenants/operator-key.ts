@@ -12,11 +12,17 @@ interface SettingRecords {
 const HASH = 'admin_key_sha256';
 const CRC = 'admin_key_crc32';
 
-/** `generated` only when it was made just now: it is kept as a hash. */
-export async function operatorKeyOf(
+export interface GeneratedKey {
+  readonly key: string;
+  /** From now on it is the installation's, kept as a hash: the moment from which somebody is told. */
+  keep(): Promise<void>;
+}
+
+/** `generated` when there was none yet. */
+export function operatorKeyOf(
   given: string | undefined,
   records: SettingRecords,
-): Promise<{ readonly operator: OperatorKey; readonly generated: string | undefined }> {
+): { readonly operator: OperatorKey; readonly generated: GeneratedKey | undefined } {
   if (given !== undefined) return { operator: operatorKey(given), generated: undefined };
   const kept = records.setting(HASH);
   if (kept !== undefined) {
@@ -26,11 +32,13 @@ export async function operatorKeyOf(
       generated: undefined,
     };
   }
-  const generated = makeKeyText(randomBytes(KEY_RANDOM_BYTES));
-  const operator = operatorKey(generated);
-  await records.setSetting(CRC, String(operator.crc));
-  await records.setSetting(HASH, Buffer.from(operator.hash).toString('hex'));
-  return { operator, generated };
+  const key = makeKeyText(randomBytes(KEY_RANDOM_BYTES));
+  const operator = operatorKey(key);
+  const keep = async (): Promise<void> => {
+    await records.setSetting(CRC, String(operator.crc));
+    await records.setSetting(HASH, Buffer.from(operator.hash).toString('hex'));
+  };
+  return { operator, generated: { key, keep } };
 }
 
 export const operatorKey = (text: string): OperatorKey => ({ hash: hashOfKey(text), crc: crc32(text) });

@@ -4,6 +4,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { nodeFiles } from '../base/files.ts';
 import { systemIds } from '../base/ids.ts';
+import { unlessAborted } from '../base/unless-aborted.ts';
 import { readSettings } from '../config.ts';
 import { type Millrace, startMillrace } from '../millrace.ts';
 import type { Engine } from '../store/index.ts';
@@ -77,18 +78,8 @@ export class Installation {
   }
 
   /** Fails when the system crashes meanwhile. */
-  async during<T>(work: () => Promise<T>): Promise<T> {
-    const { signal } = this.#crashed;
-    let crash: (() => void) | undefined;
-    const crashed = new Promise<never>((_, reject) => {
-      crash = () => reject(signal.reason);
-      signal.addEventListener('abort', crash, { once: true });
-    });
-    try {
-      return await Promise.race([this.#activity.around(work), crashed]);
-    } finally {
-      signal.removeEventListener('abort', crash!);
-    }
+  during<T>(work: () => Promise<T>): Promise<T> {
+    return unlessAborted(this.#activity.around(work), this.#crashed.signal);
   }
 
   /** Fails with what the system said as an error meanwhile. */

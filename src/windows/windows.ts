@@ -6,6 +6,7 @@ import type { TenantId } from '../base/brand.ts';
 import { MillraceError } from '../base/errors.ts';
 import { Locks } from '../base/locks.ts';
 import type { TenantPart } from '../base/tenant-part.ts';
+import { unlessAborted } from '../base/unless-aborted.ts';
 import type { Catalog, Versioned } from '../catalog/port.ts';
 import type { WindowDefinition } from '../define/model.ts';
 import { type ObjectHooks, type Registry, refuseWhileNamed } from '../registry/index.ts';
@@ -58,10 +59,19 @@ class AllWindows implements RunningWindows {
   readonly #leaving = new Set<TenantId>();
   readonly #listeners = new Set<(tenant: TenantId, window: string) => void>();
   #unwatch: (() => void) | undefined;
-  #isStopped = false;
+  readonly #stop = new AbortController();
 
   constructor(parts: WindowsParts) {
-    this.#parts = { ...parts, onKeysCut: parts.onKeysCut ?? this.#tellCut };
+    const { ingest } = parts;
+    this.#parts = {
+      ...parts,
+      onKeysCut: parts.onKeysCut ?? this.#tellCut,
+      ingest: {
+        state: (key) => ingest.state(key),
+        // The store may take nothing any more. What was told is finished by the next start.
+        applied: (...range) => unlessAborted(ingest.applied(...range), this.#stop.signal),
+      },
+    };
   }
 
   readonly #tellCut = (tenant: TenantId, window: string, keys: number): void =>
@@ -117,7 +127,7 @@ class AllWindows implements RunningWindows {
   }
 
   async stop(): Promise<void> {
-    this.#isStopped = true;
+    this.#stop.abort(stopping());
     this.#unwatch?.();
     const loops = [...this.#loops.values()].flatMap((ofTenant) => [...ofTenant.values()]);
     for (const loop of loops) loop.wake.abort();
@@ -219,6 +229,7 @@ class AllWindows implements RunningWindows {
         while ((await evaluator.load())?.definition !== version) await evaluator.advance(true);
       });
     } catch (error) {
+      if (this.#stop.signal.aborted) return;
       this.#parts.logger.error(
         { err: error, tenant, window: name },
         'a window could not begin; trying again',
@@ -229,7 +240,7 @@ class AllWindows implements RunningWindows {
   }
 
   #kick(tenant: TenantId, stream: string): void {
-    if (this.#isStopped || this.#unwatch === undefined || this.#leaving.has(tenant)) return;
+    if (this.#stop.signal.aborted || this.#unwatch === undefined || this.#leaving.has(tenant)) return;
     if (this.#windowsOf(tenant, stream).length === 0) return;
     const ofTenant = this.#loops.get(tenant) ?? new Map<string, Loop>();
     this.#loops.set(tenant, ofTenant);
@@ -250,7 +261,7 @@ class AllWindows implements RunningWindows {
   }
 
   async #run(tenant: TenantId, stream: string, loop: Loop): Promise<void> {
-    const isOver = () => this.#isStopped || this.#loops.get(tenant)?.get(stream) !== loop;
+    const isOver = () => this.#stop.signal.aborted || this.#loops.get(tenant)?.get(stream) !== loop;
     while (!isOver()) {
       loop.wake = new AbortController();
       loop.isDirty = false;
@@ -377,3 +388,5 @@ class AllWindows implements RunningWindows {
     this.#evaluators.get(tenant)?.delete(name);
   }
 }
+
+const stopping = (): MillraceError => new MillraceError('stopping', 'The server is stopping.');
