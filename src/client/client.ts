@@ -13,7 +13,7 @@ import type { ReconcileQuestion } from './reconcile.ts';
 import { ReportsClient } from './reports.ts';
 import type { RetryPolicy } from './retry.ts';
 import { Sender } from './send-events.ts';
-import { askSql, type SqlOptions, type SqlStreamOptions, streamSql } from './sql.ts';
+import { askSql, type SqlOptions, type SqlPieces, type SqlStreamOptions, streamSql } from './sql.ts';
 import { StreamClient } from './stream-client.ts';
 import { TablesClient } from './tables.ts';
 import { TenantsClient } from './tenants.ts';
@@ -395,7 +395,7 @@ export class MillraceClient {
     });
   }
 
-  /** The answer of `POST /v1/sql` as text, in the format that was asked for. */
+  /** The answer of `POST /v1/sql` as text, in the format that was asked for. In JSON `meta` tells how fresh the rows are. */
   sql(query: string, options: SqlOptions = {}): Promise<string> {
     return askSql(this.#transport, query, options);
   }
@@ -408,7 +408,7 @@ export class MillraceClient {
    * @example
    * for await (const piece of await client.sqlStream('SELECT * FROM orders', { format: 'parquet' })) file.write(piece);
    */
-  sqlStream(query: string, options: SqlStreamOptions): Promise<AsyncIterable<Uint8Array>> {
+  sqlStream(query: string, options: SqlStreamOptions): Promise<SqlPieces> {
     return streamSql(this.#transport, query, options);
   }
 

@@ -34,7 +34,7 @@ export type {
 } from './reconcile.ts';
 export type { ReportFormat, ReportRunInfo, ReportRunQuestion, ReportsClient } from './reports.ts';
 export type { RetryPolicy } from './retry.ts';
-export type { SqlOptions, SqlStreamOptions } from './sql.ts';
+export type { SqlOptions, SqlPieces, SqlStreamOptions } from './sql.ts';
 export type { StreamClient } from './stream-client.ts';
 export type {
   ChangeRowsOptions,

@@ -15,6 +15,14 @@ export interface SqlStreamOptions {
   readonly signal?: AbortSignal | undefined;
 }
 
+/** An answer in pieces, and how fresh its rows are at the least: of the streams that are read, the one furthest behind. */
+export interface SqlPieces extends AsyncIterable<Uint8Array> {
+  /** Records that arrived by then are in the answer, RFC 3339; undefined when nothing is stored yet. */
+  readonly asOf: string | undefined;
+  /** Age of the oldest record that was accepted and is not in the answer, ms; 0 when there was none, undefined when the server does not tell. */
+  readonly lagMs: number | undefined;
+}
+
 const requestOf = (
   query: string,
   { params = {}, format = 'json', signal }: SqlOptions | SqlStreamOptions,
@@ -34,9 +42,15 @@ export async function streamSql(
   transport: Transport,
   query: string,
   options: SqlStreamOptions,
-): Promise<AsyncIterable<Uint8Array>> {
-  return piecesOf(await transport.open(requestOf(query, options)), options.signal);
+): Promise<SqlPieces> {
+  const response = await transport.open(requestOf(query, options));
+  return Object.assign(piecesOf(response, options.signal), {
+    asOf: response.headers.get('millrace-as-of') ?? undefined,
+    lagMs: numberOf(response.headers.get('millrace-lag-ms')),
+  });
 }
+
+const numberOf = (text: string | null): number | undefined => (text === null ? undefined : Number(text));
 
 async function* piecesOf(
   response: Response,

@@ -14,6 +14,7 @@ import type { Pins } from '../stats/index.ts';
 import { type Guest, type GuestLimits, quoteIdentifier } from '../store/index.ts';
 import type { Principal } from '../tenants/index.ts';
 import { type Column, columnsOf, type SqlFormat, writeAnswer } from './formats.ts';
+import { type FreshnessParts, freshnessOfAll, type SqlFreshness } from './freshness.ts';
 import { dependsOnOrder, withTotalOrder } from './one-order.ts';
 import { relationOf } from './relations.ts';
 import type { Visit, Work } from './visits.ts';
@@ -59,24 +60,32 @@ export type AskSql = (
   principal: Principal,
   question: SqlQuestion,
   signal?: AbortSignal,
+  /** Told before the first piece. */
+  onFreshness?: (freshness: SqlFreshness) => void,
 ) => AsyncGenerator<Uint8Array, void, void>;
 
-export interface AskSqlParts {
+export interface AskSqlParts extends FreshnessParts {
   readonly visit: Visit;
   readonly catalog: Pick<Catalog, 'stream' | 'rollup' | 'object'>;
   /** Tells the moment that relative times in row filters begin at. */
   readonly clock: Pick<Clock, 'now'>;
 }
 
-export function createAskSql({ visit, catalog, clock }: AskSqlParts, limits: SqlLimits): AskSql {
-  return async function* ask(principal, question, signal) {
+export function createAskSql(parts: AskSqlParts, limits: SqlLimits): AskSql {
+  const { visit, catalog, clock } = parts;
+  return async function* ask(principal, question, signal, onFreshness) {
+    const relation = (name: string) => relationOf(catalog, principal, name, clock.now());
+    const { query, params = {}, format } = question;
+    const work: Work = async function* (guest) {
+      const { statement, relations } = await guarded(guest, relation, query, params);
+      // Names that the question made itself may be those of streams that the key does not see.
+      const read = [...relations].filter((name) => relation(name) !== undefined);
+      const freshness = freshnessOfAll(parts, principal, read, clock.now());
+      onFreshness?.(freshness);
+      yield* writeAnswer(guest, { text: statement, params }, format, freshness);
+    };
     try {
-      yield* visit(
-        principal,
-        guestLimits(limits, question.format),
-        (guest) => answer(guest, (name) => relationOf(catalog, principal, name, clock.now()), question),
-        signal,
-      );
+      yield* visit(principal, guestLimits(limits, format), work, signal);
     } catch (error) {
       throw explainToAsker(error);
     }
@@ -159,15 +168,6 @@ export async function* askPinnedSql(
   } catch (error) {
     throw explainToAsker(error);
   }
-}
-
-async function* answer(
-  guest: Guest,
-  relation: (name: string) => Relation | undefined,
-  { query, params = {}, format }: SqlQuestion,
-): AsyncGenerator<Uint8Array, void, void> {
-  const { statement } = await guarded(guest, relation, query, params);
-  yield* writeAnswer(guest, { text: statement, params }, format);
 }
 
 const guarded = (

@@ -19,10 +19,16 @@ export const MEDIA_TYPES: Readonly<Record<SqlFormat, string>> = {
 
 type Pieces = AsyncGenerator<Uint8Array, void, void>;
 
-export async function* writeAnswer(guest: Guest, statement: Statement, format: SqlFormat): Pieces {
+/** `meta`: what is told of the answer where the format has room for it. */
+export async function* writeAnswer(
+  guest: Guest,
+  statement: Statement,
+  format: SqlFormat,
+  meta: object,
+): Pieces {
   switch (format) {
     case 'json':
-      yield* json(await columnsOf(guest, statement), guest.stream(statement, 'JSONEachRow'));
+      yield* json(await columnsOf(guest, statement), guest.stream(statement, 'JSONEachRow'), meta);
       return;
     case 'ndjson':
       yield* guest.stream(statement, 'JSONEachRow');
@@ -61,10 +67,10 @@ const LINE_END = 0x0a;
 const COMMA = 0x2c;
 
 /**
- * `{"columns":[…],"rows":[…],"statistics":{"rows":n}}`. Rows are not read: long integers keep their digits. A line
+ * `{"columns":[…],"rows":[…],"statistics":{"rows":n},"meta":{…}}`. Rows are not read: long integers keep their digits. A line
  * end stands only behind a row, for text escapes its own.
  */
-async function* json(columns: readonly Column[], lines: AsyncIterable<Uint8Array>): Pieces {
+async function* json(columns: readonly Column[], lines: AsyncIterable<Uint8Array>, meta: object): Pieces {
   yield Buffer.from(`{"columns":${JSON.stringify(columns)},"rows":[`);
   let rows = 0;
   for await (const chunk of lines) {
@@ -76,5 +82,5 @@ async function* json(columns: readonly Column[], lines: AsyncIterable<Uint8Array
     }
     yield chunk.subarray(0, -1);
   }
-  yield Buffer.from(`],"statistics":{"rows":${rows}}}`);
+  yield Buffer.from(`],"statistics":{"rows":${rows}},"meta":${JSON.stringify(meta)}}`);
 }

@@ -12,6 +12,7 @@ export {
   type SqlQuestion,
 } from './ask.ts';
 export { type Column, MEDIA_TYPES, SQL_FORMATS, type SqlFormat, writeAnswer } from './formats.ts';
+export type { SqlFreshness } from './freshness.ts';
 export { joinParquet } from './parquet.ts';
 export { relationOf } from './relations.ts';
 export { createVisits, type Visit, type Work } from './visits.ts';

@@ -14,7 +14,7 @@ const METHODS = 'GET, POST, PUT, DELETE';
 const REQUEST_HEADERS =
   'Authorization, Content-Type, Content-Encoding, If-Match, If-None-Match, Last-Event-ID, Millrace-Tenant, X-Request-Id';
 const EXPOSED =
-  'ETag, Location, RateLimit, RateLimit-Limit, RateLimit-Policy, RateLimit-Remaining, RateLimit-Reset, Retry-After, X-Request-Id';
+  'ETag, Location, Millrace-As-Of, Millrace-Lag-Ms, RateLimit, RateLimit-Limit, RateLimit-Policy, RateLimit-Remaining, RateLimit-Reset, Retry-After, X-Request-Id';
 
 export interface Cors {
   /** Answers a preflight; false when the request is none. */

@@ -416,6 +416,22 @@ export const sqlAnswer = z
     columns: z.array(z.object({ name: z.string(), type: z.string() })),
     rows: z.array(document),
     statistics: z.object({ rows: whole }),
+    meta: z
+      .object({
+        as_of: moment
+          .nullable()
+          .describe('Records that arrived by then, in each stream that was read, are in the answer.'),
+        lag_ms: z
+          .number()
+          .min(0)
+          .describe('Age of the oldest event that was accepted and not yet in it; 0 when there was none.'),
+        watermark: moment
+          .nullable()
+          .describe('Up to this event time the events of these streams are complete; null: unknown.'),
+      })
+      .describe(
+        'How fresh the rows are at the least: of the streams that were read, the one that is furthest behind.',
+      ),
   })
   .meta({
     examples: [
@@ -423,6 +439,7 @@ export const sqlAnswer = z
         columns: [{ name: 'visits', type: 'UInt64' }],
         rows: [{ visits: 3 }],
         statistics: { rows: 1 },
+        meta: { as_of: '2024-05-01T11:59:59.880Z', lag_ms: 0, watermark: '2024-05-01T11:59:58.000Z' },
       },
     ],
   });

@@ -3,6 +3,7 @@ export { bucketStarts as periodStarts, type Every, parseEvery } from './calendar
 export { createDuplicates } from './duplicates.ts';
 export { eventColumns, eventJson, fieldJson, jsonColumn } from './event-json.ts';
 export { createEvents, type ListingOptions, parseEventConditions } from './events.ts';
+export { freshnessOf } from './freshness.ts';
 export { withPast } from './join-sql.ts';
 export { type JoinedField, parseJoined, type TableOf } from './joins.ts';
 export { createLate } from './late.ts';

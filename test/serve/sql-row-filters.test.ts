@@ -139,7 +139,8 @@ describe('a key with row filters', () => {
     for (const query of ORACLES) {
       const reply = await ask(everybody, query);
       const own = await ask(merchant, query);
-      if (reply.status !== 200 || reply.text !== own.text) told += 1;
+      if (reply.status !== 200 || JSON.stringify(reply.json.rows) !== JSON.stringify(own.json.rows))
+        told += 1;
     }
     expect(told).toBeGreaterThan(ORACLES.length * 0.7);
   });

@@ -76,6 +76,7 @@ describe('a question in SQL', () => {
         { page: '/a', visits: 1, s: 1 },
       ],
       statistics: { rows: 2 },
+      meta: { as_of: expect.stringMatching(/^20.*Z$/), lag_ms: 0, watermark: null },
     });
   });
 

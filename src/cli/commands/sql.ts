@@ -5,6 +5,7 @@ import { pipeline } from 'node:stream/promises';
 import { type Command, Option } from 'commander';
 import { parseJson } from '../../client/index.ts';
 import { type ConnectionOptions, collect, connect, IMPATIENT, serverCommand } from '../connect.ts';
+import { type Freshness, freshnessText } from '../freshness-text.ts';
 import { Failure, type Io, UsageError, untilSignal } from '../io.ts';
 import { textTable } from '../text-table.ts';
 
@@ -40,14 +41,24 @@ export function sqlCommand(io: Io): Command {
       const text = query === '-' ? await textOf(io) : query;
       const { client } = connect(io, options, IMPATIENT);
       if (output !== undefined && format !== 'table') {
-        await untilSignal(io, async (signal) =>
-          writeWhole(resolve(io.cwd, output), await client.sqlStream(text, { params, format, signal })),
-        );
+        await untilSignal(io, async (signal) => {
+          const pieces = await client.sqlStream(text, { params, format, signal });
+          await writeWhole(resolve(io.cwd, output), pieces);
+          const { asOf = null, lagMs } = pieces;
+          if (lagMs !== undefined) io.stderr.write(`${freshnessText({ as_of: asOf, lag_ms: lagMs })}\n`);
+        });
         return;
       }
       const shown = format === 'ndjson' || format === 'csv' ? format : 'json';
       const answer = await client.sql(text, { params, format: shown });
-      io.stdout.write(format === 'table' ? tableOf(answer) : answer.endsWith('\n') ? answer : `${answer}\n`);
+      if (format !== 'table') {
+        io.stdout.write(answer.endsWith('\n') ? answer : `${answer}\n`);
+        return;
+      }
+      const value = parseJson(answer) as Answer;
+      io.stdout.write(tableOf(value));
+      // A server of before tells nothing of it.
+      if (value.meta) io.stderr.write(`${freshnessText(value.meta)}\n`);
     });
 }
 
@@ -81,11 +92,13 @@ function paramsOf(pairs: readonly string[]): Record<string, string> {
   );
 }
 
-function tableOf(answer: string): string {
-  const value = parseJson(answer) as {
-    readonly columns?: readonly (string | { readonly name: string })[];
-    readonly rows?: readonly unknown[];
-  };
+interface Answer {
+  readonly columns?: readonly (string | { readonly name: string })[];
+  readonly rows?: readonly unknown[];
+  readonly meta?: Freshness;
+}
+
+function tableOf(value: Answer): string {
   const rows = value.rows ?? [];
   const first = rows[0];
   const named = value.columns?.map((column) => (typeof column === 'string' ? column : column.name));

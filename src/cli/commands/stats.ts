@@ -8,6 +8,7 @@ import {
   serverCommand,
   wholeNumber,
 } from '../connect.ts';
+import { freshnessText } from '../freshness-text.ts';
 import type { Io } from '../io.ts';
 import { sparkline, textTable } from '../text-table.ts';
 
@@ -65,11 +66,10 @@ export function statsCommand(io: Io): Command {
         const values = rows.map((row) => Number(row[1] ?? 0));
         io.stdout.write(`${sparkline(values, (io.stdout.columns ?? 80) - 2)}\n`);
       }
-      const { source, as_of, lag_ms, elapsed_ms, finality, late, duplicates } = answer.meta;
-      const lag = lag_ms > 0 ? `, ${lag_ms} ms behind` : '';
+      const { source, elapsed_ms, finality, late, duplicates } = answer.meta;
       const told = [late ? `${late} late` : '', duplicates ? `${duplicates} sent twice` : ''].filter(Boolean);
       io.stderr.write(
-        `from ${source}, as of ${as_of ?? 'the beginning'}${lag}, ${finality}${told.length > 0 ? ` (${told.join(', ')})` : ''}, ${elapsed_ms} ms\n`,
+        `from ${source}, ${freshnessText(answer.meta)}, ${finality}${told.length > 0 ? ` (${told.join(', ')})` : ''}, ${elapsed_ms} ms\n`,
       );
     });
 }

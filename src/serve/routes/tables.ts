@@ -25,11 +25,10 @@ const sqlBody = z.strictObject({
 });
 
 export function tableRoutes(app: App, context: RouteContext): void {
-  const { tables, tableRows, clock, tenants, settings, visit, sqlBounds, catalog, principalOf, tenantOf } =
-    context;
+  const { tables, tableRows, clock, tenants, settings, sqlBounds, principalOf, tenantOf } = context;
   const limits = limitsOf(settings);
   const bodies = new Bodies({ clock, tenants, limits });
-  const ask = createAskSql({ visit, catalog, clock }, { ...sqlBounds, bytesMax: limits.bodyBytesMax });
+  const ask = createAskSql(context, { ...sqlBounds, bytesMax: limits.bodyBytesMax });
 
   const validFrom = (written: string | undefined): number | undefined => {
     if (written === undefined) return undefined;
