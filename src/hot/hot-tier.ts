@@ -5,7 +5,7 @@ import { answerFrom } from './answer.ts';
 import { whoGivesUp } from './budget.ts';
 import { type Delta, KeptRollup } from './kept-rollup.ts';
 import type { AppliedRange, FollowedBatch, HotFigures, HotReader, HotRollup, HotTier } from './port.ts';
-import { deltaSql, snapshotSql } from './rows.ts';
+import { deltaSql, eventsSql, snapshotSql } from './rows.ts';
 import { shapeOf } from './shape.ts';
 
 export interface HotOptions {
@@ -26,6 +26,8 @@ const IDLE_MS = 15 * 60_000;
 const LOOK_ROUND_MS = 5_000;
 /** Rows of one batch: more of them would hold up everything else while they are added. */
 const DELTA_BYTES_MAX = 16 * 2 ** 20;
+/** To have so few events grouped costs the engine as much as for many, and more than it takes to add them one by one. */
+const UNGROUPED_MAX = 500;
 const SNAPSHOT_SECONDS_MAX = 120;
 const RETRY_MS_MIN = 1_000;
 const RETRY_MS_MAX = 10 * 60_000;
@@ -256,8 +258,11 @@ class Tier implements HotTier {
   ): { readonly ready: Promise<void>; readonly apply: () => void } {
     const { kept } = entry;
     const fromSeconds = kept.recent!.fromSeconds;
-    let delta: Delta = { partition: key.partition, from, to, fromSeconds, rows: undefined };
-    const ready = select((source) => deltaSql(kept.shape, source, fromSeconds)).then(
+    const isGrouped = to - from > UNGROUPED_MAX;
+    let delta: Delta = { partition: key.partition, from, to, fromSeconds, isGrouped, rows: undefined };
+    const sql = (source: string) =>
+      isGrouped ? deltaSql(kept.shape, source, fromSeconds) : eventsSql(kept.shape, source);
+    const ready = select(sql).then(
       (rows) => {
         if (rows.byteLength <= DELTA_BYTES_MAX) delta = { ...delta, rows };
       },

@@ -19,8 +19,10 @@ export interface Delta {
   readonly partition: number;
   readonly from: number;
   readonly to: number;
-  /** Rows of earlier buckets are not among them. */
+  /** Rows of earlier buckets may be missing. */
   readonly fromSeconds: number;
+  /** False: a row for each event (`eventsSql`). */
+  readonly isGrouped: boolean;
   readonly rows: Uint8Array | undefined;
 }
 
@@ -102,7 +104,7 @@ export class KeptRollup {
     this.bytes = this.#recent?.bytes ?? 0;
   }
 
-  #add({ partition, from, to, fromSeconds, rows }: Delta): boolean {
+  #add({ partition, from, to, fromSeconds, isGrouped, rows }: Delta): boolean {
     const recent = this.#recent!;
     const position = recent.positionOf(partition);
     if (to <= position) return true;
@@ -110,7 +112,12 @@ export class KeptRollup {
     // A clock that was set back may have made memory reach further back than what was read.
     recent.forgetBefore(fromSeconds);
     this.#reader.read(rows);
-    while (this.#reader.next()) recent.add(this.#reader.row);
+    const { row } = this.#reader;
+    const width = this.shape.everySeconds;
+    while (this.#reader.next()) {
+      if (!isGrouped) row.bucket = Math.floor(row.bucket / (width * 1_000)) * width;
+      recent.add(row);
+    }
     recent.positions.set(partition, to);
     this.measure();
     return true;

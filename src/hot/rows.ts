@@ -125,18 +125,29 @@ export class RowReader {
   }
 }
 
+const dimensionTexts = (shape: HotShape): string[] =>
+  shape.dimensions.map(
+    (dimension) =>
+      `CAST(${dimensionText(dimension)}, '${dimension.optional ? 'Nullable(String)' : 'String'}')`,
+  );
+
 /** SQL of the columns of a row, over a relation that has the rollup's columns. */
 export function rowColumns(shape: HotShape): string {
   return [
     'toUInt32(_tier)',
     'toInt64(_bucket)',
     "CAST(_applied, 'UInt64')",
-    ...shape.dimensions.map(
-      (dimension) =>
-        `CAST(${dimensionText(dimension)}, '${dimension.optional ? 'Nullable(String)' : 'String'}')`,
-    ),
+    ...dimensionTexts(shape),
     ...shape.states.map(({ select }) => select),
   ].join(', ');
+}
+
+/** What a single event adds, row by row; the bucket of such a row is the event's time in milliseconds. */
+export function eventsSql(shape: HotShape, source: string): string {
+  const states = shape.states.map(({ name, select, fromEvent }) =>
+    select.replace(quoteIdentifier(name), () => fromEvent),
+  );
+  return `SELECT ${[`toUInt32(${shape.everySeconds})`, '_time', 'toUInt64(0)', ...dimensionTexts(shape), ...states].join(', ')} FROM ${source}`;
 }
 
 /** The rows that a set of stored events adds; `source` is a relation with the columns of the events table. */

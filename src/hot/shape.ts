@@ -29,6 +29,8 @@ export interface HotState {
   readonly select: string;
   /** Aggregate expression over stored events. */
   readonly fromEvents: string;
+  /** The same for a single event. */
+  readonly fromEvent: string;
 }
 
 export interface HotShape {
@@ -50,12 +52,12 @@ export function shapeOf(stream: StreamDefinition, rollup: RollupDefinition): Hot
   };
 }
 
-function hotState({ name, type, fromEvents }: StateColumn): HotState | undefined {
+function hotState({ name, type, fromEvents, fromEvent }: StateColumn): HotState | undefined {
   const match = /^SimpleAggregateFunction\((sum|min|max), (Nullable\()?(\w+)(?:\((.*?)\))?/.exec(type);
-  if (!match) return undefined;
+  if (!match || fromEvent === undefined) return undefined;
   const [, merge, nullable, kind, args] = match;
   const optional = nullable !== undefined;
-  const common = { name, merge: merge as HotState['merge'], optional, fromEvents };
+  const common = { name, merge: merge as HotState['merge'], optional, fromEvents, fromEvent };
   const column = quoteIdentifier(name);
   const cast = (to: string, value = column): string =>
     `CAST(${value}, '${optional ? `Nullable(${to})` : to}')`;

@@ -18,14 +18,8 @@ export type Target =
 
 export interface StagedBatch {
   readonly batch: Batch;
+  /** All of its records. */
   readonly rows: StagedRows;
-}
-
-/** Facts of the records that are stored, as a whole. */
-export interface StoredFacts {
-  /** Greatest event time; undefined when nothing is stored. */
-  readonly latestMs: number | undefined;
-  readonly withUnknownFields: number;
 }
 
 /**
@@ -41,9 +35,6 @@ export interface BatchStore<Staged extends StagedBatch = StagedBatch> {
    * that is computed for the batch may wait for others.
    */
   stage(batch: Batch, stream: StreamDefinition, version: number, yields?: boolean): Promise<Staged>;
-  facts(staged: Staged, decision: Decision): Promise<StoredFacts>;
-  /** No event of the batch is older, epoch ms; undefined: not known, or there is none. Never rejects. */
-  earliestMs?(staged: Staged): Promise<number | undefined>;
   insert(target: Target, staged: Staged, decision: Decision): Promise<void>;
   holds(target: Target, batch: Batch): Promise<boolean>;
   /**

@@ -7,7 +7,7 @@
 import type { StreamDefinition } from '../define/model.ts';
 import { markRow, quoteIdentifier, quoteText, rollupDelta, rollupMarks } from '../store/index.ts';
 import type { Batch } from './batch.ts';
-import type { BatchStore, StagedBatch, StoredFacts, Target } from './batch-store.ts';
+import type { BatchStore, StagedBatch, Target } from './batch-store.ts';
 import { type Classifier, classifierOf, LATE_REASON } from './classify.ts';
 import type { Decision } from './decide.ts';
 import { countRange } from './range.ts';
@@ -16,10 +16,9 @@ import {
   createStage,
   dropStage,
   fillStage,
-  measureStage,
+  isSmall,
   readStage,
   type StageArea,
-  type StageFacts,
   type Verdicts,
   writeVerdicts,
 } from './stage.ts';
@@ -37,24 +36,26 @@ export interface StagedInEngine extends StagedBatch {
   readonly classifier: Classifier;
   readonly slot: Slot;
   readonly table: string;
-  /** Facts of everything that the engine could type; asked while the decision is still being made. */
-  readonly typed: Promise<StageFacts | undefined>;
   verdicts: Promise<Verdicts> | undefined;
+}
+
+/** The same area for batches whose statements run in another way. */
+export interface OtherAreas {
+  readonly yielding?: StageArea;
+  /** For small batches. */
+  readonly narrow?: StageArea;
 }
 
 export class EngineBatches implements BatchStore<StagedInEngine> {
   readonly #area: StageArea;
-  readonly #yieldingArea: StageArea;
+  readonly #others: OtherAreas;
   readonly #free: Slot[];
   #classifier: { readonly version: number; readonly classifier: Classifier } | undefined;
 
-  /**
-   * `name` tells the staging tables apart from those of other streams and other work on this one; `yielding` is the same area
-   * for batches that yield.
-   */
-  constructor(area: StageArea, name: string, yielding: StageArea = area) {
+  /** `name` tells the staging tables apart from those of other streams and other work on this one. */
+  constructor(area: StageArea, name: string, others: OtherAreas = {}) {
     this.#area = area;
-    this.#yieldingArea = yielding;
+    this.#others = others;
     this.#free = [0, 1].map((number) => ({
       name: `stage_${name}_${number}`,
       table: undefined,
@@ -70,36 +71,22 @@ export class EngineBatches implements BatchStore<StagedInEngine> {
   ): Promise<StagedInEngine> {
     const slot = this.#free.pop();
     if (!slot) throw new Error(`more than two batches of ${stream.name} are staged`);
-    const area = yields ? this.#yieldingArea : this.#area;
+    const area =
+      (yields ? this.#others.yielding : isSmall(batch) ? this.#others.narrow : undefined) ?? this.#area;
     try {
       const made = slot.version === version ? slot.table : undefined;
       slot.table = undefined;
       const table = made ?? (await createStage(area, batch.key.tenant, stream, slot.name));
       const classifier = this.#classifierOf(stream, version);
       await fillStage(area, batch, classifier, table);
-      // Its failure must not make the batch be decided again: `facts` asks once more.
-      const typed = measureStage(area, table, '_code = 0').catch(() => undefined);
-      const rows = await readStage(area, stream, table);
+      const rows = await readStage(area, table);
       slot.table = table;
       slot.version = version;
-      return { batch, rows, area, stream, classifier, slot, table, typed, verdicts: undefined };
+      return { batch, rows, area, stream, classifier, slot, table, verdicts: undefined };
     } catch (error) {
       this.#free.push(slot);
       throw error;
     }
-  }
-
-  async facts(staged: StagedInEngine, decision: Decision): Promise<StoredFacts> {
-    const { duplicates, dropped, quarantinedLate } = decision;
-    const allStored = duplicates.length + dropped.length + quarantinedLate.length === 0;
-    const known = allStored ? await staged.typed : undefined;
-    return (
-      known ?? measureStage(staged.area, staged.table, (await this.#verdicts(staged, decision)).storable)
-    );
-  }
-
-  async earliestMs(staged: StagedInEngine): Promise<number | undefined> {
-    return (await staged.typed)?.earliestMs;
   }
 
   async insert(target: Target, staged: StagedInEngine, decision: Decision): Promise<void> {
@@ -142,7 +129,7 @@ export class EngineBatches implements BatchStore<StagedInEngine> {
     try {
       const path = (await staged.verdicts)?.path;
       if (path !== undefined) await this.#area.files.unlink(path);
-      await clearStage(this.#area, staged.table);
+      await clearStage(staged.area, staged.table);
     } catch {
       slot.table = undefined;
     }
@@ -185,7 +172,7 @@ SELECT _partition, _offset, _received, _time, _id, _id_hash, if(${verdicts.dropp
 FROM ${table} WHERE ${verdicts.discarded}`;
     case 'rollup': {
       const source = `(SELECT * FROM ${table} WHERE ${verdicts.storable})`;
-      return `INSERT INTO ${target.table} ${rollupDelta(stream, target.rollup, source)} UNION ALL ${markRow(stream, target.rollup, batch.key.partition, batch.to)}`;
+      return `INSERT INTO ${target.table} ${rollupDelta(stream, target.rollup, source, batch.to - batch.from)} UNION ALL ${markRow(stream, target.rollup, batch.key.partition, batch.to)}`;
     }
   }
 }

@@ -1,6 +1,6 @@
 /** Everything that ingest asks of a store, for one stream at a time. */
 import type { Offset, PartitionKey, StreamName, TenantId } from '../base/brand.ts';
-import { countOutcomes, readingAs } from '../store/index.ts';
+import { countOutcomes, type QueryLimits, readingAs } from '../store/index.ts';
 import type { BatchStore } from './batch-store.ts';
 import type { DedupMemory } from './dedup-memory.ts';
 import { EngineBatches } from './engine-batches.ts';
@@ -18,15 +18,19 @@ export interface IngestStore {
 export function engineStore(options: StageArea & { readonly memory: DedupMemory }): IngestStore {
   const engine = readingAs(options.engine, { reading: 'ingest' });
   const area = { ...options, engine };
-  const areaOf = (tenant: TenantId, yields: boolean): StageArea => ({
+  const areaOf = (tenant: TenantId, way: Pick<QueryLimits, 'yields' | 'narrow'> = {}): StageArea => ({
     ...options,
     engine: {
-      ...readingAs(options.engine, { reading: 'ingest', yields }),
-      execute: (statement) => options.engine.execute(statement, { tenant, yields }),
+      ...readingAs(options.engine, { reading: 'ingest', ...way }),
+      execute: (statement) => options.engine.execute(statement, { tenant, ...way }),
     },
   });
   return {
-    batches: (tenant, stream) => new EngineBatches(areaOf(tenant, false), stream, areaOf(tenant, true)),
+    batches: (tenant, stream) =>
+      new EngineBatches(areaOf(tenant), stream, {
+        yielding: areaOf(tenant, { yields: true }),
+        narrow: areaOf(tenant, { narrow: true }),
+      }),
     ids: (tenant, stream) => new RememberedIds({ ...area, tenant, stream }),
     outcomes: ({ tenant, stream, partition }, from, to) =>
       countOutcomes(engine, tenant, stream, partition, from, to),

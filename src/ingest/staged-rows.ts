@@ -1,33 +1,27 @@
 /**
- * What the engine says about the records of a staged batch, as it comes over (RowBinary, little endian, by offset):
+ * What the engine says about each record of a staged batch, as it comes over (RowBinary, little endian, by offset):
  *
  *   rows := row*
- *   row  := offset u64 | idHash u128 (0: no id of its own) | code u16 (0: can be stored) | [timeMs i64]
- *
- * `timeMs` is there for streams that judge lateness. Records that could be stored, have no id and are not judged may
- * be left out.
+ *   row  := offset u64 | idHash u128 (0: no id of its own) | code u16 (0: can be stored) | timeMs i64 | hasUnknownFields u8
  */
-const WITHOUT_TIME_BYTES = 26;
-const WITH_TIME_BYTES = 34;
+export const STAGED_ROW_BYTES = 35;
 const U32 = 2 ** 32;
 
 export class StagedRows {
   readonly count: number;
   readonly #view: DataView;
-  readonly #rowBytes: number;
 
-  constructor(bytes: Uint8Array, withTime: boolean) {
+  constructor(bytes: Uint8Array) {
     this.#view = new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength);
-    this.#rowBytes = withTime ? WITH_TIME_BYTES : WITHOUT_TIME_BYTES;
-    this.count = bytes.byteLength / this.#rowBytes;
+    this.count = bytes.byteLength / STAGED_ROW_BYTES;
   }
 
   /** The rows of the offsets [from, to). */
   between(from: number, to: number): StagedRows {
     const [first, end] = [this.#rowAt(from), this.#rowAt(to)];
-    const at = this.#view.byteOffset + first * this.#rowBytes;
-    const bytes = new Uint8Array(this.#view.buffer, at, (end - first) * this.#rowBytes);
-    return new StagedRows(bytes, this.#rowBytes === WITH_TIME_BYTES);
+    const at = this.#view.byteOffset + first * STAGED_ROW_BYTES;
+    const bytes = new Uint8Array(this.#view.buffer, at, (end - first) * STAGED_ROW_BYTES);
+    return new StagedRows(bytes);
   }
 
   /** The first row at or behind an offset. */
@@ -43,13 +37,13 @@ export class StagedRows {
   }
 
   offset(row: number): number {
-    const at = row * this.#rowBytes;
+    const at = row * STAGED_ROW_BYTES;
     return this.#view.getUint32(at, true) + this.#view.getUint32(at + 4, true) * U32;
   }
 
   /** One of the four 32-bit words of the id's hash. */
   word(row: number, index: number): number {
-    return this.#view.getUint32(row * this.#rowBytes + 8 + index * 4, true);
+    return this.#view.getUint32(row * STAGED_ROW_BYTES + 8 + index * 4, true);
   }
 
   hasId(row: number): boolean {
@@ -57,11 +51,16 @@ export class StagedRows {
   }
 
   code(row: number): number {
-    return this.#view.getUint16(row * this.#rowBytes + 24, true);
+    return this.#view.getUint16(row * STAGED_ROW_BYTES + 24, true);
   }
 
   timeMs(row: number): number {
-    return Number(this.#view.getBigInt64(row * this.#rowBytes + 26, true));
+    const at = row * STAGED_ROW_BYTES + 26;
+    return this.#view.getUint32(at, true) + this.#view.getInt32(at + 4, true) * U32;
+  }
+
+  hasUnknownFields(row: number): boolean {
+    return this.#view.getUint8(row * STAGED_ROW_BYTES + 34) !== 0;
   }
 
   /** The hashes of all ids, four words each. */

@@ -14,7 +14,7 @@ import { type Catalog, rollupsToApply } from '../catalog/index.ts';
 import type { HotFeed } from '../hot/port.ts';
 import type { Log } from '../log/index.ts';
 import { BATCH_BYTES_MAX, bytesOf } from './batch.ts';
-import { type BatchStore, liveTargets, owes, type StoredFacts } from './batch-store.ts';
+import { type BatchStore, liveTargets, owes } from './batch-store.ts';
 import { carryOut, RETRY_MS_MAX, RETRY_MS_MIN } from './commit.ts';
 import { storedCount } from './decide.ts';
 import { Decider, type UnderWay } from './decider.ts';
@@ -25,6 +25,7 @@ import type { Arrivals, Followed, Follower, SelectStored } from './port.ts';
 import type { Pressing } from './pressing.ts';
 import { type BatchState, decided, recovered } from './protocol.ts';
 import type { RememberedIds } from './remembered-ids.ts';
+import { factsOf, type StoredFacts } from './stored-facts.ts';
 
 export interface WorkerDeps {
   readonly catalog: Catalog;
@@ -262,8 +263,8 @@ export class StreamWorker {
         .map((target) => [target.table, target]),
     );
     const { owner, clock } = this.#deps;
-    const earliestMs = await this.#store.earliestMs?.(staged);
-    const followed = this.#follow(underWay, earliestMs);
+    const facts = factsOf(staged.rows, decision);
+    const followed = this.#follow(underWay, facts.earliestMs);
     const ready = Promise.all(followed.map((one) => one.ready));
     await carryOut(begin([...targets.keys()]), {
       clock,
@@ -281,7 +282,6 @@ export class StreamWorker {
       insert: (table) => this.#store.insert(targets.get(table)!, staged, decision),
       holds: (table) => this.#store.holds(targets.get(table)!, staged.batch),
       savePosition: async () => {
-        const facts = await this.#store.facts(staged, decision);
         await ready;
         const before = partition.position;
         const arrivals = await arrivalsAfter(before.arrivals, followed);

@@ -19,6 +19,7 @@ import { NICE_MOST, READING_CLASSES, type ReadingClass, ReadingPlaces } from './
 import { FULL_ROLE, openWithRoles, roleOf } from './roles.ts';
 import { forgetLongParameters, parameterSettings, setAllSoon } from './session-parameters.ts';
 import { SessionPool } from './session-pool.ts';
+import { SessionSettings, type Settings } from './session-settings.ts';
 
 export interface ChdbOptions {
   /** Directory of the engine's files; one process at a time. */
@@ -71,11 +72,11 @@ const WRITER_SETTINGS = [
 /** What was dropped is removed at once, not kept for eight minutes: nobody takes it back, and it may be somebody's who is gone. */
 const ENGINE_ARGS = ['--database_atomic_delay_before_drop_table_sec=0'];
 
-/** Of a writing session's next statements. */
-const settingsOfWriter = (yields: boolean): readonly string[] => [
-  `max_threads=${yields ? 1 : 2}`,
-  `os_threads_nice_value_query=${yields ? NICE_MOST : 0}`,
-];
+/** Of a writing statement. */
+const settingsOfWriter = ({ yields = false, narrow = false }: WriteOptions): Settings => ({
+  max_threads: yields || narrow ? 1 : 2,
+  os_threads_nice_value_query: yields ? NICE_MOST : 0,
+});
 
 const READER_SETTINGS = [
   NOT_COMPILED,
@@ -88,7 +89,7 @@ const READER_SETTINGS = [
   'join_use_nulls=1',
 ].join(', ');
 
-/** Questions carry it in `log_comment`, so that they can be ended. */
+/** Questions carry it in `log_comment`, so that they can be ended; behind it a number, 0 for those that are only ended together. */
 const LABEL = 'millrace-query-';
 const DEFAULT_QUERY_SECONDS = 30;
 const READERS = 4;
@@ -104,8 +105,7 @@ export function openChdb(options: ChdbOptions): Engine & Guests {
 class ChdbEngine implements Engine, Guests {
   readonly #writers: SessionPool;
   readonly #writing: FairQueue;
-  /** Sessions that write on one thread, and when nobody else wants to compute. */
-  readonly #yielding = new WeakSet<Session>();
+  readonly #settings = new SessionSettings();
   readonly #readers: SessionPool;
   readonly #places: ReadingPlaces;
   readonly #tenants: AskingTenants | undefined;
@@ -165,9 +165,7 @@ class ChdbEngine implements Engine, Guests {
       );
       this.#control = open('max_threads=1', first);
       this.#roles = new Set(this.#control.query('SELECT name FROM system.roles', 'TSVRaw').split('\n'));
-      this.#writers = new SessionPool(writers, () =>
-        open(`${WRITER_SETTINGS}, ${settingsOfWriter(false).join(', ')}`),
-      );
+      this.#writers = new SessionPool(writers, () => open(WRITER_SETTINGS));
       const readers = READING_CLASSES.reduce((sum, reading) => sum + places[reading], 0);
       this.#readers = new SessionPool(readers, () => open(READER_SETTINGS));
     } catch (cause) {
@@ -179,26 +177,22 @@ class ChdbEngine implements Engine, Guests {
     }
   }
 
-  async execute(statement: Statement, { tenant, yields = false }: WriteOptions = {}): Promise<void> {
+  async execute(statement: Statement, options: WriteOptions = {}): Promise<void> {
     await this.#names.around(statement.text, async () => {
-      const leave = await this.#writing.enter(tenant ?? OURS);
+      const leave = await this.#writing.enter(options.tenant ?? OURS);
+      const settings = settingsOfWriter(options);
       try {
-        await this.#writers.use(async (session) => {
-          await prepare(session, [...this.#pacing(session, yields), ...parameterSettings(statement)]);
-          await run(session, statement, 'Null');
-        });
+        await this.#writers.use(
+          async (session) => {
+            await this.#prepare(session, settings, statement);
+            await run(session, statement, 'Null');
+          },
+          (session) => this.#settings.agree(session, settings),
+        );
       } finally {
         leave();
       }
     });
-  }
-
-  /** What has to be set on the session for this; nothing when it was set for the statement before. */
-  #pacing(session: Session, yields: boolean): readonly string[] {
-    if (this.#yielding.has(session) === yields) return [];
-    if (yields) this.#yielding.add(session);
-    else this.#yielding.delete(session);
-    return settingsOfWriter(yields);
   }
 
   async query(statement: Statement, format = 'JSONCompact', limits: QueryLimits = {}): Promise<Uint8Array> {
@@ -209,14 +203,20 @@ class ChdbEngine implements Engine, Guests {
   async #read(statement: Statement, format: string, limits: QueryLimits): Promise<Uint8Array> {
     const leave = await this.#enter(limits);
     try {
-      return await this.#readers.use(async (session) => {
-        const stopWatching = await this.#limit(session, limits, statement);
-        try {
-          return await run(session, statement, format);
-        } finally {
-          stopWatching();
-        }
-      });
+      const label = this.#labelFor(limits);
+      const settings = this.#settingsOf(limits, label);
+      return await this.#readers.use(
+        async (session) => {
+          await this.#prepare(session, settings, statement);
+          const stopWatching = this.#watch(limits, label);
+          try {
+            return await run(session, statement, format);
+          } finally {
+            stopWatching();
+          }
+        },
+        (session) => this.#settings.agree(session, settings),
+      );
     } finally {
       leave();
     }
@@ -228,7 +228,9 @@ class ChdbEngine implements Engine, Guests {
     try {
       const session = await this.#readers.take();
       try {
-        const stopWatching = await this.#limit(session, limits, statement);
+        const label = this.#labelFor(limits);
+        await this.#prepare(session, this.#settingsOf(limits, label), statement);
+        const stopWatching = this.#watch(limits, label);
         try {
           const chunks = session.queryStream(statement.text, { format });
           for await (const chunk of chunks) yield chunk.raw();
@@ -328,30 +330,41 @@ class ChdbEngine implements Engine, Guests {
     await drainPending();
   }
 
-  /**
-   * Sets the session's limits and the statement's parameters, and ends the statement when the caller goes away; returns the
-   * way to stop watching.
-   */
-  async #limit(session: Session, limits: QueryLimits, statement: Statement): Promise<() => void> {
+  /** Of its own when the caller may go away: a kill that comes late must not end the session's next statement. */
+  #labelFor({ signal }: QueryLimits): string {
+    if (!signal) return `${LABEL}0`;
     this.#nextQuery += 1;
-    const label = `${LABEL}${this.#nextQuery}`;
+    return `${LABEL}${this.#nextQuery}`;
+  }
+
+  #settingsOf(limits: QueryLimits, label: string): Settings {
     const own = limits.tenant === undefined ? {} : (this.#tenants?.limits(limits.tenant) ?? {});
-    const settings = [
-      `max_execution_time=${least(limits.timeoutSeconds ?? this.#querySecondsMax, own.timeoutSeconds)}`,
-      `max_memory_usage=${least(this.#queryMemoryMax, limits.memoryBytesMax, own.memoryBytesMax)}`,
-      `max_rows_to_read=${least(limits.readRowsMax ?? own.readRowsMax ?? 0, own.readRowsMax)}`,
-      `max_threads=${limits.yields ? 1 : this.#places.threads(limits.reading ?? 'work')}`,
+    const reading = limits.reading ?? 'work';
+    return {
+      max_execution_time: least(limits.timeoutSeconds ?? this.#querySecondsMax, own.timeoutSeconds),
+      max_memory_usage: least(this.#queryMemoryMax, limits.memoryBytesMax, own.memoryBytesMax),
+      max_rows_to_read: least(limits.readRowsMax ?? own.readRowsMax ?? 0, own.readRowsMax),
+      max_threads: limits.yields || limits.narrow ? 1 : this.#places.threads(reading),
       // Without the right to it (CAP_SYS_NICE) the engine leaves it.
-      `os_threads_nice_value_query=${limits.yields ? NICE_MOST : this.#places.nice(limits.reading ?? 'work', limits.tenant)}`,
-      `log_comment='${label}'`,
-      ...parameterSettings(statement),
-    ];
-    await prepare(session, settings);
-    // Who goes away from here on finds a statement to end.
-    if (limits.signal?.aborted) throw cancelled();
+      os_threads_nice_value_query: limits.yields ? NICE_MOST : this.#places.nice(reading, limits.tenant),
+      log_comment: `'${label}'`,
+    };
+  }
+
+  /** Ends the statement with that label, which is about to run, when the caller goes away; returns the way to stop watching. */
+  #watch({ signal }: QueryLimits, label: string): () => void {
+    if (signal?.aborted) throw cancelled();
     const kill = () => void this.#kill(label);
-    limits.signal?.addEventListener('abort', kill, { once: true });
-    return () => limits.signal?.removeEventListener('abort', kill);
+    signal?.addEventListener('abort', kill, { once: true });
+    return () => signal?.removeEventListener('abort', kill);
+  }
+
+  async #prepare(session: Session, settings: Settings, statement: Statement): Promise<void> {
+    try {
+      await this.#settings.set(session, settings, parameterSettings(statement));
+    } catch (cause) {
+      throw explain(cause);
+    }
   }
 
   async #kill(label: string): Promise<void> {
@@ -360,14 +373,6 @@ class ChdbEngine implements Engine, Guests {
     } catch {
       // It has ended, or all has: nothing is left to kill.
     }
-  }
-}
-
-async function prepare(session: Session, settings: readonly string[]): Promise<void> {
-  try {
-    await setAllSoon(session, settings);
-  } catch (cause) {
-    throw explain(cause);
   }
 }
 

@@ -140,6 +140,11 @@ export interface StateColumn {
   readonly type: string;
   /** Aggregate expression over rows of the raw table that yields the state. */
   readonly fromEvents: string;
+  /**
+   * The state of a single event that was typed by this definition, as an expression over its row: what is not optional is not
+   * null. Absent for sketches.
+   */
+  readonly fromEvent?: string;
   /** Aggregate expression that merges states of this column into one state. */
   readonly merge: string;
 }
@@ -149,10 +154,12 @@ const simple = (
   aggregate: 'sum' | 'min' | 'max',
   type: string,
   input: string,
+  fromEvent = input,
 ): StateColumn => ({
   name,
   type: `SimpleAggregateFunction(${aggregate}, ${type})`,
   fromEvents: `${aggregate}(${input})`,
+  fromEvent,
   merge: `${aggregate}(${quoteIdentifier(name)})`,
 });
 
@@ -205,9 +212,13 @@ function columnsOf(
     case 'avg': {
       const sum = sumType(field.type);
       const cast = `CAST(${column}, ${quoteText(field.optional ? `Nullable(${sum})` : sum)})`;
+      const [value, isThere] = [
+        `ifNull(${cast}, CAST(0, ${quoteText(sum)}))`,
+        `toUInt64(isNotNull(${column}))`,
+      ];
       return [
-        simple(`sum.${name}`, 'sum', sum, `ifNull(${cast}, CAST(0, ${quoteText(sum)}))`),
-        simple(`n.${name}`, 'sum', 'UInt64', `toUInt64(isNotNull(${column}))`),
+        simple(`sum.${name}`, 'sum', sum, value, field.optional ? value : cast),
+        simple(`n.${name}`, 'sum', 'UInt64', isThere, field.optional ? isThere : 'toUInt64(1)'),
       ];
     }
     case 'min':

@@ -34,6 +34,8 @@ export interface QueryLimits {
   readonly tenant?: TenantId;
   /** It computes on one thread, when nobody else wants to. */
   readonly yields?: boolean;
+  /** It computes on one thread: there is so little to do that dividing it would be most of the work. */
+  readonly narrow?: boolean;
 }
 
 /** Of statements that write. They have no limits: what was accepted is stored. */
@@ -42,6 +44,7 @@ export interface WriteOptions {
   readonly tenant?: TenantId;
   /** As in `QueryLimits`. */
   readonly yields?: boolean;
+  readonly narrow?: boolean;
 }
 
 /**

@@ -3,7 +3,7 @@ import type { Engine, QueryLimits } from './port.ts';
 /** The same engine, whose reading statements are of a class or a tenant, or yield, where they do not say otherwise. */
 export function readingAs<Some extends Engine>(
   engine: Some,
-  as: Pick<QueryLimits, 'reading' | 'tenant' | 'yields'>,
+  as: Pick<QueryLimits, 'reading' | 'tenant' | 'yields' | 'narrow'>,
 ): Engine {
   return {
     execute: (statement, options) => engine.execute(statement, options),

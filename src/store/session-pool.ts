@@ -17,8 +17,10 @@ export class SessionPool {
     this.#open = open;
   }
 
-  async take(): Promise<Session> {
-    const session = this.#free.pop();
+  /** The one that was given back last, of those that `suits` where there are any. */
+  async take(suits: (session: Session) => boolean = () => true): Promise<Session> {
+    const suiting = this.#free.findLastIndex(suits);
+    const session = suiting < 0 ? this.#free.pop() : this.#free.splice(suiting, 1)[0];
     if (session) return session;
     if (this.#opened < this.#size && !this.#isDraining) {
       const opened = this.#open();
@@ -39,8 +41,8 @@ export class SessionPool {
     else this.#free.push(session);
   }
 
-  async use<T>(work: (session: Session) => Promise<T>): Promise<T> {
-    const session = await this.take();
+  async use<T>(work: (session: Session) => Promise<T>, suits?: (session: Session) => boolean): Promise<T> {
+    const session = await this.take(suits);
     try {
       return await work(session);
     } finally {

@@ -122,25 +122,41 @@ SETTINGS allow_nullable_key = 1, index_granularity = ${granule}, ${DURABLE}`;
 
 /**
  * The rows that a set of stored events adds to a rollup: every tier's buckets, in the column order of the table.
- * `source` is a relation with the columns of the events table.
+ * `source` is a relation with the columns of the events table, and at most `events` of them.
  */
-export function rollupDelta(stream: StreamDefinition, rollup: RollupDefinition, source: string): string {
+export function rollupDelta(
+  stream: StreamDefinition,
+  rollup: RollupDefinition,
+  source: string,
+  events = Number.POSITIVE_INFINITY,
+): string {
   const dimensions = dimensionColumns(stream, rollup).map(quoteIdentifier);
   const states = rollupStates(stream, rollup);
   const tiers = tiersOf(rollup.everySeconds);
   const finest = rollup.everySeconds;
   const ms = 'toUnixTimestamp64Milli(_time)';
   const bucket = `intDiv(${ms} - positiveModulo(${ms}, ${finest * 1_000}), 1000)`;
+  const tier = `arrayJoin([${tiers.map((seconds) => `toUInt32(${seconds})`).join(', ')}]) AS _tier`;
+  // Floor division, for buckets may lie before 1970; signed throughout, since the engine's modulo of mixed signs is wrong.
+  const span = `toInt64(_tier) * ${periodSeconds(1)}`;
+  const period = `toInt64(intDiv(_bucket - positiveModulo(_bucket, ${span}), ${span})) AS _period`;
+  const keys = [...dimensions, '_b - positiveModulo(_b, toInt64(_tier)) AS _bucket'];
+  const groups = `GROUP BY ${['_tier', ...dimensions, '_bucket'].join(', ')}`;
+  if (events <= SMALL_EVENTS_MAX) {
+    const made = states.map((state) => `${state.fromEvents} AS ${quoteIdentifier(state.name)}`);
+    return `WITH ${bucket} AS _b SELECT ${[tier, period, ...keys, ...made].join(', ')}, toUInt64(0) AS _applied
+FROM ${source} ${groups}`;
+  }
   const inner = `SELECT ${[...dimensions, `${bucket} AS _b`, ...states.map((state) => `${state.fromEvents} AS ${quoteIdentifier(`s.${state.name}`)}`)].join(', ')}
 FROM ${source} GROUP BY ${[...dimensions, '_b'].join(', ')}`;
   const merged = states.map((state) => mergeOf(state.merge, state.name));
-  // Floor division, for buckets may lie before 1970; signed throughout, since the engine's modulo of mixed signs is wrong.
-  const span = `toInt64(_tier) * ${periodSeconds(1)}`;
-  const period = `intDiv(_bucket - positiveModulo(_bucket, ${span}), ${span})`;
-  return `SELECT _tier, toInt64(${period}) AS _period, ${[...dimensions, '_b - positiveModulo(_b, toInt64(_tier)) AS _bucket', ...merged].join(', ')}, toUInt64(0) AS _applied
-FROM (SELECT *, arrayJoin([${tiers.map((tier) => `toUInt32(${tier})`).join(', ')}]) AS _tier FROM (${inner}))
-GROUP BY ${['_tier', ...dimensions, '_bucket'].join(', ')}`;
+  return `SELECT ${['_tier', period, ...keys, ...merged].join(', ')}, toUInt64(0) AS _applied
+FROM (SELECT *, ${tier} FROM (${inner}))
+${groups}`;
 }
+
+/** So few events are grouped for each tier by itself: that costs the engine half of the planning, and the events' states more. */
+const SMALL_EVENTS_MAX = 1_000;
 
 /** `merge` names the state's column; the delta's inner query calls it `s.COLUMN` to keep it apart from the fields. */
 const mergeOf = (merge: string, name: string): string =>

@@ -32,7 +32,7 @@ function decide(
     from,
     to,
     blocks: [block(from, rows.length, replayed)],
-    rows: stagedRows(rows, then !== undefined),
+    rows: stagedRows(rows),
     lateness: then === undefined ? undefined : { allowedMs: 10, then },
     watermarkMs: past.watermarkMs,
     seen: (a) => {

@@ -192,28 +192,20 @@ describe('ingest', () => {
   }
 
   it('takes no event for its own duplicate when a question about the staged batch fails', async () => {
-    for (const part of ['countIf(_extra', '_id_hash, _code']) {
-      let left = 1;
-      const fails = (text: string): boolean => text.includes(part) && left-- > 0;
-      const over: Engine = {
-        ...failing(() => undefined),
-        rows: async (statement, limits) => {
-          if (fails(statement.text)) throw new Error('injected');
-          return engine.rows(statement, limits);
-        },
-        query: async (statement, format, limits) => {
-          if (fails(statement.text)) throw new Error('injected');
-          return engine.query(statement, format, limits);
-        },
-      };
-      await ingest.stop();
-      ingest = start(over);
-      await ingest.begin(DEFAULT_TENANT, STREAM);
-      const base = part.length * 1_000;
-      const range = await append(event(base), event(base + 1));
-      expect(await ingest.applied(KEY, range.from, range.to)).toMatchObject({ stored: 2, duplicates: 0 });
-      expect(left).toBeLessThan(1);
-    }
+    let left = 1;
+    const over: Engine = {
+      ...failing(() => undefined),
+      query: async (statement, format, limits) => {
+        if (statement.text.includes('_id_hash, _code') && left-- > 0) throw new Error('injected');
+        return engine.query(statement, format, limits);
+      },
+    };
+    await ingest.stop();
+    ingest = start(over);
+    await ingest.begin(DEFAULT_TENANT, STREAM);
+    const range = await append(event(1), event(2));
+    expect(await ingest.applied(KEY, range.from, range.to)).toMatchObject({ stored: 2, duplicates: 0 });
+    expect(left).toBeLessThan(1);
   });
 
   it('keeps batches apart after it finished one that a crash had left', async () => {

@@ -180,15 +180,7 @@ class SimulatedBatches implements BatchStore<Staged> {
       this.#free.push(slot);
       throw error;
     }
-    // The engine leaves out what nobody asks about.
-    const told = slot.rows.filter((row) => stream.lateness || row.code !== 0 || stream.dedupeWithinMs > 0);
-    return { batch, slot, rows: stagedRows(told, stream.lateness !== undefined) };
-  }
-
-  async facts({ batch, slot }: Staged, decision: Decision) {
-    await this.#step(`measures ${rangeOf(batch)}`);
-    const times = sharesOf(slot.rows, decision).events.map((row) => row.timeMs);
-    return { latestMs: times.length === 0 ? undefined : Math.max(...times), withUnknownFields: 0 };
+    return { batch, slot, rows: stagedRows(slot.rows) };
   }
 
   async insert(target: Target, { batch, slot }: Staged, decision: Decision): Promise<void> {

@@ -1,0 +1,41 @@
+/** What is known of a batch's stored records as a whole, from what was read back of each. */
+import type { Decision } from './decide.ts';
+import type { StagedRows } from './staged-rows.ts';
+
+export interface StoredFacts {
+  /** Greatest event time; undefined when nothing is stored. */
+  readonly latestMs: number | undefined;
+  readonly earliestMs: number | undefined;
+  readonly withUnknownFields: number;
+}
+
+export function factsOf(
+  rows: StagedRows,
+  { duplicates, dropped, quarantinedLate }: Pick<Decision, 'duplicates' | 'dropped' | 'quarantinedLate'>,
+): StoredFacts {
+  const left = [duplicates, dropped, quarantinedLate].map((offsets) => ({ offsets, next: 0 }));
+  let latestMs = Number.NEGATIVE_INFINITY;
+  let earliestMs = Number.POSITIVE_INFINITY;
+  let withUnknownFields = 0;
+  for (let row = 0; row < rows.count; row += 1) {
+    if (rows.code(row) !== 0) continue;
+    const offset = rows.offset(row);
+    let isLeft = false;
+    for (const one of left) {
+      if (one.offsets[one.next] !== offset) continue;
+      one.next += 1;
+      isLeft = true;
+    }
+    if (isLeft) continue;
+    const timeMs = rows.timeMs(row);
+    if (timeMs > latestMs) latestMs = timeMs;
+    if (timeMs < earliestMs) earliestMs = timeMs;
+    if (rows.hasUnknownFields(row)) withUnknownFields += 1;
+  }
+  const isNone = latestMs === Number.NEGATIVE_INFINITY;
+  return {
+    latestMs: isNone ? undefined : latestMs,
+    earliestMs: isNone ? undefined : earliestMs,
+    withUnknownFields,
+  };
+}
