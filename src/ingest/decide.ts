@@ -4,6 +4,7 @@
  * within the horizon is a duplicate. The decision depends on the records and on what came before them, never on how
  * they were cut into batches: the same log gives the same tables.
  */
+import { atOnce } from '../base/turns.ts';
 import type { StreamDefinition } from '../define/model.ts';
 import type { LogBlock } from '../log/index.ts';
 import type { StagedRows } from './staged-rows.ts';
@@ -40,7 +41,13 @@ export interface DecideInput {
   readonly seen: (a: number, b: number, c: number, d: number, atMs: number, offset: number) => boolean;
 }
 
-export function decideRows(input: DecideInput): Decision {
+/** Rows that are looked at between two turns of others. */
+export const ROWS_A_STEP = 2_000;
+
+export const decideRows = (input: DecideInput): Decision => atOnce(decidingRows(input));
+
+/** The same in steps; whatever `seen` asks must not be changed by others between them. */
+export function* decidingRows(input: DecideInput): Generator<void, Decision, void> {
   const { rows, lateness, seen } = input;
   const duplicates: number[] = [];
   const quarantined: number[] = [];
@@ -50,6 +57,7 @@ export function decideRows(input: DecideInput): Decision {
   let watermarkMs = input.watermarkMs ?? Number.NEGATIVE_INFINITY;
   let at = 0;
   for (let row = 0; row < rows.count; row += 1) {
+    if (row > 0 && row % ROWS_A_STEP === 0) yield;
     const offset = rows.offset(row);
     while (offset >= input.blocks[at]!.baseOffset + input.blocks[at]!.count) at += 1;
     const block = input.blocks[at]!;

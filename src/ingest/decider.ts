@@ -1,11 +1,12 @@
 /** Decides the batches of one stream's partitions, one after another: reads them, stages them, remembers their ids. */
 import type { Offset, StreamName, TenantId } from '../base/brand.ts';
+import { inTurns } from '../base/turns.ts';
 import type { Catalog } from '../catalog/port.ts';
 import { judgedLateness, type StreamDefinition } from '../define/model.ts';
 import type { Log } from '../log/index.ts';
 import { type Batch, bytesOf, cutBatch } from './batch.ts';
 import type { BatchStore, StagedBatch } from './batch-store.ts';
-import { type DecideInput, type Decision, decideRows } from './decide.ts';
+import { type DecideInput, type Decision, decideRows, decidingRows } from './decide.ts';
 import type { DedupIndex } from './dedup-index.ts';
 import { fromRanges, type Manifest } from './manifest.ts';
 import type { PartitionProgress } from './partition-progress.ts';
@@ -90,14 +91,17 @@ export class Decider {
       throw error;
     }
     const watermarkMs = this.#watermarkOf(partition);
-    // From here on the index knows the batch's ids, so nothing may fail and be repeated from the start.
-    const decision = decideRows(
-      inputOf(batch, staged, stream, watermarkMs, (a, b, c, d, atMs) => {
-        if (!index) return false;
-        if (index.has(a, b, c, d, atMs)) return true;
-        index.add(a, b, c, d, atMs);
-        return false;
-      }),
+    // From here on the index knows the batch's ids, so nothing may fail and be repeated from the start. What the index has to say of
+    // them was found by `prepare`: others may have their turn, even when they make it move its tables to the disk.
+    const decision = await inTurns(
+      decidingRows(
+        inputOf(batch, staged, stream, watermarkMs, (a, b, c, d, atMs) => {
+          if (!index) return false;
+          if (index.has(a, b, c, d, atMs)) return true;
+          index.add(a, b, c, d, atMs);
+          return false;
+        }),
+      ),
     );
     this.#remember(partition, batch, decision);
     if (index) this.#forget(index);

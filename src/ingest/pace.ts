@@ -24,18 +24,20 @@ const MOMENT_BYTES_MIN = 4 * 2 ** 20;
 const REMEMBERED = 16;
 
 const ASLEEP_MS = 1_000;
+/** Computing for a batch takes more than the half of this: more of them a second would make nobody see his events sooner on a busy machine. */
+const CYCLE_MS_MIN = 100;
 const CYCLE_MS_MAX = 500;
 
 /**
  * How long to gather before the next batch is cut. A stream that wakes up is seen at once; a busy one makes large
- * parts; in between, where a batch costs some 60 ms of computing however small it is, a third of the time is left
- * to others.
+ * parts; in between, where a batch costs some 60 ms of computing however small it is, half of the time is left to
+ * others.
  */
 export function gatherMs({ eventsPerSecond, batchMs, sinceLastCutMs }: PaceFacts): number {
   if (sinceLastCutMs > ASLEEP_MS) return 5;
   const cycle =
     eventsPerSecond < 20_000
-      ? Math.min(CYCLE_MS_MAX, Math.max(50, 1.5 * batchMs))
+      ? Math.min(CYCLE_MS_MAX, Math.max(CYCLE_MS_MIN, 2 * batchMs))
       : eventsPerSecond < 60_000
         ? 250
         : 400;

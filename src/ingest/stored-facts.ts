@@ -1,5 +1,6 @@
 /** What is known of a batch's stored records as a whole, from what was read back of each. */
-import type { Decision } from './decide.ts';
+import { atOnce } from '../base/turns.ts';
+import { type Decision, ROWS_A_STEP } from './decide.ts';
 import type { StagedRows } from './staged-rows.ts';
 
 export interface StoredFacts {
@@ -9,15 +10,21 @@ export interface StoredFacts {
   readonly withUnknownFields: number;
 }
 
-export function factsOf(
+type Left = Pick<Decision, 'duplicates' | 'dropped' | 'quarantinedLate'>;
+
+export const factsOf = (rows: StagedRows, decision: Left): StoredFacts =>
+  atOnce(countingFacts(rows, decision));
+
+export function* countingFacts(
   rows: StagedRows,
-  { duplicates, dropped, quarantinedLate }: Pick<Decision, 'duplicates' | 'dropped' | 'quarantinedLate'>,
-): StoredFacts {
+  { duplicates, dropped, quarantinedLate }: Left,
+): Generator<void, StoredFacts, void> {
   const left = [duplicates, dropped, quarantinedLate].map((offsets) => ({ offsets, next: 0 }));
   let latestMs = Number.NEGATIVE_INFINITY;
   let earliestMs = Number.POSITIVE_INFINITY;
   let withUnknownFields = 0;
   for (let row = 0; row < rows.count; row += 1) {
+    if (row > 0 && row % ROWS_A_STEP === 0) yield;
     if (rows.code(row) !== 0) continue;
     const offset = rows.offset(row);
     let isLeft = false;

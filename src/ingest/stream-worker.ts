@@ -10,6 +10,7 @@ import type { Clock } from '../base/clock.ts';
 import { MillraceError } from '../base/errors.ts';
 import type { FairQueue, Leave } from '../base/fair-queue.ts';
 import type { Ownership } from '../base/ownership.ts';
+import { inTurns } from '../base/turns.ts';
 import { type Catalog, rollupsToApply } from '../catalog/index.ts';
 import type { HotFeed } from '../hot/port.ts';
 import type { Log } from '../log/index.ts';
@@ -25,7 +26,7 @@ import type { Arrivals, Followed, Follower, SelectStored } from './port.ts';
 import type { Pressing } from './pressing.ts';
 import { type BatchState, decided, recovered } from './protocol.ts';
 import type { RememberedIds } from './remembered-ids.ts';
-import { factsOf, type StoredFacts } from './stored-facts.ts';
+import { countingFacts, type StoredFacts } from './stored-facts.ts';
 
 export interface WorkerDeps {
   readonly catalog: Catalog;
@@ -263,7 +264,7 @@ export class StreamWorker {
         .map((target) => [target.table, target]),
     );
     const { owner, clock } = this.#deps;
-    const facts = factsOf(staged.rows, decision);
+    const facts = await inTurns(countingFacts(staged.rows, decision));
     const followed = this.#follow(underWay, facts.earliestMs);
     const ready = Promise.all(followed.map((one) => one.ready));
     await carryOut(begin([...targets.keys()]), {

@@ -1,8 +1,9 @@
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import type { Offset } from '../../src/base/brand.ts';
+import { inTurns } from '../../src/base/turns.ts';
 import type { LatePolicy } from '../../src/define/model.ts';
-import { type Decision, decideRows, storedCount } from '../../src/ingest/decide.ts';
+import { type Decision, decideRows, decidingRows, storedCount } from '../../src/ingest/decide.ts';
 import type { LogBlock } from '../../src/log/index.ts';
 import { type RowFacts, stagedRows } from '../support/staged-rows.ts';
 
@@ -108,5 +109,38 @@ describe('the decision about a batch', () => {
         },
       ),
     );
+  });
+
+  it('lets others have their turn in the middle of a large batch, and is the same', async () => {
+    const rows = Array.from({ length: 10_000 }, (_, offset) => ({ offset, id: 1 + (offset % 9_000) }));
+    const input = (seenBefore: Set<number>, onSeen: () => void) => ({
+      ...{ from: 0, to: rows.length, blocks: [block(0, rows.length)], rows: stagedRows(rows) },
+      ...{ lateness: undefined, watermarkMs: undefined },
+      seen: (a: number) => {
+        onSeen();
+        const isThere = seenBefore.has(a);
+        seenBefore.add(a);
+        return isThere;
+      },
+    });
+    let asked = 0;
+    const askedAtOthers: number[] = [];
+    let isOver = false;
+    const other = (): void => {
+      askedAtOthers.push(asked);
+      if (!isOver) setImmediate(other);
+    };
+    setImmediate(other);
+    const inSteps = await inTurns(
+      decidingRows(
+        input(new Set(), () => {
+          asked += 1;
+        }),
+      ),
+    );
+    isOver = true;
+    expect(inSteps).toEqual(decideRows(input(new Set(), () => undefined)));
+    expect(inSteps.duplicates).toHaveLength(1_000);
+    expect(new Set(askedAtOthers.filter((at) => at > 0 && at < rows.length)).size).toBeGreaterThan(2);
   });
 });
