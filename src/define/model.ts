@@ -14,7 +14,7 @@ export type {
 } from './objects/kinds.ts';
 export type { ReportChart, ReportDefinition, ReportQuestion } from './objects/report.ts';
 export { fillParameters, readsOf } from './objects/report.ts';
-export { relationsNamed } from './objects/sql-relations.ts';
+export { relationsNamed, wordsOf } from './objects/sql-relations.ts';
 export type { TableDefinition } from './objects/table.ts';
 export type {
   TriggerAction,

@@ -7,7 +7,7 @@
 import type { TenantId } from '../base/brand.ts';
 import { MillraceError } from '../base/errors.ts';
 import type { Catalog, Versioned } from '../catalog/port.ts';
-import { type Known, OBJECT_KIND_NAMES, parseObject, referencesOf, toDocument } from '../define/index.ts';
+import { type Known, OBJECT_KIND_NAMES, referencesOf, toDocument } from '../define/index.ts';
 import {
   type DefinitionKind,
   type ObjectDefinition,
@@ -75,26 +75,6 @@ export function refuseWhileNamed(catalog: CatalogOfObjects, tenant: TenantId, of
     'conflict',
     `${nameOf(of)} is named by ${names.join(', ')}; change or remove that first`,
   );
-}
-
-/** Fails with `conflict` when something that stands on it would not fit it any more. */
-export function refuseUnlessOthersFit(
-  catalog: CatalogOfObjects,
-  tenant: TenantId,
-  next: StreamDefinition | ObjectDefinition,
-): void {
-  const known = knownTo(catalog, tenant, next);
-  for (const { definition, document } of dependentsOf(catalog, tenant, next)) {
-    try {
-      parseObject(definition.kind, definition.name, document, known);
-    } catch (error) {
-      if (!(error instanceof MillraceError)) throw error;
-      throw new MillraceError(
-        'conflict',
-        `${nameOf(next)} cannot change like this: ${nameOf(definition)} stands on it, and would not fit (${error.message})`,
-      );
-    }
-  }
 }
 
 /** What a report will keep from being removed, and what it waits for. */

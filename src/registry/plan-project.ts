@@ -10,24 +10,29 @@ import {
   parseRollup,
   parseStream,
   pluralOf,
+  toDocument,
 } from '../define/index.ts';
 import type {
+  DefinitionKind,
   ObjectDefinition,
   ObjectKind,
   ObjectKinds,
+  Reference,
   RollupDefinition,
   StreamDefinition,
 } from '../define/model.ts';
 import { checkDedupFits } from '../ingest/index.ts';
 import { carryOver } from './carry-over.ts';
-import { effectsOfReading, planObject } from './objects.ts';
+import { hindranceOf, refusalOf } from './hindrances.ts';
+import { type CatalogOfObjects, dependentsOf, effectsOfReading, knownTo, planObject } from './objects.ts';
 import { planRollup } from './plan-rollup.ts';
 import { planStream } from './plan-stream.ts';
 import type { Change, ProjectDocuments } from './port.ts';
 import { rollupsToRebuild } from './rollups-to-rebuild.ts';
 
 /**
- * What applying a project would do, streams before rollups before what stands on them. Each is checked against the others as
+ * What applying a project would do, in the order in which it can be done: streams before rollups before what stands on them, but
+ * what stops to name a field before the stream or table that gives it up. Each is checked against the others as
  * the project has them. Definitions that the project does not name are left alone.
  *
  * Fails with `bad-definition` and the mistakes of every document, each under `streams.NAME`, `rollups.NAME` ….
@@ -84,7 +89,6 @@ export function planProject(
     rollups.set(name, rollup);
   }
   const objects = new Map<string, ObjectDefinition>();
-  const keyOf = (kind: ObjectKind, name: string) => JSON.stringify([kind, name]);
   const known: Known = {
     stream: find,
     rollup: (name) => rollups.get(name) ?? catalog.rollup(tenant, name)?.definition,
@@ -105,7 +109,67 @@ export function planProject(
     }
   }
   if (issues.length > 0) throw badDefinition('the project', issues);
-  return changes;
+  return inOrder(catalog, tenant, changes, known, objects);
+}
+
+const keyOf = (kind: DefinitionKind, name: string): string => JSON.stringify([kind, name]);
+
+/**
+ * Each change behind what it needs. What stands on a stream or table and does not go along with its change is in the way, unless
+ * the project changes that, too, and can do so before.
+ */
+function inOrder(
+  catalog: CatalogOfObjects,
+  tenant: TenantId,
+  changes: readonly Change[],
+  known: Known,
+  objects: ReadonlyMap<string, ObjectDefinition>,
+): readonly Change[] {
+  const [earlier, later] = [new Set<string>(), new Set<string>()];
+  const checked = changes.map((change): Change => {
+    if (change.action !== 'change' || (change.kind !== 'stream' && change.kind !== 'table')) return change;
+    const { kind, name } = change;
+    const of = (from: Pick<Known, 'stream' | 'object'>) =>
+      kind === 'stream' ? from.stream(name)! : from.object(kind, name)!;
+    const [previous, next] = [of(knownTo(catalog, tenant)), of(known)];
+    const before: Known = { ...known, ...beforeChangeOf(catalog, tenant, known, { kind, name }) };
+    const reasons: string[] = [];
+    const first: string[] = [];
+    for (const user of dependentsOf(catalog, tenant, change)) {
+      const reason = hindranceOf(user, previous, next, known);
+      if (reason === undefined) continue;
+      const own = objects.get(keyOf(user.definition.kind, user.definition.name));
+      const will = own && { definition: own, document: toDocument(own) };
+      if (will === undefined || hindranceOf(will, previous, next, known) !== undefined) reasons.push(reason);
+      else if (hindranceOf(will, previous, previous, before) !== undefined)
+        reasons.push(`${reason}, and what the project makes of it needs the change: take two steps`);
+      else first.push(keyOf(own!.kind, own!.name));
+    }
+    if (reasons.length > 0) return { kind, name, action: 'refused', effects: [], reason: refusalOf(reasons) };
+    for (const one of first) earlier.add(one);
+    if (first.length > 0) later.add(keyOf(kind, name));
+    return change;
+  });
+  const place = ({ kind, name }: Change): number => {
+    if (earlier.has(keyOf(kind, name))) return 1;
+    if (later.has(keyOf(kind, name))) return 2;
+    return kind === 'stream' ? 0 : 3;
+  };
+  return checked.toSorted((a, b) => place(a) - place(b));
+}
+
+/** The project, with one definition as it stands. */
+function beforeChangeOf(
+  catalog: CatalogOfObjects,
+  tenant: TenantId,
+  known: Known,
+  { kind, name }: Reference,
+): Pick<Known, 'stream' | 'object'> {
+  const standing = knownTo(catalog, tenant);
+  return {
+    stream: (one) => (kind === 'stream' && one === name ? standing : known).stream(one),
+    object: (of, one) => (of === kind && one === name ? standing : known).object(of, one),
+  };
 }
 
 function collecting<T>(issues: Issue[], path: string, parse: () => T): T | undefined {

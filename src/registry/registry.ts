@@ -19,15 +19,9 @@ import { Builds } from './builds.ts';
 import { carryOver } from './carry-over.ts';
 import { DefinitionLimits } from './definition-limits.ts';
 import { finish, forgetLog, type RegistryParts } from './finish.ts';
+import { refuseWhileHindered } from './hindrances.ts';
 import { Journal, kindOf, type UnderWay } from './journal.ts';
-import {
-  knownTo,
-  OBJECTS_MAX,
-  type ObjectHooks,
-  planObject,
-  refuseUnlessOthersFit,
-  refuseWhileNamed,
-} from './objects.ts';
+import { knownTo, OBJECTS_MAX, type ObjectHooks, planObject, refuseWhileNamed } from './objects.ts';
 import { planProject } from './plan-project.ts';
 import { planRollup } from './plan-rollup.ts';
 import { planStream } from './plan-stream.ts';
@@ -120,7 +114,8 @@ export function createRegistry(parts: RegistryParts): RunningRegistry {
       const change = planStream(current?.definition, next);
       throwIfRefused(change);
       if (change.action !== 'none') refuseUnlessIdsFit(tenant, next);
-      if (change.action === 'change') refuseUnlessOthersFit(catalog, tenant, next);
+      if (current && change.action === 'change')
+        refuseWhileHindered(catalog, tenant, current.definition, next);
       if (under) await builds.end(tenant, under);
       if (!current) await createStream(tenant, next, options);
       const run =
@@ -277,7 +272,7 @@ export function createRegistry(parts: RegistryParts): RunningRegistry {
           'limit-exceeded',
           `a tenant has at most ${OBJECTS_MAX} ${kind}s; remove what is not needed`,
         );
-      if (current) refuseUnlessOthersFit(catalog, tenant, next);
+      if (current) refuseWhileHindered(catalog, tenant, current.definition, next);
       const hooks = parts.hooks?.()[kind] as ObjectHooks<ObjectDefinition> | undefined;
       await hooks?.prepare?.(tenant, next, current?.definition);
       const result = (await catalog.put(tenant, next, options)) as Versioned<ObjectDefinition>;

@@ -7,7 +7,7 @@ import {
   type Project,
   type RunInfo,
 } from '../../client/index.ts';
-import { DEFINITION_KINDS, pluralOf } from '../../define/index.ts';
+import { pluralOf } from '../../define/index.ts';
 import { loadProject } from '../../define/load.ts';
 import { type ConnectionOptions, connect, IMPATIENT, serverCommand } from '../connect.ts';
 import { Failure, Interrupted, type Io, untilSignal } from '../io.ts';
@@ -47,18 +47,18 @@ export function applyCommand(io: Io): Command {
       const open = changes.filter((change) => change.action === 'create' || change.action === 'change');
       if (open.length > 0 && !options.yes && !(await agreed(io))) throw new Failure('nothing was changed.');
       const done: object[] = [];
-      for (const kind of DEFINITION_KINDS) {
-        for (const change of open.filter((one) => one.kind === kind)) {
-          const put = await putChange(client, project, change);
-          done.push(put);
-          const run = put.run === undefined ? undefined : await client.run(put.run);
-          if (run && options.wait) await seeBuilt(io, options, client, change, run);
-          else if (run && run.ended_at === null && !options.json) {
-            io.stdout.write(`… ${kind} ${change.name} is being built; millrace runs show ${run.id}\n`);
-            continue;
-          }
-          if (!options.json) io.stdout.write(`✓ ${kind} ${change.name}\n`);
+      // In the order of the plan: each comes behind what it needs.
+      for (const change of open) {
+        const { kind, name } = change;
+        const put = await putChange(client, project, change);
+        done.push(put);
+        const run = put.run === undefined ? undefined : await client.run(put.run);
+        if (run && options.wait) await seeBuilt(io, options, client, change, run);
+        else if (run && run.ended_at === null && !options.json) {
+          io.stdout.write(`… ${kind} ${name} is being built; millrace runs show ${run.id}\n`);
+          continue;
         }
+        if (!options.json) io.stdout.write(`✓ ${kind} ${name}\n`);
       }
       if (options.json) io.stdout.write(`${JSON.stringify({ changes, applied: done })}\n`);
     });

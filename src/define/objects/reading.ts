@@ -25,6 +25,10 @@ export function readObject<S extends KindOf<unknown>['schema'], D>(
   return Object.freeze(definition);
 }
 
+/** The table of `channels.country` and `channels(shown_on).country`; undefined when it is the name of a field. */
+export const tableOfColumn = (written: string): string | undefined =>
+  /^\s*([^.():,\s]+)\s*(?:\([^()]*\)\s*)?\./.exec(written)?.[1];
+
 /** A time zone of the IANA, as this machine knows it. */
 export function isTimeZone(zone: string): boolean {
   try {

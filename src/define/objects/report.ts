@@ -4,7 +4,7 @@ import { z } from 'zod';
 import { formatDuration, parseDuration } from '../../base/duration.ts';
 import { duration, fieldName, strict } from '../document.ts';
 import type { KindOf, Reference } from './kinds.ts';
-import { isTimeZone, readObject } from './reading.ts';
+import { isTimeZone, readObject, tableOfColumn } from './reading.ts';
 import { relationsNamed } from './sql-relations.ts';
 
 /** `sql` is asked as `POST /v1/sql`, `stats` as `GET /v1/streams/{stream}/stats`; both know the parameters `from` and `to`. */
@@ -170,7 +170,7 @@ export function readsOf(
       const dimensions = [by].flat().flatMap((one) => fillParameters(one, parameters).split(','));
       const conditions = [where].flat().map((one) => fillParameters(one, parameters).split(':', 1)[0]!);
       for (const written of [...dimensions, ...conditions]) {
-        const table = /^\s*([^.():,\s]+)\s*(?:\([^()]*\)\s*)?\./.exec(written)?.[1];
+        const table = tableOfColumn(written);
         if (table !== undefined) tables.add(table);
       }
     }

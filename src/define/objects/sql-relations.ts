@@ -63,3 +63,15 @@ export function relationsNamed(sql: string): readonly string[] {
   }
   return [...found];
 }
+
+/** The names that a text in SQL may mean columns with: its words and quoted names, but for those of functions that it calls. */
+export function wordsOf(sql: string): ReadonlySet<string> {
+  const found = new Set<string>();
+  for (const match of sql.matchAll(TOKEN)) {
+    const { quoted, doubled, curly, word } = match.groups ?? {};
+    const name = word ?? quoted ?? doubled ?? curly;
+    const isCall = word !== undefined && /^\s*\(/.test(sql.slice(match.index + match[0].length));
+    if (name !== undefined && !isCall) found.add(name);
+  }
+  return found;
+}

@@ -3,7 +3,7 @@ import { z } from 'zod';
 import { formatDuration, parseDuration } from '../../base/duration.ts';
 import { DIMENSIONS_MAX, definitionName, duration, strict } from '../document.ts';
 import type { KindOf, Reference } from './kinds.ts';
-import { readObject } from './reading.ts';
+import { readObject, tableOfColumn } from './reading.ts';
 import { actionsOf, checkCondition, checkSource } from './trigger-checks.ts';
 
 /** What is looked at: each result of a window, or a stats question about the last `overMs`, asked every `everyMs`. */
@@ -160,13 +160,19 @@ export const triggerKind: KindOf<TriggerDefinition> = {
     mute: formatDuration(muteMs),
     do: actions.map(actionToDocument),
   }),
-  references: ({ on, actions }) => [
+  references: ({ on, by, actions }) => [
     on.kind === 'window' ? { kind: 'window', name: on.window } : { kind: 'stream', name: on.stream },
+    ...(on.kind === 'window' ? [] : tablesOf([...by, ...on.where])),
     ...actions.flatMap((one): Reference[] => {
       if (one.kind === 'report') return [{ kind: 'report', name: one.report }];
       return one.kind === 'event' ? [{ kind: 'stream', name: one.stream }] : [];
     }),
   ],
+};
+
+const tablesOf = (written: readonly string[]): readonly Reference[] => {
+  const named = written.flatMap((one) => tableOfColumn(one.split(':', 1)[0]!) ?? []);
+  return [...new Set(named)].map((name) => ({ kind: 'table', name }));
 };
 
 function conditionOf(read: z.infer<typeof condition>): TriggerCondition | undefined {
