@@ -20,6 +20,8 @@ import type { DefinitionRow } from './tables.ts';
 interface Standing {
   readonly streams: ReadonlyMap<string, Versioned<StreamDefinition>>;
   readonly rollups: ReadonlyMap<string, Versioned<RollupDefinition>>;
+  /** The same list until any definition of the tenant changes. */
+  readonly allRollups: readonly Versioned<RollupDefinition>[];
   readonly building: readonly Versioned<RollupDefinition>[];
   readonly objects: Objects;
 }
@@ -145,7 +147,7 @@ export class DefinitionMemory {
       );
       objects.set(kind, new Map<string, Versioned<ObjectDefinition>>(parsed));
     }
-    return { streams, rollups, building, objects };
+    return { streams, rollups, allRollups: [...rollups.values()], building, objects };
   }
 
   #of(tenant: string): OfTenant {

@@ -67,7 +67,7 @@ export function definitionRecords(
   return {
     streams: (tenant) => [...memory.standing(tenant).streams.values()],
     stream: (tenant, name) => memory.standing(tenant).streams.get(name),
-    rollups: (tenant) => [...memory.standing(tenant).rollups.values()],
+    rollups: (tenant) => memory.standing(tenant).allRollups,
     rollup: (tenant, name) => memory.standing(tenant).rollups.get(name),
     objects: (tenant, kind) => [...(memory.standing(tenant).objects.get(kind)?.values() ?? [])] as never,
     object: (tenant, kind, name) => memory.standing(tenant).objects.get(kind)?.get(name) as never,

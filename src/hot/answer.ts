@@ -13,20 +13,21 @@ const GROUPS_MAX = 20_000;
 
 /** Undefined: not to be told from here; ask the engine. */
 export function answerFrom(recent: RecentBuckets, question: HotQuestion): HotAnswer | undefined {
-  const { shape } = recent;
-  const { fromSeconds } = recent;
+  const { shape, fromSeconds } = recent;
   if (question.fromSeconds < fromSeconds) return undefined;
   if (question.empty.some((span) => span.fromSeconds < fromSeconds)) return undefined;
   const states = question.states.map((name) => shape.states.findIndex((state) => state.name === name));
   const by = question.by.map((column) => shape.dimensions.findIndex((one) => one.column === column));
   if (states.includes(-1) || by.includes(-1)) return undefined;
-  const segments = [...recent.between(question.fromSeconds, question.toSeconds)];
-  const beside = question.empty.flatMap((span) => [...recent.between(span.fromSeconds, span.toSeconds)]);
-  const keys = keysOf(recent, question);
-  const matches = matcherOf(recent, question);
-  if (!beside.every((segment) => holdsNothing(segment, keys, matches))) return undefined;
+  const conditions = new Conditions(recent, question);
+  const keys = keysOf(recent, question, conditions);
+  for (const span of question.empty) {
+    const beside = recent.between(span.fromSeconds, span.toSeconds);
+    if (!beside.every((segment) => holdsNothing(segment, keys, conditions))) return undefined;
+  }
+  const segments = recent.between(question.fromSeconds, question.toSeconds);
   const groups = new Groups(recent, question, states, by);
-  const isDone = keys ? visitKeys(segments, keys, groups) : visitAll(segments, matches, groups);
+  const isDone = keys ? visitKeys(segments, keys, groups) : visitAll(segments, conditions, groups);
   return isDone ? groups.told() : undefined;
 }
 
@@ -34,11 +35,11 @@ export function answerFrom(recent: RecentBuckets, question: HotQuestion): HotAns
 function holdsNothing(
   segment: Segment,
   keys: readonly number[] | undefined,
-  matches: (key: number) => boolean,
+  conditions: Conditions,
 ): boolean {
   if (keys) return keys.length <= ROWS_MAX && keys.every((key) => segment.rowOf(key) < 0);
   if (segment.count > ROWS_MAX) return false;
-  for (let row = 0; row < segment.count; row += 1) if (matches(segment.keyAt(row))) return false;
+  for (let row = 0; row < segment.count; row += 1) if (conditions.accept(segment.keyAt(row))) return false;
   return true;
 }
 
@@ -55,13 +56,13 @@ function visitKeys(segments: readonly Segment[], keys: readonly number[], groups
   return true;
 }
 
-function visitAll(segments: readonly Segment[], matches: (key: number) => boolean, groups: Groups): boolean {
+function visitAll(segments: readonly Segment[], conditions: Conditions, groups: Groups): boolean {
   if (segments.reduce((sum, segment) => sum + segment.count, 0) > ROWS_MAX) return false;
   for (const segment of segments) {
     const start = groups.startOf(segment.bucket);
     for (let row = 0; row < segment.count; row += 1) {
       const key = segment.keyAt(row);
-      if (matches(key)) groups.add(segment, row, key, start);
+      if (conditions.accept(key)) groups.add(segment, row, key, start);
     }
     if (groups.tooMany) return false;
   }
@@ -69,33 +70,41 @@ function visitAll(segments: readonly Segment[], matches: (key: number) => boolea
 }
 
 /** The keys that can match, when a condition names values; undefined: look at all. */
-function keysOf(recent: RecentBuckets, question: HotQuestion): readonly number[] | undefined {
-  const { keys, shape } = recent;
-  const named = question.equal.map(({ column, values }) => {
+function keysOf(
+  { keys, shape }: RecentBuckets,
+  { equal, tests }: HotQuestion,
+  conditions: Conditions,
+): readonly number[] | undefined {
+  if (equal.length === 0) return undefined;
+  const named: { readonly dimension: number; readonly ids: readonly number[] }[] = [];
+  for (const { column, values } of equal) {
     const dimension = shape.dimensions.findIndex((one) => one.column === column);
-    const ids = values.flatMap((value) => keys.dictionaries[dimension]?.find(value) ?? []);
-    return { dimension, ids: [...new Set(ids)] };
-  });
-  if (named.length === 0) return undefined;
-  if (named.some(({ ids }) => ids.length === 0)) return [];
-  const matches = matcherOf(recent, question);
+    const ids = keys.dictionaries[dimension]?.findAll(values) ?? [];
+    if (ids.length === 0) return [];
+    named.push({ dimension, ids });
+  }
   const whole = shape.dimensions.map((_, at) => named.find(({ dimension }) => dimension === at)?.ids);
   if (whole.every((ids) => ids !== undefined)) {
     const tuples = whole.reduce((product, ids) => product * ids.length, 1);
     if (tuples > LOOKUPS_MAX) return undefined;
-    return tuplesOf(whole).flatMap((tuple) => {
+    // Every dimension has its one condition: whoever is found fulfils them all.
+    const isSure = tests.length === 0 && named.length === whole.length;
+    const found: number[] = [];
+    for (const tuple of tuplesOf(whole)) {
       const key = keys.find(tuple);
-      return key !== undefined && matches(key) ? [key] : [];
-    });
+      if (key !== undefined && (isSure || conditions.accept(key))) found.push(key);
+    }
+    return found;
   }
   const postings = named.map(({ dimension, ids }) => ids.map((id) => keys.having(dimension, id)));
   const sizes = postings.map((sets) => sets.reduce((sum, set) => sum + set.size, 0));
   const least = sizes.indexOf(Math.min(...sizes));
   if (sizes[least]! > ROWS_MAX) return undefined;
-  return postings[least]!.flatMap((set) => [...set]).filter(matches);
+  return postings[least]!.flatMap((set) => [...set]).filter((key) => conditions.accept(key));
 }
 
-function tuplesOf(parts: readonly (readonly number[])[]): number[][] {
+function tuplesOf(parts: readonly (readonly number[])[]): readonly (readonly number[])[] {
+  if (parts.every((ids) => ids.length === 1)) return [parts.map((ids) => ids[0]!)];
   return parts.reduce<number[][]>(
     (tuples, ids) => tuples.flatMap((one) => ids.map((id) => [...one, id])),
     [[]],
@@ -103,28 +112,45 @@ function tuplesOf(parts: readonly (readonly number[])[]): number[][] {
 }
 
 /** Whether a key fulfils every condition; what is found out about a value is remembered. */
-function matcherOf(recent: RecentBuckets, { equal, tests }: HotQuestion): (key: number) => boolean {
-  const { keys, shape } = recent;
-  const checks = [
-    ...equal.map(({ column, values }) => {
-      const wanted = new Set<string | null>(values);
-      return { column, accepts: (value: string | null) => wanted.has(value) };
-    }),
-    ...tests,
-  ].map(({ column, accepts }) => {
-    const dimension = shape.dimensions.findIndex((one) => one.column === column);
-    const known = new Map<number, boolean>();
-    return (key: number): boolean => {
-      const id = keys.valueId(key, dimension);
-      let verdict = known.get(id);
-      if (verdict === undefined) {
-        verdict = accepts(keys.valueOf(key, dimension));
-        known.set(id, verdict);
-      }
-      return verdict;
-    };
-  });
-  return (key) => checks.every((check) => check(key));
+class Conditions {
+  readonly #recent: RecentBuckets;
+  readonly #question: HotQuestion;
+  #checks: readonly ((key: number) => boolean)[] | undefined;
+
+  constructor(recent: RecentBuckets, question: HotQuestion) {
+    this.#recent = recent;
+    this.#question = question;
+  }
+
+  accept(key: number): boolean {
+    // Made only when somebody has to be looked at: not for who is found by his values.
+    this.#checks ??= this.#make();
+    return this.#checks.every((check) => check(key));
+  }
+
+  #make(): readonly ((key: number) => boolean)[] {
+    const { keys, shape } = this.#recent;
+    const { equal, tests } = this.#question;
+    return [
+      ...equal.map(({ column, values }) => {
+        const wanted = new Set<string | null>(values);
+        return { column, accepts: (value: string | null) => wanted.has(value) };
+      }),
+      ...tests,
+    ].map(({ column, accepts }) => {
+      const dimension = shape.dimensions.findIndex((one) => one.column === column);
+      const known = new Map<number, boolean>();
+      return (key: number): boolean => {
+        const id = keys.valueId(key, dimension);
+        let verdict = known.get(id);
+        if (verdict === undefined) {
+          verdict = accepts(keys.valueOf(key, dimension));
+          known.set(id, verdict);
+        }
+        return verdict;
+      };
+    });
+  }
 }
 
 interface Merged {

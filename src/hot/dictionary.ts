@@ -15,8 +15,14 @@ export class Dictionary {
     return this.#ids.size;
   }
 
-  find(value: string | null): number | undefined {
-    return this.#ids.get(value);
+  /** The numbers of those values that it knows, each once. */
+  findAll(values: readonly (string | null)[]): readonly number[] {
+    const found: number[] = [];
+    for (const value of values) {
+      const id = this.#ids.get(value);
+      if (id !== undefined) found.push(id);
+    }
+    return found.length > 1 ? [...new Set(found)] : found;
   }
 
   valueOf(id: number): string | null {

@@ -49,12 +49,8 @@ export class RecentBuckets {
   }
 
   /** Segments of the buckets in [from, to), by time. */
-  *between(fromSeconds: number, toSeconds: number): Iterable<Segment> {
-    for (let at = this.#indexOf(fromSeconds); at < this.#ordered.length; at += 1) {
-      const segment = this.#ordered[at]!;
-      if (segment.bucket >= toSeconds) return;
-      yield segment;
-    }
+  between(fromSeconds: number, toSeconds: number): readonly Segment[] {
+    return this.#ordered.slice(this.#indexOf(fromSeconds), this.#indexOf(toSeconds));
   }
 
   /** Forgets the buckets before. */

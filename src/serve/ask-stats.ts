@@ -1,17 +1,29 @@
 /** One way from a principal's question to the text of its answer, whichever door it came by. */
-import type { Stats, StatsRequest } from '../stats/port.ts';
+import type { BegunQuestion, Stats, StatsAnswer, StatsColumn, StatsRequest } from '../stats/port.ts';
 import type { Principal } from '../tenants/index.ts';
 import { filterFor } from './visible.ts';
 
-/** The rows are text already; to read them as numbers would cut the digits of large integers. */
-export async function askStats(
+export function beginStats(
   stats: Stats,
   principal: Principal,
   stream: string,
   query: StatsRequest,
-  signal: AbortSignal,
-): Promise<string> {
-  const question = { ...query, ...filterFor(principal, stream) };
-  const { columns, rowsJson, meta } = await stats.ask(principal.tenant, stream, question, signal);
-  return `{"columns":${JSON.stringify(columns)},"rows":${rowsJson},"meta":${JSON.stringify(meta)}}`;
+): BegunQuestion {
+  return stats.begin(principal.tenant, stream, { ...query, ...filterFor(principal, stream) });
+}
+
+/** The rows are text already; to read them as numbers would cut the digits of large integers. */
+export const statsText = ({ columns, rowsJson, meta }: StatsAnswer): string =>
+  `{"columns":${columnsText(columns)},"rows":${rowsJson},"meta":${JSON.stringify(meta)}}`;
+
+/** Questions of one form have the same columns. */
+const texts = new WeakMap<readonly StatsColumn[], string>();
+
+function columnsText(columns: readonly StatsColumn[]): string {
+  let text = texts.get(columns);
+  if (text === undefined) {
+    text = JSON.stringify(columns);
+    texts.set(columns, text);
+  }
+  return text;
 }

@@ -40,7 +40,9 @@ export function guard(scope: App, { principalOf, cors, recordAct, enter, admit }
     const operation = operationOf(schema, url);
     refuseUnlessAllowed(principal, operation, streamIn(request.params));
     const leave = admit(principal, operation, reply.raw);
-    if (leave) underWay.set(request, leave);
+    if (!leave) return;
+    underWay.set(request, leave);
+    reply.raw.once('close', leave);
   });
   scope.addHook('onSend', async (request, reply, payload) => {
     // Before its answer goes out: who asks the next question when he has it finds his place free.

@@ -32,15 +32,14 @@ export function showLimits(
  * goes out, or its connection ends. Undefined: it is none.
  */
 export function admitQuestion(
-  { questions }: Limits,
+  limits: Limits,
   principal: Admittee,
   operation: string,
   response: ServerResponse,
 ): Leave | undefined {
-  if (operation !== 'askSql' && !QUESTIONS.has(operation)) return undefined;
-  showLimits(response, questions.headers(principal));
-  if (!QUESTIONS.has(operation)) return undefined;
-  const leave = questions.enter(principal);
-  response.once('close', leave);
-  return leave;
+  const isCounted = QUESTIONS.has(operation);
+  if (!isCounted && operation !== 'askSql') return undefined;
+  showLimits(response, limits.questions.headers(principal));
+  if (!isCounted) return undefined;
+  return limits.questions.enter(principal);
 }

@@ -2,7 +2,7 @@
 import { parse } from 'node:querystring';
 
 /** Parameters that may stand several times: always a list. */
-const REPEATABLE = ['fn', 'where'];
+export const REPEATABLE = ['fn', 'where'] as const;
 
 export function parseQuery(text: string): Record<string, unknown> {
   const query: Record<string, unknown> = { ...parse(text) };

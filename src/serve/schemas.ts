@@ -192,20 +192,22 @@ export const streamParams = z.object({ stream: z.string().describe('Name of the 
 export const nameParams = z.object({ name: z.string() });
 
 const text = z.string();
+/** How often a parameter may stand in an address. */
+export const REPEATED_MAX = 32;
 const fromTo = {
   from: text.optional().describe('RFC 3339, epoch milliseconds or relative (`-1h`); included.'),
   to: text.optional().describe('As `from`; excluded. Default `now`.'),
 };
 const where = z
   .array(text)
-  .max(32)
+  .max(REPEATED_MAX)
   .optional()
   .describe('Repeatable `field:op:value`; ops: eq ne in nin gt gte lt lte like.');
 
 export const statsQuery = z.strictObject({
   fn: z
     .array(text)
-    .max(32)
+    .max(REPEATED_MAX)
     .optional()
     .describe(
       'Repeatable: count, sum(f), avg(f), min(f), max(f), unique(f), p50(f)…p99.9(f), top(f,k), rate. Default count.',

@@ -186,7 +186,7 @@ async function serverOn(listeners: Listeners, deps: ServeDeps): Promise<Millrace
         const asked = events || readiness.stopping ? undefined : matchStats(request);
         const clickhouse = events || asked ? undefined : matchClickhouseUrl(url);
         if (events) void door(request, response, events);
-        else if (asked) void statsDoor(request, response, asked);
+        else if (asked) statsDoor(request, response, asked);
         else if (clickhouse) void clickhouseDoor(request, response, clickhouse);
         else if (!cors.preflight(request, response)) handle(request, response);
       }),

@@ -6,15 +6,15 @@
 import type { IncomingMessage, ServerResponse } from 'node:http';
 import type { Logger } from 'pino';
 import type { Clock } from '../base/clock.ts';
-import type { Stats } from '../stats/port.ts';
-import { askStats } from './ask-stats.ts';
+import type { BegunQuestion, Stats, StatsAnswer } from '../stats/port.ts';
+import { beginStats, statsText } from './ask-stats.ts';
 import type { Authenticate } from './authenticate.ts';
 import { admitQuestion, type Limits } from './limits.ts';
 import type { HttpMetrics } from './metrics.ts';
 import { refuseUnlessAllowed } from './permissions.ts';
 import { toMillraceError, toProblem } from './problem.ts';
 import type { RequestIds } from './request-ids.ts';
-import { goneSignal, present } from './routes/context.ts';
+import { goneSignal } from './routes/context.ts';
 import type { StatsUrl } from './stats-url.ts';
 import type { TenantRequests } from './tenant-requests.ts';
 
@@ -29,11 +29,7 @@ export interface StatsDoorDeps {
   readonly logger: Logger;
 }
 
-export type StatsDoor = (
-  request: IncomingMessage,
-  response: ServerResponse,
-  asked: StatsUrl,
-) => Promise<void>;
+export type StatsDoor = (request: IncomingMessage, response: ServerResponse, asked: StatsUrl) => void;
 
 const OPERATION = 'getStats';
 /** As the framework's metrics call it. */
@@ -42,44 +38,51 @@ const ROUTE = 'GET /v1/streams/:stream/stats';
 export function createStatsDoor(deps: StatsDoorDeps): StatsDoor {
   const { stats, limits, authenticate, requests, requestIds, metrics, clock, logger } = deps;
 
-  return async (request, response, { stream, query }) => {
+  return (request, response, { stream, query }) => {
     const startedMs = clock.monotonicMs();
     const requestId = requestIds(request.headers['x-request-id']);
-    let answer: {
-      readonly status: number;
-      readonly headers: Readonly<Record<string, string>>;
-      readonly body: string;
-    };
     let leave: (() => void) | undefined;
-    try {
-      const principal = authenticate(request.headers, request.socket);
-      requests.enter(principal.tenant, response);
-      refuseUnlessAllowed(principal, OPERATION, stream);
-      leave = admitQuestion(limits, principal, OPERATION, response);
-      const body = await askStats(stats, principal, stream, present(query), goneSignal({ raw: response }));
-      answer = {
-        status: 200,
-        headers: { 'content-type': 'application/json; charset=utf-8', 'x-request-id': requestId },
-        body,
-      };
-    } catch (thrown) {
+
+    const send = (status: number, headers: readonly string[], body: string): void => {
+      // Before the answer goes out: who asks the next question when he has it finds his place free.
+      leave?.();
+      if (!response.destroyed) {
+        response.writeHead(status, [
+          ...headers,
+          ...['x-request-id', requestId, 'x-content-type-options', 'nosniff', 'cache-control', 'no-store'],
+          ...['content-length', String(Buffer.byteLength(body))],
+        ]);
+        response.end(body);
+      }
+      metrics.done(ROUTE, status, clock.monotonicMs() - startedMs);
+    };
+    const answer = (found: StatsAnswer): void => send(200, JSON_TEXT, statsText(found));
+    const refuse = (thrown: unknown): void => {
       const error = toMillraceError(thrown);
       if (error.code === 'internal')
         logger.error({ err: thrown, requestId, route: ROUTE }, 'a request failed');
-      answer = toProblem(error, requestId);
+      const { status, headers, body } = toProblem(error, requestId);
+      send(status, Object.entries(headers).flat(), body);
+    };
+
+    let begun: BegunQuestion;
+    try {
+      const principal = authenticate(request.headers, request.socket);
+      refuseUnlessAllowed(principal, OPERATION, stream);
+      leave = admitQuestion(limits, principal, OPERATION, response);
+      begun = beginStats(stats, principal, stream, query);
+      if (begun.atHand) return answer(begun.atHand);
+      // Only who has to wait can be gone before his answer, or still be there when his tenant is erased.
+      requests.enter(principal.tenant, response);
+      if (leave) response.once('close', leave);
+    } catch (thrown) {
+      return refuse(thrown);
     }
-    // Before the answer goes out: who asks the next question when he has it finds his place free.
-    leave?.();
-    const { status, headers, body } = answer;
-    if (!response.destroyed) {
-      response.writeHead(status, {
-        ...headers,
-        'x-content-type-options': 'nosniff',
-        'cache-control': 'no-store',
-        'content-length': Buffer.byteLength(body),
-      });
-      response.end(body);
-    }
-    metrics.done(ROUTE, status, clock.monotonicMs() - startedMs);
+    begun
+      .finish(goneSignal({ raw: response }))
+      .then(answer)
+      .catch(refuse);
   };
 }
+
+const JSON_TEXT = ['content-type', 'application/json; charset=utf-8'];

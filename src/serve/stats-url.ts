@@ -1,12 +1,13 @@
 /** Recognises `GET /v1/streams/{stream}/stats` without a router. */
 import type { IncomingMessage } from 'node:http';
-import type { z } from 'zod';
-import { parseQuery } from './query.ts';
-import { statsQuery, streamParams } from './schemas.ts';
+import querystring from 'node:querystring';
+import type { StatsRequest } from '../stats/port.ts';
+import { REPEATABLE } from './query.ts';
+import { REPEATED_MAX, statsQuery } from './schemas.ts';
 
 export interface StatsUrl {
   readonly stream: string;
-  readonly query: z.infer<typeof statsQuery>;
+  readonly query: StatsRequest;
 }
 
 const PREFIX = '/v1/streams/';
@@ -27,10 +28,36 @@ export function matchStats({ method, url = '', headers }: IncomingMessage): Stat
   if (end !== url.length && url.charCodeAt(end) !== 63 /* ? */) return undefined;
   if (headers.origin !== undefined) return undefined;
   if (headers['content-length'] !== undefined || headers['transfer-encoding'] !== undefined) return undefined;
-  const text = url.slice(end + 1);
-  const params = streamParams.safeParse({ stream: url.slice(PREFIX.length, slash) });
-  // The router ends the address at these; escapes in a name are its business too.
-  if (!params.success || text.includes('#') || params.data.stream.includes('%')) return undefined;
-  const query = statsQuery.safeParse(parseQuery(text));
-  return query.success ? { stream: params.data.stream, query: query.data } : undefined;
+  const stream = url.slice(PREFIX.length, slash);
+  // The router ends the address at the one; escapes in a name are its business too.
+  if (url.includes('#', end) || stream.includes('%')) return undefined;
+  const query = readStatsQuery(url.slice(end + 1));
+  return query && { stream, query };
 }
+
+const NAMES: ReadonlySet<string> = new Set(Object.keys(statsQuery.shape));
+const LISTS: ReadonlySet<string> = new Set(REPEATABLE);
+
+/** What `statsQuery` makes of the query's text; undefined when it would refuse it. */
+export function readStatsQuery(text: string): StatsRequest | undefined {
+  const query: Record<string, string | string[]> = {};
+  for (const pair of text.split('&')) {
+    if (pair === '') continue;
+    const equals = pair.indexOf('=');
+    const name = decoded(equals < 0 ? pair : pair.slice(0, equals));
+    const value = equals < 0 ? '' : decoded(pair.slice(equals + 1));
+    if (!NAMES.has(name)) return undefined;
+    const before = query[name];
+    if (!LISTS.has(name)) {
+      if (before !== undefined) return undefined;
+      query[name] = value;
+    } else if (before === undefined) query[name] = [value];
+    else if ((before as string[]).push(value) > REPEATED_MAX) return undefined;
+  }
+  return query as StatsRequest;
+}
+
+const decoded = (text: string): string => {
+  const spaced = text.includes('+') ? text.replaceAll('+', ' ') : text;
+  return spaced.includes('%') ? querystring.unescape(spaced) : spaced;
+};

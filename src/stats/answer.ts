@@ -28,12 +28,26 @@ export function readEngineRows(bytes: Uint8Array): EngineRow[] {
   return rows;
 }
 
-export function columnsOf({ functions, by, every }: Question): readonly StatsColumn[] {
-  return [
+/** How the rows of an answer look. */
+export interface Layout {
+  readonly columns: readonly StatsColumn[];
+  /** The columns' names, as JSON. */
+  readonly names: readonly string[];
+  /** What is left to do with the engine's text of each column (the bucket's column apart). */
+  readonly finish: readonly Finish[];
+}
+
+export function layoutOf({ functions, by, every }: Pick<Question, 'functions' | 'by' | 'every'>): Layout {
+  const columns = [
     ...(every ? [{ name: 'time', type: 'timestamp' }] : []),
     ...by.map((field) => ({ name: field.name, type: field.type.kind })),
     ...functions.map((one) => ({ name: one.name, type: answerType(one) })),
   ];
+  return {
+    columns,
+    names: columns.map((column) => JSON.stringify(column.name)),
+    finish: [...by.map(() => asIs), ...functions.map(finishOf)],
+  };
 }
 
 export interface Range {
@@ -42,10 +56,8 @@ export interface Range {
 }
 
 /** The rows of a question without `every`; the engine has ordered and cut them. */
-export function totalRows(question: Question, rows: readonly EngineRow[], range: Range): string[] {
+export function totalRows({ names, finish }: Layout, rows: readonly EngineRow[], range: Range): string[] {
   const seconds = (range.toMs - range.fromMs) / 1_000;
-  const names = columnsOf(question).map((column) => JSON.stringify(column.name));
-  const finish = finishers(question);
   return rows.map((row) =>
     objectJson(
       names,
@@ -64,12 +76,12 @@ interface Cell {
 /** The rows of a series: one per bucket and combination of dimensions that occurs. */
 export function seriesRows(
   question: Question,
+  { names, finish }: Layout,
   rows: readonly EngineRow[],
   starts: readonly number[],
   range: Range,
 ): string[] {
   const { by, functions, every } = question;
-  const finish = finishers(question);
   const found = new Map<
     string,
     { readonly key: readonly string[]; readonly at: Map<number, readonly string[]> }
@@ -107,7 +119,6 @@ export function seriesRows(
   if (question.order.length > 0) {
     cells.sort((a, b) => compareCells(question.order, a, b, (cell) => groups[cell.group]!.key));
   }
-  const names = columnsOf(question).map((column) => JSON.stringify(column.name));
   const times = starts.map((start) => `"${formatMoment(start)}"`);
   return cells
     .slice(0, question.limit ?? ROWS_MAX)
@@ -152,16 +163,9 @@ function compareCells(
 type Finish = (value: string, seconds: number) => string;
 const asIs: Finish = (value) => value;
 
-/** What is left to do with the engine's text of each column (the bucket's column apart). */
-function finishers({ by, functions }: Question): readonly Finish[] {
-  return [
-    ...by.map(() => asIs),
-    ...functions.map((one): Finish => {
-      if (one.fn === 'rate') return (value, seconds) => (seconds > 0 ? String(Number(value) / seconds) : '0');
-      if (one.fn === 'top') return topFinish(one.field);
-      return asIs;
-    }),
-  ];
+function finishOf(one: StatFunction): Finish {
+  if (one.fn === 'rate') return (value, seconds) => (seconds > 0 ? String(Number(value) / seconds) : '0');
+  return one.fn === 'top' ? topFinish(one.field) : asIs;
 }
 
 function topFinish(field: Field): Finish {

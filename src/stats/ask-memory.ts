@@ -2,6 +2,7 @@
 import { columnOf } from '../define/model.ts';
 import type { HotGroup, HotQuestion, HotReader, HotValue } from '../hot/index.ts';
 import type { Ingest } from '../ingest/port.ts';
+import type { StateColumn } from '../store/index.ts';
 import type { EngineRow } from './answer.ts';
 import { compareJson } from './compare.ts';
 import type { StatFunction } from './functions.ts';
@@ -35,31 +36,15 @@ export function askMemory(
   ingest: Pick<Ingest, 'state'>,
   prepared: PreparedQuestion,
 ): readonly EngineRow[] | undefined {
-  const { tenant, stream, rollup, question, starts, plan } = prepared;
-  const buckets = plan.pieces.filter((piece) => piece.tierSeconds !== undefined);
-  const first = buckets[0];
-  const last = buckets.at(-1);
-  if (!rollup || !first || !last) return undefined;
-  // Tables lie in the engine.
-  if (joins(question)) return undefined;
-  if (plan.states.some((state) => !state.type.startsWith('SimpleAggregateFunction'))) return undefined;
-  const conditions = memoryWhere(question.where);
-  if (!conditions) return undefined;
-  const asked: HotQuestion = {
-    ...conditions,
-    fromSeconds: first.fromMs / 1_000,
-    toSeconds: last.toMs / 1_000,
-    empty: plan.pieces
-      .filter((piece) => piece.tierSeconds === undefined)
-      .map((piece) => bucketsAround(piece, rollup.definition.everySeconds)),
-    starts,
-    by: question.by.map(columnOf),
-    states: plan.states.map((state) => state.name),
-  };
-  const { name } = stream;
+  const { tenant, stream, question, plan } = prepared;
+  const { rollup } = plan;
+  // Tables lie in the engine, and so do sketches.
+  if (!rollup || joins(question) || !plan.states.every(mergesInMemory)) return undefined;
+  const asked = hotQuestionOf(prepared, rollup.definition.everySeconds);
+  if (!asked) return undefined;
   const found = hot.answer(
     { tenant, stream, rollup },
-    (partition) => ingest.state({ tenant, stream: name, partition }).applied,
+    (partition) => ingest.state({ tenant, stream: stream.name, partition }).applied,
     asked,
   );
   if (!found || (question.every === undefined && found.length > ORDERED_MAX)) return undefined;
@@ -72,24 +57,49 @@ export function askMemory(
   return question.every === undefined ? ordered(prepared, rows) : rows;
 }
 
+const mergesInMemory = ({ type }: StateColumn): boolean => type.startsWith('SimpleAggregateFunction');
+
+function hotQuestionOf(
+  { question, starts, plan }: PreparedQuestion,
+  everySeconds: number,
+): HotQuestion | undefined {
+  let first: Piece | undefined;
+  let last: Piece | undefined;
+  const empty: HotQuestion['empty'][number][] = [];
+  for (const piece of plan.pieces) {
+    if (piece.tierSeconds === undefined) empty.push(bucketsAround(piece, everySeconds));
+    else {
+      first ??= piece;
+      last = piece;
+    }
+  }
+  const conditions = memoryWhere(question.where);
+  if (!first || !last || !conditions) return undefined;
+  return {
+    fromSeconds: first.fromMs / 1_000,
+    toSeconds: last.toMs / 1_000,
+    empty,
+    starts,
+    equal: conditions.equal,
+    tests: conditions.tests,
+    by: question.by.map(columnOf),
+    states: plan.states.map((state) => state.name),
+  };
+}
+
 function rowOf({ question, plan }: PreparedQuestion, group: HotGroup): EngineRow | undefined {
   const row: string[] = group.startMs === undefined ? [] : [String(group.startMs)];
   for (const [index, field] of question.by.entries()) row.push(dimensionJson(field, group.by[index]!));
   for (const [index, one] of question.functions.entries()) {
-    const values = plan.statesOf[index]!.map(
-      (name) => group.states[plan.states.findIndex((state) => state.name === name)]!,
-    );
-    const text = functionJson(one, values);
+    const [first = -1, second = -1] = plan.placesOf[index]!;
+    const text = functionJson(one, group.states[first] ?? null, group.states[second] ?? null);
     if (text === undefined) return undefined;
     row.push(text);
   }
   return row;
 }
 
-function functionJson(
-  one: StatFunction,
-  [first = null, second = null]: readonly HotValue[],
-): string | undefined {
+function functionJson(one: StatFunction, first: HotValue, second: HotValue): string | undefined {
   switch (one.fn) {
     case 'count':
     case 'rate':

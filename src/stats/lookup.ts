@@ -36,7 +36,7 @@ export function lookupOf(prepared: PreparedQuestion): Lookup | undefined {
   if (!found || question.where.filter(({ field }) => field === found.field).length > 1) return undefined;
   const others = question.where.filter((one) => one !== found);
   const shape = JSON.stringify([
-    [tenant, stream.name, plan.rollup.name, plan.rollup.version, columnOf(found.field)],
+    [tenant, stream.name, plan.rollup.definition.name, plan.rollup.version, columnOf(found.field)],
     // A name may mean another column when the field was renamed meanwhile.
     question.functions.map(({ name }, at) => [name, plan.statesOf[at]]),
     [question.every, question.zone, starts.length, starts[0], starts.at(-1)],

@@ -186,7 +186,11 @@ export class Lookups {
   /** A total of nothing has a row too: that of the engine, which depends on the functions alone. */
   async #emptyRows(lookup: Lookup, end: AbortSignal): Promise<readonly EngineRow[]> {
     const { tenant, question, plan } = lookup.prepared;
-    const key = JSON.stringify([tenant, plan.rollup, question.functions.map(({ name }) => name)]);
+    const key = JSON.stringify([
+      tenant,
+      ...[plan.rollup!.definition.name, plan.rollup!.version],
+      question.functions.map(({ name }) => name),
+    ]);
     const known = this.#empty.get(key);
     if (known) return known;
     const rows = await askEngine(this.#engine, ofNothing(lookup), end);

@@ -204,6 +204,8 @@ function parseWhere(
   return conditions;
 }
 
+export const FILTER_ZONE = 'UTC';
+
 /**
  * The filter of a key is read in UTC whatever zone is asked in, for it must not depend on the question. One that does not
  * fit the stream any more lets nothing through.
@@ -214,7 +216,7 @@ export function parseRowFilter(
   nowMs: number,
 ): readonly Condition[] {
   return (written ?? []).map((text) => {
-    const condition = parseCondition(text, stream, nowMs, 'UTC');
+    const condition = parseCondition(text, stream, nowMs, FILTER_ZONE);
     if (typeof condition !== 'string') return condition;
     const message = `a condition of your key does not fit the stream ${stream.name} any more; have the key changed`;
     throw new MillraceError('bad-question', message, { issues: [{ path: 'rowFilters', message }] });

@@ -17,6 +17,7 @@ import { COUNT_STATE, rollupStates, type StateColumn, stateColumns } from '../st
 import { measureOf, type StatFunction } from './functions.ts';
 import { readBy } from './joins.ts';
 import type { Question } from './parse.ts';
+import type { Condition } from './where.ts';
 
 /** `[fromMs, toMs)`, answered by a tier of the chosen rollup or by the events (`tierSeconds` undefined). */
 export interface Piece {
@@ -26,20 +27,22 @@ export interface Piece {
 }
 
 export interface Plan {
-  readonly rollup: { readonly name: string; readonly version: number } | undefined;
+  readonly rollup: Versioned<RollupDefinition> | undefined;
   /** By time. At least one. */
   readonly pieces: readonly Piece[];
   /** The states that every piece yields, each once. */
   readonly states: readonly StateColumn[];
   /** The states behind each function of the question, by name. */
   readonly statesOf: readonly (readonly string[])[];
+  /** The same by their places in `states`. */
+  readonly placesOf: readonly (readonly number[])[];
   /** `rollup NAME`, `events`, or both. */
   readonly source: string;
 }
 
 export interface PlanFacts {
   readonly stream: StreamDefinition;
-  readonly question: Pick<Question, 'functions' | 'by' | 'where'> & Partial<Pick<Question, 'asOfEvent'>>;
+  readonly question: PlannedQuestion;
   readonly fromMs: number;
   readonly toMs: number;
   /** Starts of the answer's buckets; empty for one total. */
@@ -50,12 +53,46 @@ export interface PlanFacts {
   readonly eventsCompleteSinceMs?: number | undefined;
 }
 
+type Needs = Pick<Plan, 'states' | 'statesOf' | 'placesOf'>;
+
+/** What of a question decides which rollups can answer it. */
+export type PlannedQuestion = Pick<Question, 'functions' | 'by'> & {
+  readonly where: readonly Pick<Condition, 'field'>[];
+  readonly asOfEvent?: boolean;
+};
+
+/** A rollup that has what a question needs, whatever time it asks about. */
+export interface Fit {
+  readonly rollup: Versioned<RollupDefinition>;
+  readonly needs: Needs;
+  /** Widest first. */
+  readonly tiers: readonly number[];
+  /** Columns of the table. */
+  readonly width: number;
+}
+
 export function planQuestion(facts: PlanFacts): Plan {
+  return planWithFits(facts, fitsOf(facts));
+}
+
+/** The rollups that can answer, for questions that are asked again of other times. */
+export function fitsOf({
+  stream,
+  question,
+  rollups,
+}: Pick<PlanFacts, 'stream' | 'question' | 'rollups'>): Fit[] {
   // The time of an event is known of events alone.
-  const rollups = facts.question.asOfEvent ? [] : facts.rollups;
-  const plans = rollups.flatMap((rollup) => planWith(facts, rollup));
-  plans.sort((a, b) => a.cost - b.cost || a.width - b.width || (a.plan.source < b.plan.source ? -1 : 1));
-  if (plans[0]) return plans[0].plan;
+  return question.asOfEvent ? [] : rollups.flatMap((rollup) => fitOf(stream, question, rollup) ?? []);
+}
+
+/** As `planQuestion`, with the fits of its question. */
+export function planWithFits(facts: PlanFacts, fits: readonly Fit[]): Plan {
+  let best: Candidate | undefined;
+  for (const fit of fits) {
+    const candidate = planWith(facts, fit);
+    if (candidate && (!best || isBetter(candidate, best))) best = candidate;
+  }
+  if (best) return best.plan;
   const plan = planEvents(facts);
   if (plan.pieces.every((piece) => isComplete(facts, piece))) return plan;
   const since = new Date(facts.eventsCompleteSinceMs!).toISOString();
@@ -65,6 +102,11 @@ export function planQuestion(facts: PlanFacts): Plan {
     { issues: [{ path: 'from', message: `must not lie before ${since} for this question` }] },
   );
 }
+
+const isBetter = (a: Candidate, b: Candidate): boolean => {
+  const order = a.cost - b.cost || a.width - b.width;
+  return order < 0 || (order === 0 && a.plan.source < b.plan.source);
+};
 
 /** Events that retention has forgotten must not be counted as none. */
 const isComplete = (facts: PlanFacts, piece: Piece): boolean =>
@@ -79,37 +121,41 @@ interface Candidate {
   readonly width: number;
 }
 
-function planWith(
-  facts: PlanFacts,
-  { definition: rollup, version }: Versioned<RollupDefinition>,
-): Candidate[] {
-  const { question } = facts;
+function fitOf(
+  stream: StreamDefinition,
+  question: PlannedQuestion,
+  rollup: Versioned<RollupDefinition>,
+): Fit | undefined {
+  const { definition } = rollup;
   const needed = [...question.by, ...question.where.map((condition) => condition.field)].map(readBy);
-  if (!needed.every((field) => rollup.by.includes(field.name))) return [];
-  const needs = statesFor(facts, (field, k) => keptTop(rollup, field, k) ?? Number.NaN);
-  if (!needs) return [];
-  const kept = rollupStates(facts.stream, rollup);
-  if (
-    !needs.states.every((state) => kept.some((one) => one.name === state.name && one.type === state.type))
-  ) {
-    return [];
-  }
-  const pieces = cut(facts.fromMs, facts.toMs, usableTiers(rollup, facts));
-  if (pieces.every((piece) => piece.tierSeconds === undefined)) return [];
-  if (!pieces.every((piece) => isComplete(facts, piece))) return [];
+  if (!needed.every((field) => definition.by.includes(field.name))) return undefined;
+  const needs = statesFor(stream, question, (field, k) => keptTop(definition, field, k) ?? Number.NaN);
+  if (!needs) return undefined;
+  const kept = rollupStates(stream, definition);
+  const isKept = needs.states.every((state) =>
+    kept.some((one) => one.name === state.name && one.type === state.type),
+  );
+  if (!isKept) return undefined;
+  const tiers = tiersOf(definition.everySeconds).toReversed();
+  return { rollup, needs, tiers, width: definition.by.length + kept.length };
+}
+
+function planWith(facts: PlanFacts, { rollup, needs, tiers, width }: Fit): Candidate | undefined {
+  const { definition } = rollup;
+  const pieces = cut(facts.fromMs, facts.toMs, usableTiers(tiers, facts));
+  if (pieces.every((piece) => piece.tierSeconds === undefined)) return undefined;
+  if (!pieces.every((piece) => isComplete(facts, piece))) return undefined;
   const events = pieces.some((piece) => piece.tierSeconds === undefined);
-  const source = `rollup ${rollup.name}${events ? ' + events' : ''}`;
-  return [
-    {
-      plan: { rollup: { name: rollup.name, version }, pieces, ...needs, source },
-      cost: pieces.reduce((sum, piece) => sum + costOf(piece, rollup.by.length), 0),
-      width: rollup.by.length + kept.length,
-    },
-  ];
+  const source = `rollup ${definition.name}${events ? ' + events' : ''}`;
+  return {
+    plan: { rollup, pieces, ...needs, source },
+    cost: pieces.reduce((sum, piece) => sum + costOf(piece, definition.by.length), 0),
+    width,
+  };
 }
 
 function planEvents(facts: PlanFacts): Plan {
-  const needs = statesFor(facts, (field, k) => {
+  const needs = statesFor(facts.stream, facts.question, (field, k) => {
     // The sketch of a rollup that has one, so that both give the same answer.
     const sizes = facts.rollups.flatMap(({ definition }) => keptTop(definition, field, k) ?? []);
     return sizes.length > 0 ? Math.min(...sizes) : Math.max(k, TOP_K_MIN);
@@ -130,9 +176,10 @@ function keptTop(rollup: RollupDefinition, field: string, k: number): number | u
 }
 
 function statesFor(
-  { stream, question }: PlanFacts,
+  stream: StreamDefinition,
+  question: PlannedQuestion,
   topK: (field: string, k: number) => number,
-): Pick<Plan, 'states' | 'statesOf'> | undefined {
+): Needs | undefined {
   const states = new Map<string, StateColumn>([[COUNT_STATE.name, COUNT_STATE]]);
   const statesOf: string[][] = [];
   // One sketch of a field serves every top() of it: the largest k decides.
@@ -145,7 +192,9 @@ function statesFor(
     for (const column of columns) if (neededBy(one, column)) states.set(column.name, column);
     statesOf.push(columns.filter((column) => neededBy(one, column)).map((column) => column.name));
   }
-  return { states: [...states.values()], statesOf };
+  const names = [...states.keys()];
+  const placesOf = statesOf.map((those) => those.map((name) => names.indexOf(name)));
+  return { states: [...states.values()], statesOf, placesOf };
 }
 
 /** A sum needs no count of its values, a mean does. */
@@ -153,9 +202,9 @@ const neededBy = (one: StatFunction, column: StateColumn): boolean =>
   one.fn !== 'sum' || !column.name.startsWith('n.');
 
 /** Tiers, widest first, whose buckets never straddle a boundary of the answer's buckets. */
-function usableTiers(rollup: RollupDefinition, { starts, fromMs }: PlanFacts): readonly number[] {
-  const aligned = (tier: number) => starts.every((start) => start <= fromMs || start % (tier * 1_000) === 0);
-  return tiersOf(rollup.everySeconds).toReversed().filter(aligned);
+function usableTiers(tiers: readonly number[], { starts, fromMs }: PlanFacts): readonly number[] {
+  if (starts.length === 0) return tiers;
+  return tiers.filter((tier) => starts.every((start) => start <= fromMs || start % (tier * 1_000) === 0));
 }
 
 /** Cuts a range: the widest tier takes all that it can, what is left at the ends goes to the finer ones. */

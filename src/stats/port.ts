@@ -75,6 +75,14 @@ export interface StatsAnswer {
 export interface Stats {
   /** Fails with `unknown-stream` or `bad-question`, each mistake with its parameter as the path. */
   ask(tenant: TenantId, stream: string, request: StatsRequest, signal?: AbortSignal): Promise<StatsAnswer>;
+  /** The same in two steps, for who would do something else meanwhile; throws what `ask` fails with. */
+  begin(tenant: TenantId, stream: string, request: StatsRequest): BegunQuestion;
+}
+
+export interface BegunQuestion {
+  /** From memory, or kept from before; undefined: `finish` it. */
+  readonly atHand: StatsAnswer | undefined;
+  finish(signal?: AbortSignal): Promise<StatsAnswer>;
 }
 
 /** Part of a listing that runs from the newest to the oldest. */

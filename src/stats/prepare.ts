@@ -9,11 +9,12 @@ import type { Log } from '../log/port.ts';
 import type { Engine } from '../store/index.ts';
 import type { Dimensions } from '../tables/port.ts';
 import type { LateArrivals, Watermarks } from '../watermarks/index.ts';
-import type { Range } from './answer.ts';
+import type { Layout, Range } from './answer.ts';
 import { type Standing, standingAt } from './finality.ts';
+import { type Form, type Forms, formKey, formOf, readAgain } from './forms.ts';
 import { type Freshness, freshnessOf } from './freshness.ts';
 import { type OrderKey, parseQuestion, type Question } from './parse.ts';
-import { type Plan, planQuestion } from './plan.ts';
+import { type Plan, planWithFits } from './plan.ts';
 import type { StatsRequest } from './port.ts';
 import { floorToDay, plannedEnd, rangeOf, startsOf } from './range.ts';
 
@@ -31,8 +32,7 @@ export interface PreparedQuestion {
   /** Starts of the answer's buckets, epoch ms; empty for one total. */
   readonly starts: readonly number[];
   readonly plan: Plan;
-  /** The rollup of the plan. */
-  readonly rollup: Versioned<RollupDefinition> | undefined;
+  readonly layout: Layout;
   /** In which order the rows of a total come, before it is cut. */
   readonly totalOrder: readonly OrderKey[];
 }
@@ -45,51 +45,113 @@ export interface PrepareParts {
   readonly clock: Clock;
   /** Absent: there are no dimension tables. */
   readonly tables?: Pick<Dimensions, 'definition'> | undefined;
+  /** Absent: every question is parsed anew. */
+  readonly forms?: Forms;
   /** Absent: no answer is known to be final. */
   readonly watermarks?: Pick<Watermarks & LateArrivals, 'of' | 'late' | 'duplicates'>;
 }
 
-/** Asks the engine only for the earliest event, when the question does not say from when on. */
-export async function prepareQuestion(
-  { engine, catalog, log, ingest, clock, tables, watermarks }: PrepareParts,
+/** Undefined: the engine has to be asked from when on (`prepareQuestion`). */
+export function prepareAtOnce(
+  parts: PrepareParts,
   tenant: TenantId,
   streamName: string,
   request: StatsRequest,
-  nowMs = clock.now(),
+  nowMs: number,
+): PreparedQuestion | undefined {
+  if (isBlank(request.from)) return undefined;
+  const read = readQuestion(parts, tenant, streamName, request, nowMs);
+  const { fromMs, toMs } = read.question;
+  return planned(parts, read, { fromMs: fromMs!, toMs });
+}
+
+/** Asks the engine only for the earliest event, when the question does not say from when on. */
+export async function prepareQuestion(
+  parts: PrepareParts,
+  tenant: TenantId,
+  streamName: string,
+  request: StatsRequest,
+  nowMs = parts.clock.now(),
 ): Promise<PreparedQuestion> {
-  const stream = streamOf(catalog, tenant, streamName);
-  const question = parseQuestion(
-    request,
-    stream,
-    nowMs,
-    (name) => tables?.definition(tenant, name)?.definition,
+  const read = readQuestion(parts, tenant, streamName, request, nowMs);
+  return planned(
+    parts,
+    read,
+    await rangeOf(parts.engine, tenant, read.stream, read.form.rollups, read.question),
   );
-  const freshness = freshnessOf(log, ingest, tenant, stream, nowMs);
-  const standing = standingAt(watermarks, tenant, stream.name);
-  const isFiltered = request.rowFilter !== undefined;
-  const rollups = rollupsOf(catalog, tenant, stream.name);
-  const range = await rangeOf(engine, tenant, stream, rollups, question);
+}
+
+interface ReadQuestion
+  extends Pick<PreparedQuestion, 'tenant' | 'stream' | 'question' | 'freshness' | 'standing' | 'isFiltered'> {
+  readonly form: Form;
+}
+
+function readQuestion(
+  { catalog, log, ingest, tables, watermarks, forms }: PrepareParts,
+  tenant: TenantId,
+  streamName: string,
+  request: StatsRequest,
+  nowMs: number,
+): ReadQuestion {
+  const stream = streamOf(catalog, tenant, streamName);
+  const all = catalog.rollups(tenant);
+  const key = forms && formKey(stream.name, request);
+  let form = forms?.find(all, stream, key!);
+  let question = form && readAgain(form, request, nowMs);
+  if (!form || !question) {
+    question = parseQuestion(request, stream, nowMs, (name) => tables?.definition(tenant, name)?.definition);
+    form = formOf(stream, question, rollupsOf(catalog, tenant, stream.name));
+    forms?.keep(all, key!, form);
+  }
+  return {
+    tenant,
+    stream,
+    question,
+    form,
+    freshness: freshnessOf(log, ingest, tenant, stream, nowMs),
+    standing: standingAt(watermarks, tenant, stream.name),
+    isFiltered: request.rowFilter !== undefined,
+  };
+}
+
+function planned({ catalog }: PrepareParts, read: ReadQuestion, range: Range): PreparedQuestion {
+  const { tenant, stream, question, freshness, standing, isFiltered, form } = read;
   const starts = startsOf(question, range);
   // What lies before the earliest event may be counted too: whole buckets of the widest tier are cheaper.
   const plannedFromMs =
     question.fromMs === undefined ? Math.min(range.toMs, floorToDay(range.fromMs)) : range.fromMs;
-  const plan = planQuestion({
+  const plan = planWithFits(
+    {
+      stream,
+      question,
+      starts,
+      rollups: form.rollups,
+      fromMs: plannedFromMs,
+      toMs: plannedEnd(question, stream, range.toMs, starts),
+      // Read only when the events are to answer.
+      get eventsCompleteSinceMs() {
+        return eventsCompleteSince(catalog, tenant, stream.name);
+      },
+    },
+    form.fits,
+  );
+  const { layout, totalOrder } = form;
+  return {
+    tenant,
     stream,
     question,
-    fromMs: plannedFromMs,
-    toMs: plannedEnd(question, stream, range.toMs, starts),
+    freshness,
+    standing,
+    isFiltered,
+    range,
     starts,
-    rollups,
-    // Read only when the events are to answer.
-    get eventsCompleteSinceMs() {
-      return eventsCompleteSince(catalog, tenant, stream.name);
-    },
-  });
-  const rollup = rollups.find(({ definition }) => definition.name === plan.rollup?.name);
-  const totalOrder = totalOrderOf(question);
-  const asked = { tenant, stream, question, freshness, standing, isFiltered };
-  return { ...asked, range, starts, plan, rollup, totalOrder };
+    plan,
+    layout,
+    totalOrder,
+  };
 }
+
+const isBlank = (text: string | undefined): boolean => text === undefined || text.trim() === '';
 
 /** The rollups that may answer. */
 export const rollupsOf = (
@@ -106,11 +168,4 @@ export function streamOf(catalog: Pick<Catalog, 'stream'>, tenant: TenantId, nam
     'unknown-stream',
     `There is no stream "${name}". PUT /v1/streams/${name} makes it.`,
   );
-}
-
-/** Without `every`, the greatest value of the first function that has an order comes first. */
-function totalOrderOf({ order, functions, by }: Question): readonly OrderKey[] {
-  if (order.length > 0 || by.length === 0) return order;
-  const first = functions.findIndex((one) => one.fn !== 'top');
-  return first < 0 ? [] : [{ of: { function: first }, descending: true }];
 }

@@ -172,7 +172,7 @@ function sourcesOf(
   if (plan.rollup && fromRollup.length > 0) {
     const where = [anyOf(fromRollup.map((piece) => bucketRange(piece, parameters))), ...conditions];
     sources.push(
-      `SELECT ${select('_bucket * 1000', (state) => quoteIdentifier(state.name))} FROM ${rollupTable(tenant, plan.rollup.name, plan.rollup.version)} WHERE ${where.join(' AND ')}`,
+      `SELECT ${select('_bucket * 1000', (state) => quoteIdentifier(state.name))} FROM ${rollupTable(tenant, plan.rollup.definition.name, plan.rollup.version)} WHERE ${where.join(' AND ')}`,
     );
   }
   const fromEvents = plan.pieces.filter((piece) => piece.tierSeconds === undefined);

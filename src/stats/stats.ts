@@ -5,12 +5,19 @@ import type { Versioned } from '../catalog/port.ts';
 import type { RollupDefinition } from '../define/model.ts';
 import type { HotReader } from '../hot/index.ts';
 import type { Engine } from '../store/index.ts';
-import { columnsOf, type EngineRow, seriesRows, totalRows } from './answer.ts';
+import { type EngineRow, seriesRows, totalRows } from './answer.ts';
 import { askMemory } from './ask-memory.ts';
 import { finalityOf } from './finality.ts';
+import { Forms } from './forms.ts';
 import { Lookups } from './lookups.ts';
-import type { Stats, StatsAnswer } from './port.ts';
-import { type PreparedQuestion, type PrepareParts, prepareQuestion, rollupsOf } from './prepare.ts';
+import type { BegunQuestion, Stats, StatsAnswer, StatsRequest } from './port.ts';
+import {
+  type PreparedQuestion,
+  type PrepareParts,
+  prepareAtOnce,
+  prepareQuestion,
+  rollupsOf,
+} from './prepare.ts';
 import type { Results } from './results.ts';
 import { formatMoment } from './time.ts';
 
@@ -35,6 +42,7 @@ export interface StatsOptions extends PrepareParts {
  */
 export function createStats(options: StatsOptions): Stats {
   const { engine, catalog, clock, results, lookups = new Lookups(engine) } = options;
+  const parts: PrepareParts = { forms: new Forms(), ...options };
 
   const isEmpty = ({ question, starts }: PreparedQuestion): boolean =>
     question.every !== undefined && starts.length === 0;
@@ -48,37 +56,50 @@ export function createStats(options: StatsOptions): Stats {
     signal: AbortSignal | undefined,
   ): Promise<readonly EngineRow[]> => (isEmpty(prepared) ? [] : lookups.ask(prepared, signal));
 
-  return {
-    ask: async (tenant, stream, request, signal) => {
-      const startedMs = clock.monotonicMs();
-      const asked = results?.asked(tenant, stream, request);
-      const ready = asked && results?.ready(asked);
-      if (ready) return ready;
-      const before = standing(tenant, stream);
-      const prepared = await prepareQuestion(options, tenant, stream, request, asked?.nowMs);
-      const recent = rowsAtHand(prepared);
-      // What is in memory anyway is not kept a second time.
-      if (recent) return toAnswer(prepared, recent, clock.monotonicMs() - startedMs);
+  const begin = (tenant: TenantId, stream: string, request: StatsRequest): BegunQuestion => {
+    const startedMs = clock.monotonicMs();
+    const since = (): number => clock.monotonicMs() - startedMs;
+    const nowMs = clock.now();
+    const prepared = prepareAtOnce(parts, tenant, stream, request, nowMs);
+    const recent = prepared && rowsAtHand(prepared);
+    // What is in memory anyway is not kept a second time.
+    if (recent) return ready(toAnswer(prepared, recent, since()));
+    const asked = results?.asked(tenant, stream, request);
+    const kept = asked && results?.ready(asked);
+    if (kept) return ready(kept);
+    const prepare = () => prepareQuestion(parts, tenant, stream, request, asked?.nowMs ?? nowMs);
+    const before = rollupsOf(catalog, tenant, stream);
+    const finish = async (signal?: AbortSignal): Promise<StatsAnswer> => {
+      const asFound = prepared ?? (await prepare());
+      // Without `from` it is known only now when it begins.
+      const found = prepared ? undefined : rowsAtHand(asFound);
+      if (found) return toAnswer(asFound, found, since());
       const compute = async (end: AbortSignal | undefined): Promise<StatsAnswer> => {
         try {
-          return toAnswer(prepared, await rowsOf(prepared, end), clock.monotonicMs() - startedMs);
+          return toAnswer(asFound, await rowsOf(asFound, end), since());
         } catch (error) {
           // The table of a rollup that was replaced between plan and answer is gone: the plan is made once more.
           const isOfStore = error instanceof MillraceError && error.code === 'store-unavailable';
-          if (!isOfStore || isSame(before, standing(tenant, stream))) throw error;
-          const again = await prepareQuestion(options, tenant, stream, request, asked?.nowMs);
-          return toAnswer(again, await rowsOf(again, end), clock.monotonicMs() - startedMs);
+          if (!isOfStore || isSame(before, rollupsOf(catalog, tenant, stream))) throw error;
+          const again = await prepare();
+          return toAnswer(again, await rowsOf(again, end), since());
         }
       };
-      return asked && results ? results.answer(asked, prepared.question, compute, signal) : compute(signal);
-    },
+      return asked && results ? results.answer(asked, asFound.question, compute, signal) : compute(signal);
+    };
+    return { atHand: undefined, finish };
   };
 
-  /** The versions of the rollups that may answer. */
-  function standing(tenant: TenantId, stream: string): Standing {
-    return rollupsOf(catalog, tenant, stream);
-  }
+  return {
+    begin,
+    ask: async (tenant, stream, request, signal) => {
+      const { atHand, finish } = begin(tenant, stream, request);
+      return atHand ?? finish(signal);
+    },
+  };
 }
+
+const ready = (answer: StatsAnswer): BegunQuestion => ({ atHand: answer, finish: async () => answer });
 
 type Standing = readonly Versioned<RollupDefinition>[];
 
@@ -90,7 +111,7 @@ const isSame = (a: Standing, b: Standing): boolean =>
 
 /** The rows as the asker gets them: filled, ordered, cut. */
 export function toAnswer(
-  { question, plan, freshness, standing, isFiltered, range, starts }: PreparedQuestion,
+  { question, layout, plan, freshness, standing, isFiltered, range, starts }: PreparedQuestion,
   found: readonly EngineRow[],
   elapsedMs: number,
 ): StatsAnswer {
@@ -98,10 +119,10 @@ export function toAnswer(
   const rows = isEmpty
     ? []
     : question.every
-      ? seriesRows(question, found, starts, range)
-      : totalRows(question, found, range);
+      ? seriesRows(question, layout, found, starts, range)
+      : totalRows(layout, found, range);
   return {
-    columns: columnsOf(question),
+    columns: layout.columns,
     rowsJson: `[${rows.join(',')}]`,
     rowCount: rows.length,
     meta: {

@@ -51,16 +51,34 @@ export function parseCondition(
   if (!EQUALITY.includes(op) && op !== 'like' && UNORDERED.includes(kind)) {
     return `${kind} fields such as "${name}" have no order; use one of ${EQUALITY.join(', ')}`;
   }
-  const list = op === 'in' || op === 'nin' ? value.split(',') : [value];
+  const values = valuesOf(field, op, value, nowMs, zone);
+  return typeof values === 'string' ? values : { field, op, values };
+}
+
+/** What stands in front of the values: `field:op:`. All of a text that is no condition. */
+export function headOf(text: string): string {
+  const end = text.indexOf(':', text.indexOf(':') + 1) + 1;
+  return end === 0 ? text : text.slice(0, end);
+}
+
+/** Reads the values behind `field:op:`, or says what is wrong with them. */
+export function valuesOf(
+  field: Field,
+  op: Operator,
+  text: string,
+  nowMs: number,
+  zone: string,
+): readonly string[] | string {
+  const list = op === 'in' || op === 'nin' ? text.split(',') : [text];
   if (list.length > VALUES_MAX)
     return `a list holds at most ${VALUES_MAX} values, this one has ${list.length}`;
   const values: string[] = [];
   for (const one of list) {
     const read = op === 'like' ? { value: one } : readValue(field, one, nowMs, zone);
-    if ('problem' in read) return `"${one}" does not fit the field "${name}": ${read.problem}`;
+    if ('problem' in read) return `"${one}" does not fit the field "${field.name}": ${read.problem}`;
     values.push(read.value);
   }
-  return { field, op, values };
+  return values;
 }
 
 type Read = { readonly value: string } | { readonly problem: string };

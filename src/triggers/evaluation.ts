@@ -36,7 +36,7 @@ import { appliedOffsets, lookAtWindow, type WindowSourceParts } from './window-s
 
 export interface EvaluationParts extends CarryOutParts, WindowSourceParts {
   readonly catalog: Pick<Catalog, 'stream' | 'object' | 'state'>;
-  readonly stats: () => Stats;
+  readonly stats: () => Pick<Stats, 'ask'>;
   /** Absent: no message is sent. */
   readonly outbox?: (() => Pick<Outbox, 'entering' | 'entered'>) | undefined;
 }

@@ -33,7 +33,7 @@ interface Asked {
  * earlier. `isWhole`: no group was left out because there were too many.
  */
 export async function lookAtStats(
-  stats: Stats,
+  stats: Pick<Stats, 'ask'>,
   asked: Asked,
   deciding: Deciding,
 ): Promise<{ readonly isWhole: boolean }> {
@@ -63,7 +63,7 @@ type Numbers = ReadonlyMap<string, { readonly group: Group; readonly value: numb
 
 /** One after the other: a trigger takes one place among the questions of its tenant. */
 async function answersAt(
-  stats: Stats,
+  stats: Pick<Stats, 'ask'>,
   { tenant, trigger, on, signal }: Asked,
   moments: readonly number[],
 ): Promise<readonly Numbers[]> {

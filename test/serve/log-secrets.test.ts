@@ -2,7 +2,7 @@ import { connect } from 'node:net';
 import { Writable } from 'node:stream';
 import pino from 'pino';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
-import { KEY, type Parts, startParts, startServer, VISITS } from './support.ts';
+import { KEY, type Parts, startParts, startServer, statsOf, VISITS } from './support.ts';
 
 let parts: Parts;
 const written: string[] = [];
@@ -31,7 +31,7 @@ describe('the log', () => {
     };
     const server = await startServer(parts, {
       logger,
-      stats: { ask: broken },
+      stats: statsOf(broken),
       events: { list: broken, since: broken, within: broken, matching: broken },
     });
     const { call } = server;

@@ -7,7 +7,7 @@ import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { MillraceError } from '../../src/base/errors.ts';
 import type { CollectAnswer } from '../../src/collect/port.ts';
 import { readSettings } from '../../src/config.ts';
-import { follow, KEY, type Parts, startParts, startServer } from './support.ts';
+import { follow, KEY, type Parts, startParts, startServer, statsOf } from './support.ts';
 
 let parts: Parts;
 
@@ -127,8 +127,8 @@ describe('a caller who goes away', () => {
       ended = resolve;
     });
     const server = await startServer(parts, {
-      stats: {
-        ask: (_tenant, _stream, _request, signal) =>
+      stats: statsOf(
+        (_tenant, _stream, _request, signal) =>
           new Promise((_resolve, reject) => {
             signal!.addEventListener('abort', () => {
               ended();
@@ -136,7 +136,7 @@ describe('a caller who goes away', () => {
             });
             begun();
           }),
-      },
+      ),
     });
     const away = new AbortController();
     const asked = fetch(`${server.url}/v1/streams/s/stats`, {
@@ -154,7 +154,7 @@ describe('a caller who goes away', () => {
 describe('failures', () => {
   it('that nobody expected keep their secret and carry the request id', async () => {
     const fail = () => Promise.reject(new Error('secret'));
-    const server = await startServer(parts, { stats: { ask: fail }, collect: { take: fail } });
+    const server = await startServer(parts, { stats: statsOf(fail), collect: { take: fail } });
     for (const reply of [
       await server.call('GET', '/v1/streams/s/stats'),
       await server.call('POST', '/v1/streams/s/events', {}),

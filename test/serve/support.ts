@@ -32,6 +32,7 @@ import {
   createStats,
   createTableRows,
   Results,
+  type Stats,
 } from '../../src/stats/index.ts';
 import { openChdb, StoreTables, storePart } from '../../src/store/index.ts';
 import { createTables } from '../../src/tables/index.ts';
@@ -305,3 +306,12 @@ export async function follow(url: string, path: string, headers: Readonly<Record
     },
   };
 }
+
+/** Answers that nobody has at hand. */
+export const statsOf = (ask: Stats['ask']): Stats => ({
+  ask,
+  begin: (tenant, stream, request) => ({
+    atHand: undefined,
+    finish: (signal) => ask(tenant, stream, request, signal),
+  }),
+});

@@ -63,7 +63,7 @@ async function story(dieAt: number, isDone: boolean) {
     throw new Dead();
   };
   const reports = new Map<string, string>();
-  const stats: Stats = {
+  const stats: Pick<Stats, 'ask'> = {
     ask: (_, __, { to }) =>
       call(async () => {
         const [a, b] = NUMBERS[(Number(to) - startMs) / MINUTE - 1] ?? [0, 0];

@@ -1,5 +1,5 @@
 /** Numbers and events out: `/stats`, the listing of events. */
-import { askStats } from '../ask-stats.ts';
+import { beginStats, statsText } from '../ask-stats.ts';
 import { eventsAnswer, eventsQuery, problems, statsAnswer, statsQuery, streamParams } from '../schemas.ts';
 import { filterFor } from '../visible.ts';
 import { type App, goneSignal, present, type RouteContext, sendJsonText } from './context.ts';
@@ -24,10 +24,8 @@ export function numberRoutes(app: App, context: RouteContext): void {
     async (request, reply) => {
       const { stream } = request.params;
       const query = present(request.query);
-      return sendJsonText(
-        reply,
-        await askStats(stats, principalOf(request), stream, query, goneSignal(reply)),
-      );
+      const { atHand, finish } = beginStats(stats, principalOf(request), stream, query);
+      return sendJsonText(reply, statsText(atHand ?? (await finish(goneSignal(reply)))));
     },
   );
 
