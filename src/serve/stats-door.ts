@@ -11,6 +11,7 @@ import { beginStats, statsText } from './ask-stats.ts';
 import type { Authenticate } from './authenticate.ts';
 import { admitQuestion, type Limits } from './limits.ts';
 import type { HttpMetrics } from './metrics.ts';
+import { Outbox } from './outbox.ts';
 import { refuseUnlessAllowed } from './permissions.ts';
 import { toMillraceError, toProblem } from './problem.ts';
 import type { RequestIds } from './request-ids.ts';
@@ -37,6 +38,7 @@ const ROUTE = 'GET /v1/streams/:stream/stats';
 
 export function createStatsDoor(deps: StatsDoorDeps): StatsDoor {
   const { stats, limits, authenticate, requests, requestIds, metrics, clock, logger } = deps;
+  const outbox = new Outbox();
 
   return (request, response, { stream, query }) => {
     const startedMs = clock.monotonicMs();
@@ -46,15 +48,17 @@ export function createStatsDoor(deps: StatsDoorDeps): StatsDoor {
     const send = (status: number, headers: readonly string[], body: string): void => {
       // Before the answer goes out: who asks the next question when he has it finds his place free.
       leave?.();
-      if (!response.destroyed) {
-        response.writeHead(status, [
-          ...headers,
-          ...['x-request-id', requestId, 'x-content-type-options', 'nosniff', 'cache-control', 'no-store'],
-          ...['content-length', String(Buffer.byteLength(body))],
-        ]);
-        response.end(body);
-      }
-      metrics.done(ROUTE, status, clock.monotonicMs() - startedMs);
+      outbox.put(() => {
+        if (!response.destroyed) {
+          response.writeHead(status, [
+            ...headers,
+            ...['x-request-id', requestId, 'x-content-type-options', 'nosniff', 'cache-control', 'no-store'],
+            ...['content-length', String(Buffer.byteLength(body))],
+          ]);
+          response.end(body);
+        }
+        metrics.done(ROUTE, status, clock.monotonicMs() - startedMs);
+      });
     };
     const answer = (found: StatsAnswer): void => send(200, JSON_TEXT, statsText(found));
     const refuse = (thrown: unknown): void => {

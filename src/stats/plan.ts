@@ -49,8 +49,11 @@ export interface PlanFacts {
   readonly starts: readonly number[];
   /** The rollups of the stream. */
   readonly rollups: readonly Versioned<RollupDefinition>[];
-  /** Event time from which on the events are all there; what lies before only rollups can answer. */
-  readonly eventsCompleteSinceMs?: number | undefined;
+  /**
+   * Event time from which on the events are all there; what lies before only rollups can answer. Asked only when the events are
+   * to answer. Absent: they all are.
+   */
+  readonly eventsCompleteSinceMs?: (() => number | undefined) | undefined;
 }
 
 type Needs = Pick<Plan, 'states' | 'statesOf' | 'placesOf'>;
@@ -95,7 +98,7 @@ export function planWithFits(facts: PlanFacts, fits: readonly Fit[]): Plan {
   if (best) return best.plan;
   const plan = planEvents(facts);
   if (plan.pieces.every((piece) => isComplete(facts, piece))) return plan;
-  const since = new Date(facts.eventsCompleteSinceMs!).toISOString();
+  const since = new Date(facts.eventsCompleteSinceMs!()!).toISOString();
   throw new MillraceError(
     'bad-question',
     `the events before ${since} are no longer kept, and no rollup answers this question exactly; begin at ${since} or later, or ask for whole buckets of a rollup`,
@@ -111,8 +114,7 @@ const isBetter = (a: Candidate, b: Candidate): boolean => {
 /** Events that retention has forgotten must not be counted as none. */
 const isComplete = (facts: PlanFacts, piece: Piece): boolean =>
   piece.tierSeconds !== undefined ||
-  facts.eventsCompleteSinceMs === undefined ||
-  piece.fromMs >= facts.eventsCompleteSinceMs;
+  piece.fromMs >= (facts.eventsCompleteSinceMs?.() ?? Number.NEGATIVE_INFINITY);
 
 interface Candidate {
   readonly plan: Plan;

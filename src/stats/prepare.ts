@@ -128,10 +128,7 @@ function planned({ catalog }: PrepareParts, read: ReadQuestion, range: Range): P
       rollups: form.rollups,
       fromMs: plannedFromMs,
       toMs: plannedEnd(question, stream, range.toMs, starts),
-      // Read only when the events are to answer.
-      get eventsCompleteSinceMs() {
-        return eventsCompleteSince(catalog, tenant, stream.name);
-      },
+      eventsCompleteSinceMs: () => eventsCompleteSince(catalog, tenant, stream.name),
     },
     form.fits,
   );

@@ -137,9 +137,9 @@ class AllWatermarks implements RunningWatermarks {
   of(tenant: TenantId, stream: string): WatermarkState {
     const mark = this.#marks.get(tenant)?.get(stream);
     if (!mark) return UNKNOWN;
-    const { told } = mark;
-    const lagMs = told.atMs === undefined ? 0 : Math.max(0, this.#deps.clock.now() - told.atMs);
-    return { ...told, lagMs };
+    const { atMs, applied, sources, idleSources } = mark.told;
+    const lagMs = atMs === undefined ? 0 : Math.max(0, this.#deps.clock.now() - atMs);
+    return { atMs, lagMs, applied, sources, idleSources };
   }
 
   late(tenant: TenantId, stream: string, fromMs: number, toMs: number): RangeCount {
@@ -170,7 +170,14 @@ class AllWatermarks implements RunningWatermarks {
 
   #between(kind: keyof Arrivals, tenant: TenantId, stream: string, fromMs: number, toMs: number) {
     const sum = { count: 0, isExact: true, isRepeating: false };
-    for (const { arrivals, isRepeating } of this.#statesOf(tenant, stream)) {
+    const definition = this.#deps.catalog.stream(tenant, stream)?.definition;
+    if (!definition) return sum;
+    for (let partition = 0; partition < definition.partitions; partition += 1) {
+      const { arrivals, isRepeating } = this.#deps.ingest.state({
+        tenant,
+        stream: definition.name,
+        partition,
+      });
       const { count, isExact } = countBetween(arrivals?.[kind] ?? NO_COUNTS, fromMs, toMs);
       sum.count += count;
       sum.isExact &&= isExact;
