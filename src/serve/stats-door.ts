@@ -3,7 +3,7 @@
  * all the rest. It does what guard.ts does for the other routes, in the same order; the framework's own route stays for the
  * document, and for every request that matchStats leaves to it.
  */
-import type { IncomingMessage, ServerResponse } from 'node:http';
+import type { IncomingMessage, OutgoingHttpHeaders, ServerResponse } from 'node:http';
 import type { Logger } from 'pino';
 import type { Clock } from '../base/clock.ts';
 import type { BegunQuestion, Stats, StatsAnswer } from '../stats/port.ts';
@@ -45,28 +45,34 @@ export function createStatsDoor(deps: StatsDoorDeps): StatsDoor {
     const requestId = requestIds(request.headers['x-request-id']);
     let leave: (() => void) | undefined;
 
-    const send = (status: number, headers: readonly string[], body: string): void => {
+    const send = (status: number, headers: OutgoingHttpHeaders, body: string): void => {
       // Before the answer goes out: who asks the next question when he has it finds his place free.
       leave?.();
       outbox.put(() => {
         if (!response.destroyed) {
-          response.writeHead(status, [
-            ...headers,
-            ...['x-request-id', requestId, 'x-content-type-options', 'nosniff', 'cache-control', 'no-store'],
-            ...['content-length', String(Buffer.byteLength(body))],
-          ]);
+          response.writeHead(status, headers);
           response.end(body);
         }
         metrics.done(ROUTE, status, clock.monotonicMs() - startedMs);
       });
     };
-    const answer = (found: StatsAnswer): void => send(200, JSON_TEXT, statsText(found));
+    const headersOf = (type: string | undefined, body: string): OutgoingHttpHeaders => ({
+      'content-type': type,
+      'x-request-id': requestId,
+      'x-content-type-options': 'nosniff',
+      'cache-control': 'no-store',
+      'content-length': Buffer.byteLength(body),
+    });
+    const answer = (found: StatsAnswer): void => {
+      const body = statsText(found);
+      send(200, headersOf('application/json; charset=utf-8', body), body);
+    };
     const refuse = (thrown: unknown): void => {
       const error = toMillraceError(thrown);
       if (error.code === 'internal')
         logger.error({ err: thrown, requestId, route: ROUTE }, 'a request failed');
       const { status, headers, body } = toProblem(error, requestId);
-      send(status, Object.entries(headers).flat(), body);
+      send(status, { ...headersOf(undefined, body), ...headers }, body);
     };
 
     let begun: BegunQuestion;
@@ -88,5 +94,3 @@ export function createStatsDoor(deps: StatsDoorDeps): StatsDoor {
       .catch(refuse);
   };
 }
-
-const JSON_TEXT = ['content-type', 'application/json; charset=utf-8'];
