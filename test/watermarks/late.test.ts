@@ -136,6 +136,8 @@ describe('what an answer says of late events and duplicates', () => {
       const stream = await world.define(name);
       const twice = world.line(START);
       await world.sendLines(stream, [twice]);
+      // Late is what comes when an answer may have been told final.
+      await world.reaches(stream, START);
       const killed = world.interfere(what, 'fail');
       const sent = world.sendLines(stream, [world.line(START - 2 * MINUTE), twice]).catch(() => undefined);
       await killed.isReached;
