@@ -1,6 +1,5 @@
 /** Recognises `GET /v1/streams/{stream}/stats` without a router. */
 import type { IncomingMessage } from 'node:http';
-import querystring from 'node:querystring';
 import type { StatsRequest } from '../stats/port.ts';
 import { REPEATABLE } from './query.ts';
 import { REPEATED_MAX, statsQuery } from './schemas.ts';
@@ -38,7 +37,7 @@ export function matchStats({ method, url = '', headers }: IncomingMessage): Stat
 const NAMES: ReadonlySet<string> = new Set(Object.keys(statsQuery.shape));
 const LISTS: ReadonlySet<string> = new Set(REPEATABLE);
 
-/** What `statsQuery` makes of the query's text; undefined when it would refuse it. */
+/** What `statsQuery` makes of the query's text; undefined when it would refuse it, and when an escape is malformed. */
 export function readStatsQuery(text: string): StatsRequest | undefined {
   const query: Record<string, string | string[]> = {};
   for (const pair of text.split('&')) {
@@ -46,7 +45,7 @@ export function readStatsQuery(text: string): StatsRequest | undefined {
     const equals = pair.indexOf('=');
     const name = decoded(equals < 0 ? pair : pair.slice(0, equals));
     const value = equals < 0 ? '' : decoded(pair.slice(equals + 1));
-    if (!NAMES.has(name)) return undefined;
+    if (name === undefined || value === undefined || !NAMES.has(name)) return undefined;
     const before = query[name];
     if (!LISTS.has(name)) {
       if (before !== undefined) return undefined;
@@ -57,7 +56,12 @@ export function readStatsQuery(text: string): StatsRequest | undefined {
   return query as StatsRequest;
 }
 
-const decoded = (text: string): string => {
+function decoded(text: string): string | undefined {
   const spaced = text.includes('+') ? text.replaceAll('+', ' ') : text;
-  return spaced.includes('%') ? querystring.unescape(spaced) : spaced;
-};
+  if (!spaced.includes('%')) return spaced;
+  try {
+    return decodeURIComponent(spaced);
+  } catch {
+    return undefined;
+  }
+}
