@@ -4,6 +4,7 @@ import { ERROR_CATALOGUE, type ErrorCode } from '../base/errors.ts';
 import { RUN_KINDS, RUN_STATES } from '../catalog/index.ts';
 import { DEFINITION_KINDS } from '../define/index.ts';
 import { ledgerHealth } from './ledger-schemas.ts';
+import { REPEATED_MAX } from './query.ts';
 
 const moment = z.iso.datetime({ offset: true });
 const whole = z.int().min(0);
@@ -192,8 +193,6 @@ export const streamParams = z.object({ stream: z.string().describe('Name of the 
 export const nameParams = z.object({ name: z.string() });
 
 const text = z.string();
-/** How often a parameter may stand in an address. */
-export const REPEATED_MAX = 32;
 const fromTo = {
   from: text.optional().describe('RFC 3339, epoch milliseconds or relative (`-1h`); included.'),
   to: text.optional().describe('As `from`; excluded. Default `now`.'),

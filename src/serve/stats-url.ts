@@ -1,8 +1,8 @@
 /** Recognises `GET /v1/streams/{stream}/stats` without a router. */
 import type { IncomingMessage } from 'node:http';
 import type { StatsRequest } from '../stats/port.ts';
-import { REPEATABLE } from './query.ts';
-import { REPEATED_MAX, statsQuery } from './schemas.ts';
+import { REPEATABLE, REPEATED_MAX } from './query.ts';
+import { statsQuery } from './schemas.ts';
 
 export interface StatsUrl {
   readonly stream: string;
