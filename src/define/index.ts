@@ -41,6 +41,7 @@ export {
   type ReportQuestion,
   type ReportSpec,
 } from './objects/report.ts';
+export { resultFields } from './objects/window.ts';
 export { parseRollup } from './parse-rollup.ts';
 export { parseStream } from './parse-stream.ts';
 export {

@@ -10,21 +10,18 @@ import {
   parseRollup,
   parseStream,
   pluralOf,
-  toDocument,
 } from '../define/index.ts';
 import type {
-  DefinitionKind,
   ObjectDefinition,
   ObjectKind,
   ObjectKinds,
-  Reference,
   RollupDefinition,
   StreamDefinition,
 } from '../define/model.ts';
 import { checkDedupFits } from '../ingest/index.ts';
 import { carryOver } from './carry-over.ts';
-import { hindranceOf, refusalOf } from './hindrances.ts';
-import { type CatalogOfObjects, dependentsOf, effectsOfReading, knownTo, planObject } from './objects.ts';
+import { effectsOfReading, planObject } from './objects.ts';
+import { inOrder, keyOf } from './plan-order.ts';
 import { planRollup } from './plan-rollup.ts';
 import { planStream } from './plan-stream.ts';
 import type { Change, ProjectDocuments } from './port.ts';
@@ -93,7 +90,7 @@ export function planProject(
     stream: find,
     rollup: (name) => rollups.get(name) ?? catalog.rollup(tenant, name)?.definition,
     object: <K extends ObjectKind>(kind: K, name: string) =>
-      (objects.get(keyOf(kind, name)) as ObjectKinds[K] | undefined) ??
+      (objects.get(keyOf({ kind, name })) as ObjectKinds[K] | undefined) ??
       catalog.object(tenant, kind, name)?.definition,
   };
   for (const kind of OBJECT_KIND_NAMES) {
@@ -102,74 +99,14 @@ export function planProject(
         parseObject(kind, name, document, known),
       );
       if (!object) continue;
-      objects.set(keyOf(kind, name), object);
+      objects.set(keyOf(object), object);
       const change = planObject(catalog.object(tenant, kind, name), object);
       const reads = change.action === 'none' ? [] : effectsOfReading(object, known);
       changes.push({ ...change, effects: [...change.effects, ...reads] });
     }
   }
   if (issues.length > 0) throw badDefinition('the project', issues);
-  return inOrder(catalog, tenant, changes, known, objects);
-}
-
-const keyOf = (kind: DefinitionKind, name: string): string => JSON.stringify([kind, name]);
-
-/**
- * Each change behind what it needs. What stands on a stream or table and does not go along with its change is in the way, unless
- * the project changes that, too, and can do so before.
- */
-function inOrder(
-  catalog: CatalogOfObjects,
-  tenant: TenantId,
-  changes: readonly Change[],
-  known: Known,
-  objects: ReadonlyMap<string, ObjectDefinition>,
-): readonly Change[] {
-  const [earlier, later] = [new Set<string>(), new Set<string>()];
-  const checked = changes.map((change): Change => {
-    if (change.action !== 'change' || (change.kind !== 'stream' && change.kind !== 'table')) return change;
-    const { kind, name } = change;
-    const of = (from: Pick<Known, 'stream' | 'object'>) =>
-      kind === 'stream' ? from.stream(name)! : from.object(kind, name)!;
-    const [previous, next] = [of(knownTo(catalog, tenant)), of(known)];
-    const before: Known = { ...known, ...beforeChangeOf(catalog, tenant, known, { kind, name }) };
-    const reasons: string[] = [];
-    const first: string[] = [];
-    for (const user of dependentsOf(catalog, tenant, change)) {
-      const reason = hindranceOf(user, previous, next, known);
-      if (reason === undefined) continue;
-      const own = objects.get(keyOf(user.definition.kind, user.definition.name));
-      const will = own && { definition: own, document: toDocument(own) };
-      if (will === undefined || hindranceOf(will, previous, next, known) !== undefined) reasons.push(reason);
-      else if (hindranceOf(will, previous, previous, before) !== undefined)
-        reasons.push(`${reason}, and what the project makes of it needs the change: take two steps`);
-      else first.push(keyOf(own!.kind, own!.name));
-    }
-    if (reasons.length > 0) return { kind, name, action: 'refused', effects: [], reason: refusalOf(reasons) };
-    for (const one of first) earlier.add(one);
-    if (first.length > 0) later.add(keyOf(kind, name));
-    return change;
-  });
-  const place = ({ kind, name }: Change): number => {
-    if (earlier.has(keyOf(kind, name))) return 1;
-    if (later.has(keyOf(kind, name))) return 2;
-    return kind === 'stream' ? 0 : 3;
-  };
-  return checked.toSorted((a, b) => place(a) - place(b));
-}
-
-/** The project, with one definition as it stands. */
-function beforeChangeOf(
-  catalog: CatalogOfObjects,
-  tenant: TenantId,
-  known: Known,
-  { kind, name }: Reference,
-): Pick<Known, 'stream' | 'object'> {
-  const standing = knownTo(catalog, tenant);
-  return {
-    stream: (one) => (kind === 'stream' && one === name ? standing : known).stream(one),
-    object: (of, one) => (of === kind && one === name ? standing : known).object(of, one),
-  };
+  return inOrder(catalog, tenant, { changes, known, objects });
 }
 
 function collecting<T>(issues: Issue[], path: string, parse: () => T): T | undefined {

@@ -180,4 +180,21 @@ describe('a project that gives up a field and what names it', () => {
     );
     await expect(apply(needs)).rejects.toMatchObject({ code: 'conflict' });
   });
+
+  it('asks the same of the results of a window', async () => {
+    const fields = { window_start: 'timestamp', n: 'uint64', city: { type: 'string', optional: true } };
+    await registry.put(TENANT, 'stream', 'w', { fields, resultOf: 'window' }, { asResult: true });
+    const on = trigger({ on: { window: 'w' }, measure: 'n', by: ['city'] });
+    const totals = report({ sql: 'SELECT sum(n) FROM w' });
+    await apply({ triggers: { t: on }, reports: { totals } });
+    const w = window({ by: ['city'], measures: { m: 'count()' } });
+    expect(plan({ windows: { w } })[0]![3]).toMatch(
+      /^the trigger "t" stands on it, and would not fit .*; the report "totals" names its field "n"; change or remove those first$/,
+    );
+    const reports = { totals: report({ sql: 'SELECT count() FROM w' }) };
+    const both = plan({ windows: { w }, triggers: { t: { ...on, measure: 'm' } }, reports });
+    expect(both[0]![3]).toMatch(/the trigger "t" stands on it.*take two steps/);
+    await registry.remove(TENANT, 'trigger', 't');
+    expect(plan({ windows: { w }, reports }).map(([kind]) => kind)).toEqual(['report', 'window']);
+  });
 });

@@ -7,7 +7,7 @@ import { hint } from '../names.ts';
 import type { Known } from './kinds.ts';
 import { isTimeZone } from './reading.ts';
 import type { TriggerAction, TriggerCondition, TriggerSource } from './trigger.ts';
-import type { WindowDefinition } from './window.ts';
+import { numbersOf, type WindowDefinition } from './window.ts';
 
 interface Asked {
   readonly name: string;
@@ -43,7 +43,7 @@ function checkWindow(
   mistakes: Mistakes,
 ): readonly string[] {
   const found = window.measures.find((one) => one.name === measure && one.measure.fn !== 'quantile');
-  const names = window.measures.flatMap((one) => numbersOf(one.name, one.measure));
+  const names = window.measures.flatMap(numbersOf);
   if (found) {
     const problem = notANumber(found.measure, known.stream(window.from));
     if (problem !== undefined) mistakes.add(['measure'], problem);
@@ -61,10 +61,6 @@ function checkWindow(
     );
   return window.by;
 }
-
-/** The fields of a result that hold the measure: a quantile has one for each level. */
-const numbersOf = (name: string, { fn }: Measure): readonly string[] =>
-  fn === 'quantile' ? ['p50', 'p90', 'p95', 'p99'].map((level) => `${name}_${level}`) : [name];
 
 function checkStats({ on, measure, by = [] }: Asked, stream: StreamDefinition, mistakes: Mistakes): void {
   if (on.kind !== 'stats') return;

@@ -201,3 +201,13 @@ function shapeOf({
     };
   return { kind: 'tumbling', sizeMs: tumbling === undefined ? 1_000 : ms(tumbling.size) };
 }
+
+/** The fields of a result that hold a measure: a quantile has one for each level. */
+export const numbersOf = ({ name, measure }: WindowDefinition['measures'][number]): readonly string[] =>
+  measure.fn === 'quantile' ? ['p50', 'p90', 'p95', 'p99'].map((level) => `${name}_${level}`) : [name];
+
+/** The fields of a result that are the window's own: its keys and its numbers. */
+export const resultFields = ({ by, measures }: WindowDefinition): readonly string[] => [
+  ...by,
+  ...measures.flatMap(numbersOf),
+];
