@@ -10,7 +10,7 @@ import type { ZodTypeProvider } from 'fastify-type-provider-zod';
 import type { TenantId } from '../../base/brand.ts';
 import { MillraceError } from '../../base/errors.ts';
 import type { Versioned } from '../../catalog/port.ts';
-import type { StreamDefinition } from '../../define/model.ts';
+import type { DefinitionKind, StreamDefinition } from '../../define/model.ts';
 import type { SqlLimits, Visit } from '../../questions/index.ts';
 import type { Principal } from '../../tenants/index.ts';
 import type { ServeDeps } from '../deps.ts';
@@ -54,11 +54,14 @@ export function streamOf(context: ServeDeps, tenant: TenantId, name: string): Ve
 
 /** What is not there, and what is not there for the key, are refused in the same words. */
 export function refuseUnknownStream(name: string): never {
-  throw new MillraceError(
-    'unknown-stream',
-    `There is no stream ${JSON.stringify(name)}. PUT /v1/streams/NAME makes one; GET /v1/streams lists them.`,
-  );
+  throw unknownDefinition('stream', name);
 }
+
+export const unknownDefinition = (kind: DefinitionKind, name: string): MillraceError =>
+  new MillraceError(
+    `unknown-${kind}`,
+    `There is no ${kind} ${JSON.stringify(name)}. PUT /v1/${kind}s/NAME makes one; GET /v1/${kind}s lists them.`,
+  );
 
 /** Aborts when the caller goes away before the answer. */
 export function goneSignal({ raw }: { readonly raw: ServerResponse }): AbortSignal {

@@ -1,13 +1,10 @@
 /** `GET|PUT|DELETE /v1/{streams,rollups}/{name}` and `POST /v1/plan`. */
-import { z } from 'zod';
-import type { TenantId } from '../../base/brand.ts';
-import { MillraceError } from '../../base/errors.ts';
 import type { Versioned } from '../../catalog/port.ts';
 import { rollupDocument, streamDocument } from '../../define/index.ts';
 import type { RollupDefinition } from '../../define/model.ts';
 import type { Run } from '../../runs/port.ts';
-import { actorOf, type Principal } from '../../tenants/index.ts';
-import { type Conditions, conditionsOf, etagOf, isKnown, requiredVersion } from '../etag.ts';
+import type { Principal } from '../../tenants/index.ts';
+import { etagOf, isKnown } from '../etag.ts';
 import {
   changedStreamAnswer,
   definitionAnswer,
@@ -20,14 +17,15 @@ import {
   streamsAnswer,
 } from '../schemas.ts';
 import { seesCounts, seesStream } from '../visible.ts';
-import { type App, present, type RouteContext, refuseUnknownStream, streamOf } from './context.ts';
-
-const describe = ({ definition, version, document, updatedAtMs }: Versioned) => ({
-  name: definition.name as string,
-  version,
-  updated_at: new Date(updatedAtMs).toISOString(),
-  document,
-});
+import { changeRoutes, describe, nothing } from './change-definition.ts';
+import {
+  type App,
+  present,
+  type RouteContext,
+  refuseUnknownStream,
+  streamOf,
+  unknownDefinition,
+} from './context.ts';
 
 /** A rollup and how far its making is. What stands shows the build that will replace it. */
 const describeRollup = (
@@ -42,10 +40,10 @@ const describeRollup = (
   progress: withCounts && run && run.endedAtMs === undefined ? run.progress : null,
 });
 
-const nothing = z.null().describe('Done.');
-const BUILDING =
-  'What must be built from stored events is built while events flow; after some seconds the answer comes with the run that goes on.';
-const CONDITIONAL = 'ETag and If-Match work as compare-and-set; "If-None-Match: *" only creates.';
+const BUILDS = {
+  note: 'What must be built from stored events is built while events flow; after some seconds the answer comes with the run that goes on.',
+  refusals: ['build-failed', 'too-busy'],
+} as const;
 
 export function definitionRoutes(app: App, context: RouteContext): void {
   const { catalog, registry, states, principalOf } = context;
@@ -64,10 +62,7 @@ export function definitionRoutes(app: App, context: RouteContext): void {
   const rollupOf = async (principal: Principal, name: string) => {
     const found = await findRollup(principal, name);
     if (found) return found;
-    throw new MillraceError(
-      'unknown-rollup',
-      `There is no rollup ${JSON.stringify(name)}. PUT /v1/rollups/NAME makes one; GET /v1/rollups lists them.`,
-    );
+    throw unknownDefinition('rollup', name);
   };
   const describeStream = async (principal: Principal, stream: ReturnType<typeof streamOf>) => ({
     ...describe(stream),
@@ -163,9 +158,37 @@ export function definitionRoutes(app: App, context: RouteContext): void {
     },
   );
 
-  for (const kind of ['stream', 'rollup'] as const) {
-    changeRoutes(app, context, kind);
-  }
+  changeRoutes(app, context, {
+    kind: 'stream',
+    title: 'Stream',
+    forgets: 'a stream and everything in it',
+    body: streamDocument,
+    answer: changedStreamAnswer,
+    ...BUILDS,
+    versionOf: async (tenant, name) => catalog.stream(tenant, name)?.version,
+    describe: ({ result, run }) => ({ ...describe(result), run: run?.id ?? null }),
+  });
+
+  changeRoutes(app, context, {
+    kind: 'rollup',
+    title: 'Rollup',
+    forgets: 'a rollup',
+    body: rollupDocument,
+    answer: definitionAnswer,
+    ...BUILDS,
+    // What the caller may have read: what stands, or what he put last and is still being built.
+    versionOf: async (tenant, name, { ifMatch, ifNoneMatch }) => {
+      const standing = catalog.rollup(tenant, name)?.version;
+      if (ifNoneMatch !== undefined) return standing;
+      const building = (await registry.underConstruction(tenant, name))?.rollup.version;
+      const isMeant = building !== undefined && ifMatch !== undefined && isKnown(ifMatch, building);
+      return isMeant ? building : (standing ?? building);
+    },
+    describe: ({ result, run }) => {
+      const isUnderWay = run !== undefined && run.endedAtMs === undefined;
+      return describeRollup(result, isUnderWay ? 'building' : 'ready', run);
+    },
+  });
 
   app.post(
     '/v1/plan',
@@ -184,99 +207,6 @@ export function definitionRoutes(app: App, context: RouteContext): void {
     async (request) => {
       const changes = registry.plan(principalOf(request).tenant, present(request.body));
       return { changes: changes.map((change) => ({ ...change, effects: [...change.effects] })) };
-    },
-  );
-}
-
-function changeRoutes(
-  app: App,
-  { catalog, registry, tenantOf, principalOf }: RouteContext,
-  kind: 'stream' | 'rollup',
-): void {
-  const standingVersion = (tenant: TenantId, name: string): number | undefined =>
-    (kind === 'stream' ? catalog.stream(tenant, name) : catalog.rollup(tenant, name))?.version;
-  const buildingVersion = async (tenant: TenantId, name: string): Promise<number | undefined> =>
-    kind === 'stream' ? undefined : (await registry.underConstruction(tenant, name))?.rollup.version;
-  /** What the caller may have read: what stands, or what he put last and is still being built. */
-  const versionOf = async (tenant: TenantId, name: string, { ifMatch, ifNoneMatch }: Conditions) => {
-    if (ifNoneMatch !== undefined) return standingVersion(tenant, name);
-    const building = await buildingVersion(tenant, name);
-    const isMeant = building !== undefined && ifMatch !== undefined && isKnown(ifMatch, building);
-    return isMeant ? building : (standingVersion(tenant, name) ?? building);
-  };
-  const unknown = kind === 'stream' ? 'unknown-stream' : 'unknown-rollup';
-  const title = kind === 'stream' ? 'Stream' : 'Rollup';
-
-  app.put(
-    `/v1/${kind}s/:name`,
-    {
-      // The registry checks the document and reports every mistake with a hint; the schema only describes it.
-      validatorCompiler: () => (value) => ({ value }),
-      schema: {
-        operationId: `put${title}`,
-        summary: `Makes or changes a ${kind}`,
-        description: `${CONDITIONAL} ${BUILDING}`,
-        tags: ['Definitions'],
-        params: nameParams,
-        body: kind === 'stream' ? streamDocument : rollupDocument,
-        response: {
-          200: kind === 'stream' ? changedStreamAnswer : definitionAnswer,
-          201: kind === 'stream' ? changedStreamAnswer : definitionAnswer,
-          ...problems(
-            'bad-definition',
-            'unauthorized',
-            'conflict',
-            'precondition-failed',
-            'build-failed',
-            'too-busy',
-            'too-large',
-            'unsupported-media-type',
-          ),
-        },
-      },
-    },
-    async (request, reply) => {
-      const tenant = tenantOf(request);
-      const { name } = request.params;
-      const conditions = conditionsOf(request.headers);
-      const ifVersion = requiredVersion(conditions, await versionOf(tenant, name, conditions));
-      const { result, created, run } = await registry.put(tenant, kind, name, request.body, {
-        author: actorOf(principalOf(request)),
-        ...(ifVersion === undefined ? {} : { ifVersion }),
-      });
-      reply.code(created ? 201 : 200).header('etag', etagOf(result.version));
-      if (created) reply.header('location', `/v1/${kind}s/${encodeURIComponent(name)}`);
-      if (kind === 'stream') return { ...describe(result), run: run?.id ?? null };
-      const isUnderWay = run !== undefined && run.endedAtMs === undefined;
-      return describeRollup(result, isUnderWay ? 'building' : 'ready', run);
-    },
-  );
-
-  app.delete(
-    `/v1/${kind}s/:name`,
-    {
-      schema: {
-        operationId: `delete${title}`,
-        summary: kind === 'stream' ? 'Forgets a stream and everything in it' : 'Forgets a rollup',
-        description: CONDITIONAL,
-        tags: ['Definitions'],
-        params: nameParams,
-        response: { 204: nothing, ...problems('unauthorized', unknown, 'conflict', 'precondition-failed') },
-      },
-    },
-    async (request, reply) => {
-      const tenant = tenantOf(request);
-      const { name } = request.params;
-      const conditions = conditionsOf(request.headers);
-      const current = await versionOf(tenant, name, conditions);
-      if (current === undefined)
-        throw new MillraceError(unknown, `There is no ${kind} ${JSON.stringify(name)}.`);
-      const ifVersion = requiredVersion(conditions, current);
-      await registry.remove(tenant, kind, name, {
-        author: actorOf(principalOf(request)),
-        ...(ifVersion === undefined ? {} : { ifVersion }),
-      });
-      return reply.code(204).send(null);
     },
   );
 }
