@@ -121,6 +121,12 @@ SETTINGS allow_nullable_key = 1, index_granularity = ${granule}, ${DURABLE}`;
 }
 
 /**
+ * So few events are grouped once, for every tier by themselves: that is planned in two thirds of the time. Of more, the states of the
+ * finest tier are merged into the coarser ones.
+ */
+const SMALL_EVENTS_MAX = 1_000;
+
+/**
  * The rows that a set of stored events adds to a rollup: every tier's buckets, in the column order of the table.
  * `source` is a relation with the columns of the events table, and at most `events` of them.
  */
@@ -154,9 +160,6 @@ FROM ${source} GROUP BY ${[...dimensions, '_b'].join(', ')}`;
 FROM (SELECT *, ${tier} FROM (${inner}))
 ${groups}`;
 }
-
-/** So few events are grouped for each tier by itself: that costs the engine half of the planning, and the events' states more. */
-const SMALL_EVENTS_MAX = 1_000;
 
 /** `merge` names the state's column; the delta's inner query calls it `s.COLUMN` to keep it apart from the fields. */
 const mergeOf = (merge: string, name: string): string =>
