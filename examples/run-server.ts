@@ -1,9 +1,24 @@
-/** The server of an example: the program itself, started as a user starts it, on the example's project. */
+/** What every example does: its flags, its words, and a server, started as a user starts it, on the example's project. */
 import { spawn } from 'node:child_process';
 import { randomBytes } from 'node:crypto';
 import { mkdirSync, rmSync } from 'node:fs';
 import { resolve } from 'node:path';
 import { fileURLToPath } from 'node:url';
+import { parseArgs } from 'node:util';
+
+export const say = (text = ''): void => void process.stdout.write(`${text}\n`);
+
+/** `--exit`, `--port N`, and the numbers that an example knows besides, with what they are when nobody says. */
+export function readFlags<Name extends string = never>(
+  numbers: Readonly<Record<Name, number>> = {} as Readonly<Record<Name, number>>,
+): { readonly exit: boolean } & Readonly<Record<Name | 'port', number>> {
+  const known: Readonly<Record<string, number>> = { port: 7070, ...numbers };
+  const options = Object.fromEntries(Object.keys(known).map((name) => [name, { type: 'string' }] as const));
+  const { values } = parseArgs({ options: { ...options, exit: { type: 'boolean', default: false } } });
+  const given: Readonly<Record<string, unknown>> = values;
+  const read = Object.entries(known).map(([name, value]) => [name, Number(given[name] ?? value)]);
+  return { exit: given.exit === true, ...Object.fromEntries(read) };
+}
 
 export interface ExampleServer {
   readonly url: string;

@@ -1,16 +1,12 @@
 /** `npm run example:merchants [-- --exit] [-- --port N]` */
-import { parseArgs } from 'node:util';
 import { createClient } from 'millrace/client';
-import { serveUntilStopped, startServer } from '../run-server.ts';
+import { readFlags, say, serveUntilStopped, startServer } from '../run-server.ts';
 import { merchantList, ordersOf } from './generator.ts';
 
-const { values } = parseArgs({
-  options: { exit: { type: 'boolean', default: false }, port: { type: 'string', default: '7070' } },
-});
+const { exit, port } = readFlags();
 const TEN_MINUTES = 600_000;
-const say = (text = ''): void => void process.stdout.write(`${text}\n`);
 
-const server = await startServer({ example: 'merchants', port: Number(values.port) });
+const server = await startServer({ example: 'merchants', port });
 const client = createClient({ url: server.url, key: server.key });
 
 // The last whole ten minutes, and what has gone of these.
@@ -38,4 +34,4 @@ say(
   `Run again with its data version: the ${again.files.length} files are ${isSame ? 'the same bytes' : 'others'}.`,
 );
 
-await serveUntilStopped(server, values.exit);
+await serveUntilStopped(server, exit);

@@ -1,27 +1,19 @@
 /** `npm run example:stations [-- --exit] [-- --port N] [-- --minutes N]` */
-import { parseArgs } from 'node:util';
 import { emptyProject, toDocument } from 'millrace';
-import { serveUntilStopped, startServer } from '../run-server.ts';
+import { readFlags, say, serveUntilStopped, startServer } from '../run-server.ts';
 import { measurements } from './generator.ts';
 import { headerOf, openMailbox } from './mailbox.ts';
 import { alarmRate, alarmReport, alarms, daily, datapoints, monthly, weekly } from './millrace.config.ts';
 import { type Operator, openOperator, sendMeasurements } from './operators.ts';
 
-const { values } = parseArgs({
-  options: {
-    exit: { type: 'boolean', default: false },
-    port: { type: 'string', default: '7070' },
-    minutes: { type: 'string', default: '60' },
-  },
-});
+const { exit, port, minutes } = readFlags({ minutes: 60 });
 const MINUTE = 60_000;
-const say = (text = ''): void => void process.stdout.write(`${text}\n`);
 
 // Mails go to the server that MILLRACE_SMTP names, else into a mailbox of this process.
 const mailbox = process.env.MILLRACE_SMTP === undefined ? await openMailbox() : undefined;
 const server = await startServer({
   example: 'stations',
-  port: Number(values.port),
+  port,
   settings:
     mailbox === undefined
       ? {}
@@ -41,7 +33,7 @@ const south = await openOperator(server, 'south', documents);
 
 // The last whole minutes up to now, in the order of their times: windows close as it is sent.
 const toMs = Math.floor(Date.now() / (5 * MINUTE)) * 5 * MINUTE;
-const fromMs = toMs - Number(values.minutes) * MINUTE;
+const fromMs = toMs - minutes * MINUTE;
 const storm = { station: 'station-2', fromMs: toMs - 30 * MINUTE, toMs: toMs - 20 * MINUTE };
 for (const [operator, plan] of [
   [north, { storm }],
@@ -88,7 +80,7 @@ say(
   `north: report alarms_daily on demand: ${day.id} about ${day.period.from} to ${day.period.to}: ${day.state}`,
 );
 
-await serveUntilStopped(server, values.exit, async () => mailbox?.close());
+await serveUntilStopped(server, exit, async () => mailbox?.close());
 
 interface Run {
   readonly id: string;

@@ -1,22 +1,14 @@
 /** `npm run example:views [-- --exit] [-- --port N] [-- --events N]` */
-import { parseArgs } from 'node:util';
 import { createClient } from 'millrace/client';
-import { serveUntilStopped, startServer } from '../run-server.ts';
+import { readFlags, say, serveUntilStopped, startServer } from '../run-server.ts';
 import { createCounting } from './counting.ts';
 import { activityOf, videoList } from './generator.ts';
 
-const { values } = parseArgs({
-  options: {
-    exit: { type: 'boolean', default: false },
-    port: { type: 'string', default: '7070' },
-    events: { type: 'string', default: '100000' },
-  },
-});
+const flags = readFlags({ events: 100_000 });
 const HOUR_MS = 3_600_000;
 const VIDEOS = 40;
-const say = (text = ''): void => void process.stdout.write(`${text}\n`);
 
-const server = await startServer({ example: 'views', port: Number(values.port) });
+const server = await startServer({ example: 'views', port: flags.port });
 const client = createClient({ url: server.url, key: server.key });
 const counting = createCounting(client);
 
@@ -25,7 +17,7 @@ await client.tables.put('videos', videoList(VIDEOS));
 const toMs = Date.now();
 const hourMs = Math.floor(toMs / HOUR_MS) * HOUR_MS;
 const fromMs = hourMs - HOUR_MS;
-const events = [...activityOf({ count: Number(values.events), videos: VIDEOS, fromMs, toMs })];
+const events = [...activityOf({ count: flags.events, videos: VIDEOS, fromMs, toMs })];
 const sent = await counting.processEvents(events);
 say(`${sent.accepted} events sent, ${sent.stored} stored, ${sent.duplicates} duplicates`);
 const again = await counting.processEvents(events.slice(0, 1_000));
@@ -50,4 +42,4 @@ say('\nChannels');
 for (const { channel, views, viewers } of await counting.topChannels(hour))
   say(`  ${String(channel).padEnd(10)} ${String(views).padStart(6)} views by ${String(viewers)} people`);
 
-await serveUntilStopped(server, values.exit);
+await serveUntilStopped(server, flags.exit);

@@ -16,7 +16,7 @@ import { createReplays, type Replays, recoverSwaps } from '../../src/replay/inde
 import { createRuns, type Runs } from '../../src/runs/index.ts';
 import { createStats, type Stats, type StatsRequest } from '../../src/stats/index.ts';
 import { type Engine, openChdb, StoreTables } from '../../src/store/index.ts';
-import { ArrivalClock } from '../replay/system.ts';
+import { ReplayClock } from '../replay/system.ts';
 
 export const TENANT = DEFAULT_TENANT;
 export const OTHER = 'other' as TenantId;
@@ -28,7 +28,7 @@ export interface WorldOptions {
 
 export class World {
   readonly directory: string;
-  readonly clock = new ArrivalClock();
+  readonly clock = new ReplayClock();
   readonly failures: unknown[] = [];
   readonly cold: string[] = [];
   engine!: Engine;

@@ -4,11 +4,10 @@
  * the first insert the engine has too little memory for inserts).
  */
 import { built } from '../../bin/built.cjs';
+import { executing, serve } from './serve-as-child.mjs';
 
 const { systemClock } = await import(built('base/clock'));
 const { nodeFiles } = await import(built('base/files'));
-const { readEnvironment, readSettings } = await import(built('config'));
-const { startMillrace } = await import(built('millrace'));
 
 const ailment = process.env.AILMENT;
 const SLOW_MS = 150;
@@ -46,29 +45,16 @@ const jumpingClock = {
 };
 
 let hungryUntilMs;
-const hungry = (engine) => ({
-  execute: (statement) => {
-    if (!/^INSERT INTO [^.]+\.`?(events|rollup|discarded|quarantine)_/.test(statement.text))
-      return engine.execute(statement);
-    hungryUntilMs ??= systemClock.monotonicMs() + HUNGRY_MS;
-    if (systemClock.monotonicMs() > hungryUntilMs) return engine.execute(statement);
-    return engine.execute({ ...statement, text: `${statement.text} SETTINGS max_memory_usage = 20000` });
-  },
-  query: engine.query.bind(engine),
-  rows: engine.rows.bind(engine),
-  stream: engine.stream.bind(engine),
-  close: engine.close.bind(engine),
+const hungry = executing((engine, statement) => {
+  if (!/^INSERT INTO [^.]+\.`?(events|rollup|discarded|quarantine)_/.test(statement.text))
+    return engine.execute(statement);
+  hungryUntilMs ??= systemClock.monotonicMs() + HUNGRY_MS;
+  if (systemClock.monotonicMs() > hungryUntilMs) return engine.execute(statement);
+  return engine.execute({ ...statement, text: `${statement.text} SETTINGS max_memory_usage = 20000` });
 });
 
-const millrace = await startMillrace({
-  settings: readSettings(readEnvironment()),
-  documents: { streams: {}, rollups: {} },
+await serve({
   ...(ailment === 'slow-sync' ? { files: slowFiles } : {}),
   ...(ailment === 'jumping-clock' ? { clock: jumpingClock } : {}),
   ...(ailment === 'little-memory' ? { aroundEngine: hungry } : {}),
-});
-process.stdout.write(`ready at ${millrace.url}\n`);
-process.once('SIGTERM', async () => {
-  await millrace.close();
-  process.exit(0);
 });

@@ -4,10 +4,9 @@
  * it; `DIE_AT=purge+7`: 7 ms behind the last of them, when the catalog is being purged.
  */
 import { built } from '../../bin/built.cjs';
+import { executing, serve } from './serve-as-child.mjs';
 
 const { nodeFiles } = await import(built('base/files'));
-const { readEnvironment, readSettings } = await import(built('config'));
-const { startMillrace } = await import(built('millrace'));
 
 const { VICTIM = '-', DIE_AT = '' } = process.env;
 const [, purge, call, behind] = /^(?:purge\+(\d+)|(\d+)(\+?))$/.exec(DIE_AT) ?? [];
@@ -36,25 +35,10 @@ const files = {
     to.endsWith('.removed') ? around(to, () => nodeFiles.rename(from, to)) : nodeFiles.rename(from, to),
 };
 
-const aroundEngine = (engine) => ({
-  execute: (statement) =>
-    /^DROP (DATABASE|TABLE)/.test(statement.text)
-      ? around(statement.text, () => engine.execute(statement))
-      : engine.execute(statement),
-  query: engine.query.bind(engine),
-  rows: engine.rows.bind(engine),
-  stream: engine.stream.bind(engine),
-  close: engine.close.bind(engine),
-});
+const aroundEngine = executing((engine, statement) =>
+  /^DROP (DATABASE|TABLE)/.test(statement.text)
+    ? around(statement.text, () => engine.execute(statement))
+    : engine.execute(statement),
+);
 
-const millrace = await startMillrace({
-  settings: readSettings(readEnvironment()),
-  documents: { streams: {}, rollups: {} },
-  files,
-  aroundEngine,
-});
-process.stdout.write(`ready at ${millrace.url}\n`);
-process.once('SIGTERM', async () => {
-  await millrace.close();
-  process.exit(0);
-});
+await serve({ files, aroundEngine });

@@ -3,10 +3,9 @@
  * of the write path: `DIE_AT=LABEL#N` at the Nth time that it is reached.
  */
 import { built } from '../../bin/built.cjs';
+import { executing, serve } from './serve-as-child.mjs';
 
 const { nodeFiles, replaceFile } = await import(built('base/files'));
-const { readEnvironment, readSettings } = await import(built('config'));
-const { startMillrace } = await import(built('millrace'));
 
 const [label, times] = (process.env.DIE_AT ?? '').split('#');
 let left = Number(times ?? 0);
@@ -73,29 +72,13 @@ const tableOf = (text) => {
   return table ?? (/^TRUNCATE/.test(text) ? 'clear' : undefined);
 };
 
-const aroundEngine = (engine) => ({
-  execute: async (statement) => {
-    const table = tableOf(statement.text);
-    if (table === undefined) return engine.execute(statement);
-    reached(`${table}: before`);
-    during(`${table}: during`);
-    await engine.execute(statement);
-    reached(`${table}: after`);
-  },
-  query: engine.query.bind(engine),
-  rows: engine.rows.bind(engine),
-  stream: engine.stream.bind(engine),
-  close: engine.close.bind(engine),
+const aroundEngine = executing(async (engine, statement) => {
+  const table = tableOf(statement.text);
+  if (table === undefined) return engine.execute(statement);
+  reached(`${table}: before`);
+  during(`${table}: during`);
+  await engine.execute(statement);
+  reached(`${table}: after`);
 });
 
-const millrace = await startMillrace({
-  settings: readSettings(readEnvironment()),
-  documents: { streams: {}, rollups: {} },
-  files,
-  aroundEngine,
-});
-process.stdout.write(`ready at ${millrace.url}\n`);
-process.once('SIGTERM', async () => {
-  await millrace.close();
-  process.exit(0);
-});
+await serve({ files, aroundEngine });
