@@ -43,11 +43,11 @@ function lostBetween(previous: HasFields, next: HasFields): Lost {
 /** `channels.country` and `channels(shown_on).country`: table, field of the stream, column. */
 const COLUMN = /^(\w+)(?:\((\w+)\))?\.(\w+)$/;
 
-/** Of a name as questions have it: the field that it means of this stream or table. */
-function fieldMeant(written: string, of: HasFields): string | undefined {
+/** Of a name as questions have it: the field that it means of this stream or table. A column is reached by a field. */
+function fieldMeant(written: string, of: HasFields, known: Known): string | undefined {
   const plain = written.replaceAll(/\s+/g, '');
   const [, table, via, column] = COLUMN.exec(plain) ?? [];
-  if (of.kind === 'stream') return table === undefined ? plain : via;
+  if (of.kind === 'stream') return table === undefined ? plain : (via ?? known.object('table', table)?.key);
   return table === of.name ? column : undefined;
 }
 
@@ -66,17 +66,18 @@ interface Named {
 const questionNames = (
   { fn = [], by = [], where = [] }: Readonly<Record<string, string | readonly string[]>>,
   of: HasFields,
+  known: Known,
 ): Named['asked'] => [
   ...(of.kind === 'stream' ? [fn].flat().map(fieldOfMeasure) : []),
-  ...[by].flat().flatMap((one) => one.split(',').map((name) => fieldMeant(name, of))),
-  ...[where].flat().map((one) => fieldMeant(one.split(':', 1)[0]!, of)),
+  ...[by].flat().flatMap((one) => one.split(',').map((name) => fieldMeant(name, of, known))),
+  ...[where].flat().map((one) => fieldMeant(one.split(':', 1)[0]!, of, known)),
 ];
 
 /** What a definition names of a stream or table that it stands on. */
-function namedBy(user: ObjectDefinition, of: HasFields): Named {
+function namedBy(user: ObjectDefinition, of: HasFields, known: Known): Named {
   switch (user.kind) {
     case 'window': {
-      const columns = Object.values(user.joined).map((written) => fieldMeant(written, of));
+      const columns = Object.values(user.joined).map((written) => fieldMeant(written, of, known));
       if (of.kind === 'table') return { asked: columns, sql: [] };
       const own = user.by.filter((name) => user.joined[name] === undefined);
       const measured = user.measures.map(({ measure }) => ('field' in measure ? measure.field : undefined));
@@ -89,11 +90,13 @@ function namedBy(user: ObjectDefinition, of: HasFields): Named {
       const { on, measure, by } = user;
       if (on.kind !== 'stats' || (of.kind === 'stream' && on.stream !== of.name))
         return { asked: [], sql: [] };
-      return { asked: questionNames({ fn: measure, by, where: on.where }, of), sql: [] };
+      return { asked: questionNames({ fn: measure, by, where: on.where }, of, known), sql: [] };
     }
     case 'report': {
       const asked = user.questions.flatMap((one) =>
-        'stats' in one && (of.kind === 'table' || one.stream === of.name) ? questionNames(one.stats, of) : [],
+        'stats' in one && (of.kind === 'table' || one.stream === of.name)
+          ? questionNames(one.stats, of, known)
+          : [],
       );
       const sql = user.questions.flatMap((one) => ('sql' in one && reads(one.sql, of) ? [one.sql] : []));
       return { asked, sql };
@@ -108,8 +111,13 @@ const reads = (sql: string, { kind, name }: HasFields): boolean => {
   return named.includes(name) || (kind === 'table' && named.includes(`${name}_history`));
 };
 
-function lostTo(user: ObjectDefinition, of: HasFields, { asked, inSql }: Lost): readonly string[] {
-  const named = namedBy(user, of);
+function lostTo(
+  user: ObjectDefinition,
+  of: HasFields,
+  { asked, inSql }: Lost,
+  known: Known,
+): readonly string[] {
+  const named = namedBy(user, of, known);
   const words = named.sql.map(wordsOf);
   return [...new Set([...asked, ...inSql])].filter(
     (name) =>
@@ -131,7 +139,7 @@ export function hindranceOf(
   known: Known,
 ): string | undefined {
   if (hasFields(previous) && hasFields(next)) {
-    const lost = lostTo(user, previous, lostBetween(previous, next));
+    const lost = lostTo(user, previous, lostBetween(previous, next), known);
     if (lost.length > 0)
       return `${nameOf(user)} names its field${lost.length === 1 ? '' : 's'} ${lost.map((name) => JSON.stringify(name)).join(', ')}`;
   }

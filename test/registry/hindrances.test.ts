@@ -49,6 +49,9 @@ const OF_CITY: readonly (readonly [DefinitionKind, object])[] = [
   ['window', window({ measures: { n: 'unique(city)' } })],
   ['window', window({ where: "`city` != '' AND length(city) > 2" })],
   ['window', window({ by: ['cities(city).land'] })],
+  // By the field that is called as the table's key.
+  ['window', window({ by: ['cities.land'] })],
+  ['report', stats({ fn: 'count', where: 'cities.size:gt:3' })],
   ['trigger', trigger({ by: ['city'] })],
   ['trigger', trigger({ measure: 'unique(city)' })],
   ['trigger', trigger({ on: { stream: 'sales', over: '1h', every: '1m', where: ['city:eq:Ulm'] } })],
