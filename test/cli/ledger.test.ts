@@ -1,27 +1,18 @@
 /** The command against the real server. */
-import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { describe, expect, it } from 'vitest';
 import { createClient } from '../../src/client/index.ts';
 import { eventsTable } from '../../src/store/index.ts';
-import { KEY, type Parts, startParts, startServer } from '../serve/support.ts';
+import { KEY, serverOfFile } from '../serve/support.ts';
 import { millrace } from './capture.ts';
 
-let parts: Parts;
-let server: Awaited<ReturnType<typeof startServer>>;
-beforeAll(async () => {
-  parts = await startParts();
-  server = await startServer(parts);
-});
-afterAll(async () => {
-  await server.close();
-  await parts.close();
-});
+const here = serverOfFile();
 
 const run = (...argv: string[]) =>
-  millrace(argv, { environment: { MILLRACE_URL: server.url, MILLRACE_KEY: KEY } });
+  millrace(argv, { environment: { MILLRACE_URL: here.server.url, MILLRACE_KEY: KEY } });
 
 describe('millrace ledger', () => {
   it('adds up as a table and as JSON, and tells the fate of one request', async () => {
-    const client = createClient({ url: server.url, key: KEY });
+    const client = createClient({ url: here.server.url, key: KEY });
     await client.putStream('orders', { fields: { id: 'string', n: 'int64' }, eventId: 'id' });
     expect((await run('ledger', 'orders')).out).toBe('Nothing arrived.\n');
     const { batch } = await client.processEvent('orders', { id: 'a', n: 1 }, { ack: 'stored' });
@@ -56,8 +47,8 @@ describe('millrace ledger', () => {
   });
 
   it('ends with 1 when it does not balance, and says what repairs it', async () => {
-    await parts.execute(
-      `DELETE FROM ${eventsTable(parts.tenant, 'orders')} WHERE _offset = 0 SETTINGS lightweight_deletes_sync = 2`,
+    await here.parts.execute(
+      `DELETE FROM ${eventsTable(here.parts.tenant, 'orders')} WHERE _offset = 0 SETTINGS lightweight_deletes_sync = 2`,
     );
     const ran = await run('ledger', 'orders');
     expect(ran.code).toBe(1);

@@ -1,21 +1,12 @@
 /** The command against the real server. */
-import { afterAll, beforeAll, describe, expect, it } from 'vitest';
-import { KEY, type Parts, startParts, startServer } from '../serve/support.ts';
+import { describe, expect, it } from 'vitest';
+import { KEY, serverOfFile } from '../serve/support.ts';
 import { millrace } from './capture.ts';
 
-let parts: Parts;
-let server: Awaited<ReturnType<typeof startServer>>;
-beforeAll(async () => {
-  parts = await startParts();
-  server = await startServer(parts);
-});
-afterAll(async () => {
-  await server.close();
-  await parts.close();
-});
+const here = serverOfFile();
 
 const run = (...argv: string[]) =>
-  millrace(['tenants', ...argv], { environment: { MILLRACE_URL: server.url, MILLRACE_KEY: KEY } });
+  millrace(['tenants', ...argv], { environment: { MILLRACE_URL: here.server.url, MILLRACE_KEY: KEY } });
 
 describe('millrace tenants', () => {
   it('makes, lists, changes, suspends and resumes', async () => {

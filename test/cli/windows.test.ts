@@ -1,28 +1,19 @@
 /** The command against the real server. */
-import { afterAll, beforeAll, describe, expect, it } from 'vitest';
-import { KEY, type Parts, startParts, startServer } from '../serve/support.ts';
+import { describe, expect, it } from 'vitest';
+import { KEY, serverOfFile } from '../serve/support.ts';
 import { millrace } from './capture.ts';
 
-let parts: Parts;
-let server: Awaited<ReturnType<typeof startServer>>;
-beforeAll(async () => {
-  parts = await startParts();
-  server = await startServer(parts);
-});
-afterAll(async () => {
-  await server.close();
-  await parts.close();
-});
+const here = serverOfFile();
 
 const run = (...argv: string[]) =>
-  millrace(['windows', ...argv], { environment: { MILLRACE_URL: server.url, MILLRACE_KEY: KEY } });
+  millrace(['windows', ...argv], { environment: { MILLRACE_URL: here.server.url, MILLRACE_KEY: KEY } });
 
 describe('millrace windows', () => {
   it('lists windows, and tells that one has told nothing yet', async () => {
     expect((await run('list')).out).toBe('There are no windows.\n');
-    await server.call('PUT', '/v1/streams/points', { fields: { n: 'int64' } });
+    await here.server.call('PUT', '/v1/streams/points', { fields: { n: 'int64' } });
     const window = { from: 'points', tumbling: { size: '5m' }, measures: { total: 'sum(n)' } };
-    await server.call('PUT', '/v1/windows/totals', window);
+    await here.server.call('PUT', '/v1/windows/totals', window);
     expect((await run('list')).out).toMatch(/totals +points +- +0 +0/);
     expect((await run('results', 'totals', '--open', '--all')).out).toBe('Nothing is there.\n');
     const unknown = await run('results', 'nothing');

@@ -1,20 +1,10 @@
 import { once } from 'node:events';
 import { connect } from 'node:net';
-import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { describe, expect, it } from 'vitest';
 import { ERROR_CATALOGUE } from '../../src/base/errors.ts';
-import { KEY, type Parts, startParts, startServer, VISITS } from './support.ts';
+import { KEY, serverOfFile, VISITS } from './support.ts';
 
-let parts: Parts;
-let server: Awaited<ReturnType<typeof startServer>>;
-
-beforeAll(async () => {
-  parts = await startParts();
-  server = await startServer(parts);
-});
-afterAll(async () => {
-  await server.close();
-  await parts.close();
-});
+const here = serverOfFile();
 
 const expectProblem = (
   reply: { status: number; headers: Headers; json: unknown },
@@ -32,7 +22,7 @@ const expectProblem = (
 
 /** Sends bytes as they are and gives everything that comes back until the end. */
 async function raw(bytes: string): Promise<string> {
-  const socket = connect(Number(new URL(server.url).port), '127.0.0.1');
+  const socket = connect(Number(new URL(here.server.url).port), '127.0.0.1');
   let answer = '';
   socket.setEncoding('utf8').on('data', (text) => {
     answer += text;
@@ -44,92 +34,97 @@ async function raw(bytes: string): Promise<string> {
 
 describe('definitions over HTTP', () => {
   it('a stream is made with 201, kept with 200, and its ETag is its version', async () => {
-    const made = await server.call('PUT', '/v1/streams/visits', VISITS);
+    const made = await here.server.call('PUT', '/v1/streams/visits', VISITS);
     expect(made.status, made.text).toBe(201);
     expect(made.headers.get('etag')).toBe('"1"');
     expect(made.headers.get('location')).toBe('/v1/streams/visits');
     expect(made.json).toMatchObject({ name: 'visits', version: 1, document: { eventId: 'page' } });
-    const again = await server.call('PUT', '/v1/streams/visits', VISITS);
+    const again = await here.server.call('PUT', '/v1/streams/visits', VISITS);
     expect([again.status, again.headers.get('etag')]).toEqual([200, '"1"']);
-    const got = await server.call('GET', '/v1/streams/visits');
+    const got = await here.server.call('GET', '/v1/streams/visits');
     expect(got.json).toMatchObject({ name: 'visits', version: 1, state: { accepted: 0, pending: 0 } });
   });
 
   it('If-Match and If-None-Match are compare-and-set', async () => {
     const wider = { ...VISITS, fields: { ...VISITS.fields, city: { type: 'string', optional: true } } };
     expectProblem(
-      await server.call('PUT', '/v1/streams/visits', wider, { 'if-match': '"7"' }),
+      await here.server.call('PUT', '/v1/streams/visits', wider, { 'if-match': '"7"' }),
       'precondition-failed',
     );
     expectProblem(
-      await server.call('PUT', '/v1/streams/visits', wider, { 'if-none-match': '*' }),
+      await here.server.call('PUT', '/v1/streams/visits', wider, { 'if-none-match': '*' }),
       'precondition-failed',
     );
     expectProblem(
-      await server.call('PUT', '/v1/streams/nowhere', wider, { 'if-match': '*' }),
+      await here.server.call('PUT', '/v1/streams/nowhere', wider, { 'if-match': '*' }),
       'precondition-failed',
     );
     expectProblem(
-      await server.call('PUT', '/v1/streams/visits', wider, { 'if-match': 'seven' }),
+      await here.server.call('PUT', '/v1/streams/visits', wider, { 'if-match': 'seven' }),
       'bad-request',
     );
-    const changed = await server.call('PUT', '/v1/streams/visits', wider, { 'if-match': '"1"' });
+    const changed = await here.server.call('PUT', '/v1/streams/visits', wider, { 'if-match': '"1"' });
     expect([changed.status, changed.headers.get('etag')]).toEqual([200, '"2"']);
   });
 
   it('a rollup is made, read, not read twice, and forgotten', async () => {
     const document = { from: 'visits', by: ['page'], every: '1m', measures: { visits: 'count()' } };
-    expect((await server.call('PUT', '/v1/rollups/by_page', document)).status).toBe(201);
-    const got = await server.call('GET', '/v1/rollups/by_page');
+    expect((await here.server.call('PUT', '/v1/rollups/by_page', document)).status).toBe(201);
+    const got = await here.server.call('GET', '/v1/rollups/by_page');
     expect(got.json).toMatchObject({ name: 'by_page', version: 1, document: { from: 'visits' } });
-    const known = await server.call('GET', '/v1/rollups/by_page', undefined, { 'if-none-match': '"1"' });
+    const known = await here.server.call('GET', '/v1/rollups/by_page', undefined, { 'if-none-match': '"1"' });
     expect([known.status, known.text]).toEqual([304, '']);
-    expect((await server.call('GET', '/v1/rollups')).json.rollups).toHaveLength(1);
-    const gone = await server.call('DELETE', '/v1/rollups/by_page');
+    expect((await here.server.call('GET', '/v1/rollups')).json.rollups).toHaveLength(1);
+    const gone = await here.server.call('DELETE', '/v1/rollups/by_page');
     expect([gone.status, gone.text]).toEqual([204, '']);
-    expectProblem(await server.call('GET', '/v1/rollups/by_page'), 'unknown-rollup');
-    expectProblem(await server.call('DELETE', '/v1/rollups/by_page'), 'unknown-rollup');
+    expectProblem(await here.server.call('GET', '/v1/rollups/by_page'), 'unknown-rollup');
+    expectProblem(await here.server.call('DELETE', '/v1/rollups/by_page'), 'unknown-rollup');
   });
 
   it('a definition with mistakes lists all of them', async () => {
-    const reply = await server.call('PUT', '/v1/streams/wrong', { fields: { a: 'strin', b: 7 } });
+    const reply = await here.server.call('PUT', '/v1/streams/wrong', { fields: { a: 'strin', b: 7 } });
     expectProblem(reply, 'bad-definition');
     expect(reply.json.issues.length).toBeGreaterThan(1);
-    expectProblem(await server.call('PUT', '/v1/streams/wrong', '{"fields":'), 'bad-body');
+    expectProblem(await here.server.call('PUT', '/v1/streams/wrong', '{"fields":'), 'bad-body');
     expectProblem(
-      await server.call('PUT', '/v1/streams/wrong', 'x', { 'content-type': 'text/plain' }),
+      await here.server.call('PUT', '/v1/streams/wrong', 'x', { 'content-type': 'text/plain' }),
       'unsupported-media-type',
     );
-    expectProblem(await server.call('PUT', '/v1/streams/wrong', `"${'x'.repeat(2 ** 20)}"`), 'too-large');
+    expectProblem(
+      await here.server.call('PUT', '/v1/streams/wrong', `"${'x'.repeat(2 ** 20)}"`),
+      'too-large',
+    );
   });
 
   it('a plan says what would change and changes nothing', async () => {
-    const plan = await server.call('POST', '/v1/plan', { streams: { other: { fields: { a: 'int32' } } } });
+    const plan = await here.server.call('POST', '/v1/plan', {
+      streams: { other: { fields: { a: 'int32' } } },
+    });
     expect(plan.json.changes).toMatchObject([{ kind: 'stream', name: 'other', action: 'create' }]);
-    expectProblem(await server.call('GET', '/v1/streams/other'), 'unknown-stream');
-    expectProblem(await server.call('POST', '/v1/plan', { streams: 7 }), 'bad-request');
+    expectProblem(await here.server.call('GET', '/v1/streams/other'), 'unknown-stream');
+    expectProblem(await here.server.call('POST', '/v1/plan', { streams: 7 }), 'bad-request');
   });
 });
 
 describe('events in', () => {
   it('are taken with 202, and with ack=stored are in the next answer', async () => {
-    const taken = await server.call('POST', '/v1/streams/visits/events', { page: '/a', seconds: 1 });
+    const taken = await here.server.call('POST', '/v1/streams/visits/events', { page: '/a', seconds: 1 });
     expect([taken.status, taken.json]).toEqual([
       202,
       { accepted: 1, rejected: 0, errors: [], batch: '0-0-1' },
     ]);
-    const stored = await server.call('POST', '/v1/streams/visits/events?ack=stored', [
+    const stored = await here.server.call('POST', '/v1/streams/visits/events?ack=stored', [
       { page: '/a', seconds: 1 },
       { page: '/b', seconds: 2, big: 7 },
     ]);
     expect(stored.status).toBe(200);
     expect(stored.json).toMatchObject({ accepted: 2, stored: 1, duplicates: 1, quarantined: 0, late: 0 });
-    const stats = await server.call('GET', '/v1/streams/visits/stats?fn=count&fn=sum(seconds)');
+    const stats = await here.server.call('GET', '/v1/streams/visits/stats?fn=count&fn=sum(seconds)');
     expect(stats.json.rows).toEqual([{ count: 2, 'sum(seconds)': 3 }]);
   });
 
   it('an address with escapes reaches the same door', async () => {
-    const reply = await server.call('POST', '/v1/streams/%76isits/events?ack=stored', {
+    const reply = await here.server.call('POST', '/v1/streams/%76isits/events?ack=stored', {
       page: '/esc',
       seconds: 1,
     });
@@ -138,7 +133,7 @@ describe('events in', () => {
 
   it('mistakes are problems: key, stream, type, ack, parameter, size', async () => {
     const send = (path: string, headers = {}, body = '{"page":"/x","seconds":1}') =>
-      server.call('POST', path, body, headers);
+      here.server.call('POST', path, body, headers);
     const door = '/v1/streams/visits/events';
     for (const authorization of ['', 'Bearer wrong-key', `Basic ${KEY}`, `Bearer ${KEY}x`]) {
       const reply = await send(door, { authorization });
@@ -170,56 +165,61 @@ describe('events in', () => {
 
 describe('answers out', () => {
   it('integers keep every digit, in stats and in listings', async () => {
-    await server.call(
+    await here.server.call(
       'POST',
       '/v1/streams/visits/events?ack=stored',
       '{"page":"/big","seconds":0,"big":18446744073709551615}',
     );
-    const stats = await server.call('GET', '/v1/streams/visits/stats?fn=max(big)&where=page:eq:/big');
+    const stats = await here.server.call('GET', '/v1/streams/visits/stats?fn=max(big)&where=page:eq:/big');
     expect(stats.text).toContain('18446744073709551615');
-    const events = await server.call('GET', '/v1/streams/visits/events?where=page:eq:/big');
+    const events = await here.server.call('GET', '/v1/streams/visits/events?where=page:eq:/big');
     expect(events.text).toContain('"big":18446744073709551615');
   });
 
   it('a listing goes on by its cursor', async () => {
-    const first = await server.call('GET', '/v1/streams/visits/events?limit=1');
+    const first = await here.server.call('GET', '/v1/streams/visits/events?limit=1');
     expect(first.json.events).toHaveLength(1);
-    const second = await server.call(
+    const second = await here.server.call(
       'GET',
       `/v1/streams/visits/events?limit=1&cursor=${first.json.next_cursor}`,
     );
     expect(second.json.events[0]._id).not.toBe(first.json.events[0]._id);
-    expectProblem(await server.call('GET', '/v1/streams/visits/events?limit=0'), 'bad-request');
-    expectProblem(await server.call('GET', '/v1/streams/visits/events?limit=1&limit=2'), 'bad-request');
-    expectProblem(await server.call('GET', '/v1/streams/visits/events?cursor=!'), 'bad-question');
-    expectProblem(await server.call('GET', '/v1/streams/nobody/events'), 'unknown-stream');
+    expectProblem(await here.server.call('GET', '/v1/streams/visits/events?limit=0'), 'bad-request');
+    expectProblem(await here.server.call('GET', '/v1/streams/visits/events?limit=1&limit=2'), 'bad-request');
+    expectProblem(await here.server.call('GET', '/v1/streams/visits/events?cursor=!'), 'bad-question');
+    expectProblem(await here.server.call('GET', '/v1/streams/nobody/events'), 'unknown-stream');
   });
 
   it('the quarantine shows lines and reasons', async () => {
-    await server.call('POST', '/v1/streams/visits/events?ack=stored', '{"page":"/q","seconds":"many"}\n', {
-      'content-type': 'application/x-ndjson',
-    });
-    const reply = await server.call('GET', '/v1/streams/visits/quarantine');
+    await here.server.call(
+      'POST',
+      '/v1/streams/visits/events?ack=stored',
+      '{"page":"/q","seconds":"many"}\n',
+      {
+        'content-type': 'application/x-ndjson',
+      },
+    );
+    const reply = await here.server.call('GET', '/v1/streams/visits/quarantine');
     expect(reply.json.quarantined).toMatchObject([
       { field: 'seconds', line: expect.stringContaining('"/q"') },
     ]);
     expect(reply.json.reasons).toMatchObject([{ count: 1 }]);
     expect(
-      (await server.call('GET', '/v1/streams/visits/quarantine?reason=none-such')).json.quarantined,
+      (await here.server.call('GET', '/v1/streams/visits/quarantine?reason=none-such')).json.quarantined,
     ).toEqual([]);
-    expectProblem(await server.call('GET', '/v1/streams/nobody/quarantine'), 'unknown-stream');
+    expectProblem(await here.server.call('GET', '/v1/streams/nobody/quarantine'), 'unknown-stream');
   });
 
   it('mistakes in a question are listed, unknown parameters refused', async () => {
-    const reply = await server.call('GET', '/v1/streams/visits/stats?fn=sum(nothing)&from=whenever');
+    const reply = await here.server.call('GET', '/v1/streams/visits/stats?fn=sum(nothing)&from=whenever');
     expectProblem(reply, 'bad-question');
     expect(reply.json.issues).toHaveLength(2);
-    expectProblem(await server.call('GET', '/v1/streams/visits/stats?evry=1m'), 'bad-request');
-    expectProblem(await server.call('GET', '/v1/streams/nobody/stats'), 'unknown-stream');
+    expectProblem(await here.server.call('GET', '/v1/streams/visits/stats?evry=1m'), 'bad-request');
+    expectProblem(await here.server.call('GET', '/v1/streams/nobody/stats'), 'unknown-stream');
   });
 
   it('the state of a stream accounts for every event', async () => {
-    const { streams } = (await server.call('GET', '/v1/streams')).json;
+    const { streams } = (await here.server.call('GET', '/v1/streams')).json;
     const { state } = streams.find((one: { name: string }) => one.name === 'visits');
     expect(state.accepted).toBe(
       state.stored + state.duplicates + state.quarantined + state.late_dropped + state.pending,
@@ -243,7 +243,7 @@ describe('every address', () => {
       '/v1/streams/visits/live',
       '/v1/rollups',
     ])
-      expectProblem(await server.call('GET', path, undefined, without), 'unauthorized');
+      expectProblem(await here.server.call('GET', path, undefined, without), 'unauthorized');
     for (const path of [
       '/healthz',
       '/readyz',
@@ -253,22 +253,22 @@ describe('every address', () => {
       '/problems/too-busy',
       '/',
     ])
-      expect((await server.call('GET', path, undefined, without)).status, path).toBe(200);
+      expect((await here.server.call('GET', path, undefined, without)).status, path).toBe(200);
   });
 
   it('that is unknown is 404, with a wrong method 405 and Allow', async () => {
-    expectProblem(await server.call('GET', '/v1/nothing'), 'not-found');
-    expectProblem(await server.call('GET', '/nothing'), 'not-found');
-    expectProblem(await server.call('GET', '/problems/nothing'), 'not-found');
-    const wrong = await server.call('DELETE', '/v1/streams/visits/events');
+    expectProblem(await here.server.call('GET', '/v1/nothing'), 'not-found');
+    expectProblem(await here.server.call('GET', '/nothing'), 'not-found');
+    expectProblem(await here.server.call('GET', '/problems/nothing'), 'not-found');
+    const wrong = await here.server.call('DELETE', '/v1/streams/visits/events');
     expectProblem(wrong, 'method-not-allowed');
     expect(wrong.headers.get('allow')).toBe('GET, HEAD, POST');
   });
 
   it('gives the request id back, or one of its own', async () => {
-    const given = await server.call('GET', '/v1/streams', undefined, { 'x-request-id': 'mine-7' });
+    const given = await here.server.call('GET', '/v1/streams', undefined, { 'x-request-id': 'mine-7' });
     expect(given.headers.get('x-request-id')).toBe('mine-7');
-    const bad = await server.call('POST', '/v1/streams/nobody/events', {}, { 'x-request-id': 'a b' });
+    const bad = await here.server.call('POST', '/v1/streams/nobody/events', {}, { 'x-request-id': 'a b' });
     expect(bad.headers.get('x-request-id')).toMatch(/^[0-9a-f]{32}-/);
     expect(bad.json.request_id).toBe(bad.headers.get('x-request-id'));
   });
@@ -277,19 +277,19 @@ describe('every address', () => {
     expect(await raw('HELLO\r\n\r\n')).toMatch(/^HTTP\/1\.1 400 [\s\S]*problem\+json[\s\S]*bad-request/);
     const large = await raw(`GET / HTTP/1.1\r\nHost: x\r\nX: ${'x'.repeat(20_000)}\r\n\r\n`);
     expect(large).toMatch(/^HTTP\/1\.1 431 [\s\S]*headers-too-large/);
-    expectProblem(await server.call('GET', '/v1/streams/%E0%A4%A'), 'bad-request');
+    expectProblem(await here.server.call('GET', '/v1/streams/%E0%A4%A'), 'bad-request');
   });
 
   it('every code of the catalogue has its page', async () => {
     for (const code of Object.keys(ERROR_CATALOGUE)) {
-      expect((await server.call('GET', `/problems/${code}`)).text).toContain(`<code>${code}</code>`);
+      expect((await here.server.call('GET', `/problems/${code}`)).text).toContain(`<code>${code}</code>`);
     }
   });
 });
 
 describe('operation', () => {
   it('metrics count events by what became of them, and requests by route', async () => {
-    const { text } = await server.call('GET', '/metrics');
+    const { text } = await here.server.call('GET', '/metrics');
     expect(text).toMatch(/millrace_events_accepted_total\{tenant="default",stream="visits"\} \d+/);
     expect(text).toMatch(/millrace_events_quarantined_total\{tenant="default",stream="visits"\} 1/);
     expect(text).toMatch(
@@ -300,7 +300,7 @@ describe('operation', () => {
   });
 
   it('500 connections that say nothing do not stop others', async () => {
-    const port = Number(new URL(server.url).port);
+    const port = Number(new URL(here.server.url).port);
     const idle = Array.from({ length: 500 }, (_, index) => {
       const socket = connect(port, '127.0.0.1');
       socket.on('error', () => undefined);
@@ -309,7 +309,7 @@ describe('operation', () => {
     });
     await Promise.all(idle.map((socket) => once(socket, 'connect')));
     expect(
-      (await server.call('POST', '/v1/streams/visits/events', { page: '/idle', seconds: 1 })).status,
+      (await here.server.call('POST', '/v1/streams/visits/events', { page: '/idle', seconds: 1 })).status,
     ).toBe(202);
     for (const socket of idle) socket.destroy();
   });

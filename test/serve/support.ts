@@ -4,6 +4,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { createParser } from 'eventsource-parser';
 import pino from 'pino';
+import { afterAll, beforeAll } from 'vitest';
 import { DEFAULT_TENANT } from '../../src/base/brand.ts';
 import { systemClock } from '../../src/base/clock.ts';
 import { nodeFiles } from '../../src/base/files.ts';
@@ -315,3 +316,25 @@ export const statsOf = (ask: Stats['ask']): Stats => ({
     finish: (signal) => ask(tenant, stream, request, signal),
   }),
 });
+
+/** One server for all tests of a file: there from the first of them to the last. */
+export function serverOfFile() {
+  let parts: Parts | undefined;
+  let server: Awaited<ReturnType<typeof startServer>> | undefined;
+  beforeAll(async () => {
+    parts = await startParts();
+    server = await startServer(parts);
+  });
+  afterAll(async () => {
+    await server?.close();
+    await parts?.close();
+  });
+  return {
+    get parts() {
+      return parts!;
+    },
+    get server() {
+      return server!;
+    },
+  };
+}
