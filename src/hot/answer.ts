@@ -1,4 +1,5 @@
 /** Questions put to the recent buckets of a rollup. */
+import type { BucketEvents } from './bucket-events.ts';
 import { emptyOf } from './columns.ts';
 import type { HotAnswer, HotGroup, HotQuestion } from './port.ts';
 import type { RecentBuckets } from './recent-buckets.ts';
@@ -11,24 +12,71 @@ const ROWS_MAX = 200_000;
 const LOOKUPS_MAX = 2_000;
 const GROUPS_MAX = 20_000;
 
-/** Undefined: not to be told from here; ask the engine. */
-export function answerFrom(recent: RecentBuckets, question: HotQuestion): HotAnswer | undefined {
+/**
+ * Undefined: not to be told from here; ask the engine. `want` hears of a bucket whose events would have to be known one by one.
+ */
+export function answerFrom(
+  recent: RecentBuckets,
+  question: HotQuestion,
+  want: (bucket: number) => void = () => undefined,
+): HotAnswer | undefined {
   const { shape, fromSeconds } = recent;
   if (question.fromSeconds < fromSeconds) return undefined;
-  if (question.empty.some((span) => span.fromSeconds < fromSeconds)) return undefined;
+  if (question.edges.some((edge) => edge.fromSeconds < fromSeconds)) return undefined;
   const states = question.states.map((name) => shape.states.findIndex((state) => state.name === name));
   const by = question.by.map((column) => shape.dimensions.findIndex((one) => one.column === column));
   if (states.includes(-1) || by.includes(-1)) return undefined;
   const conditions = new Conditions(recent, question);
   const keys = keysOf(recent, question, conditions);
-  for (const span of question.empty) {
-    const beside = recent.between(span.fromSeconds, span.toSeconds);
-    if (!beside.every((segment) => holdsNothing(segment, keys, conditions))) return undefined;
+  const edges: Edge[] = [];
+  for (const { fromSeconds: from, toSeconds: to, fromMs, toMs } of question.edges) {
+    for (const segment of recent.between(from, to)) {
+      if (holdsNothing(segment, keys, conditions)) continue;
+      if (!segment.events?.isWhole) {
+        want(segment.bucket);
+        return undefined;
+      }
+      edges.push({ bucket: segment.bucket, events: segment.events, fromMs, toMs });
+    }
   }
   const segments = recent.between(question.fromSeconds, question.toSeconds);
   const groups = new Groups(recent, question, states, by);
-  const isDone = keys ? visitKeys(segments, keys, groups) : visitAll(segments, conditions, groups);
+  const isDone =
+    visitEdges(edges, (bucket) => bucket < question.fromSeconds, keys, conditions, groups) &&
+    (keys ? visitKeys(segments, keys, groups) : visitAll(segments, conditions, groups)) &&
+    visitEdges(edges, (bucket) => bucket >= question.toSeconds, keys, conditions, groups);
   return isDone ? groups.told() : undefined;
+}
+
+interface Edge {
+  readonly bucket: number;
+  readonly events: BucketEvents;
+  readonly fromMs: number;
+  readonly toMs: number;
+}
+
+/** Those before the whole buckets, then those behind: buckets of the answer are met in their order. */
+function visitEdges(
+  edges: readonly Edge[],
+  isMeant: (bucket: number) => boolean,
+  keys: readonly number[] | undefined,
+  conditions: Conditions,
+  groups: Groups,
+): boolean {
+  for (const { bucket, events, fromMs, toMs } of edges) {
+    if (!isMeant(bucket)) continue;
+    const start = groups.startOf(bucket);
+    if (keys) {
+      for (const key of keys)
+        events.visitKey(key, fromMs, toMs, (row) => groups.add(events, row, key, start));
+    } else {
+      events.visitAll(fromMs, toMs, (row, key) => {
+        if (conditions.accept(key)) groups.add(events, row, key, start);
+      });
+    }
+    if (groups.tooMany) return false;
+  }
+  return true;
 }
 
 /** Ends with the first row that matches; few do not when many are there. */
@@ -195,10 +243,9 @@ class Groups {
     return this.#at;
   }
 
-  add(segment: Segment, row: number, key: number, start: number): void {
+  add({ columns }: Pick<Segment, 'columns'>, row: number, key: number, start: number): void {
     const { values } = this.#mergedOf(this.#groupOf(key), key, start);
-    for (let i = 0; i < values.length; i += 1)
-      values[i] = segment.columns[this.#states[i]!]!.merge(row, values[i]!);
+    for (let i = 0; i < values.length; i += 1) values[i] = columns[this.#states[i]!]!.merge(row, values[i]!);
   }
 
   told(): HotGroup[] {

@@ -15,11 +15,15 @@ export class Dictionary {
     return this.#ids.size;
   }
 
+  find(value: string | null): number | undefined {
+    return this.#ids.get(value);
+  }
+
   /** The numbers of those values that it knows, each once. */
   findAll(values: readonly (string | null)[]): readonly number[] {
     const found: number[] = [];
     for (const value of values) {
-      const id = this.#ids.get(value);
+      const id = this.find(value);
       if (id !== undefined) found.push(id);
     }
     return found.length > 1 ? [...new Set(found)] : found;

@@ -1,10 +1,11 @@
 import type { StreamName, TenantId } from '../base/brand.ts';
 import type { Clock } from '../base/clock.ts';
-import { type Engine, periodSeconds, rollupTable } from '../store/index.ts';
+import { type Engine, eventsTable, periodSeconds, type QueryLimits, rollupTable } from '../store/index.ts';
 import { answerFrom } from './answer.ts';
 import { whoGivesUp } from './budget.ts';
 import { type Delta, KeptRollup } from './kept-rollup.ts';
 import type { AppliedRange, FollowedBatch, HotFigures, HotReader, HotRollup, HotTier } from './port.ts';
+import { readEvents } from './read-events.ts';
 import { deltaSql, eventsSql, snapshotSql } from './rows.ts';
 import { shapeOf } from './shape.ts';
 
@@ -31,6 +32,8 @@ const UNGROUPED_MAX = 500;
 const SNAPSHOT_SECONDS_MAX = 120;
 const RETRY_MS_MIN = 1_000;
 const RETRY_MS_MAX = 10 * 60_000;
+/** Of one rollup: as many as there are usual distances from now. */
+const BUCKETS_OF_EVENTS_MAX = 16;
 /** How often in a row a snapshot may miss a batch before it has to wait. */
 const AGAIN_MAX = 3;
 
@@ -65,7 +68,8 @@ class Tier implements HotTier {
   readonly #options: HotOptions;
   readonly #entries = new Map<TenantId, Map<string, Entry>>();
   readonly #stop = new AbortController();
-  #queue: Entry[] = [];
+  /** One at a time: the engine has better things to do. */
+  #queue: (() => Promise<void>)[] = [];
   #warming: Promise<void> | undefined;
   #looking: Promise<void> | undefined;
   #answered = 0;
@@ -79,7 +83,9 @@ class Tier implements HotTier {
     const entry = this.#entryOf(of, true);
     if (!entry) return undefined;
     entry.askedAtMs = this.#options.clock.now();
-    const found = this.#isCurrent(entry, applied) ? answerFrom(entry.kept.recent!, question) : undefined;
+    const found = this.#isCurrent(entry, applied)
+      ? answerFrom(entry.kept.recent!, question, (bucket) => this.#wantEvents(entry, bucket))
+      : undefined;
     if (found) this.#answered += 1;
     else {
       this.#missed += 1;
@@ -306,21 +312,47 @@ class Tier implements HotTier {
     if (this.#stop.signal.aborted || !this.#isStanding(entry)) return;
     entry.isQueued = true;
     entry.kept.begin(this.#fromSecondsOf(entry));
-    this.#queue.push(entry);
-    this.#warming ??= this.#warmAll();
-  }
-
-  /** One at a time: the engine has better things to do. */
-  async #warmAll(): Promise<void> {
-    for (let entry = this.#queue.shift(); entry; entry = this.#queue.shift()) {
+    this.#enqueue(async () => {
       entry.isQueued = false;
       try {
         if (this.#isStanding(entry)) await this.#warm(entry);
       } catch (error) {
         if (!this.#stop.signal.aborted) this.#giveUp(entry, 'its recent buckets could not be read', error);
       }
-    }
+    });
+  }
+
+  #enqueue(job: () => Promise<void>): void {
+    this.#queue.push(job);
+    this.#warming ??= this.#readAll();
+  }
+
+  async #readAll(): Promise<void> {
+    for (let job = this.#queue.shift(); job; job = this.#queue.shift()) await job();
     this.#warming = undefined;
+  }
+
+  #wantEvents(entry: Entry, bucket: number): void {
+    const { kept, tenant, stream } = entry;
+    const recent = kept.recent!;
+    if (this.#stop.signal.aborted || !recent.wishes.isDue(bucket, this.#options.clock.now())) return;
+    this.#enqueue(async () => {
+      try {
+        if (kept.recent !== recent || kept.standing !== 'hot') return;
+        const table = eventsTable(tenant, stream.name);
+        await readEvents(this.#options.engine, table, stream, recent, bucket, this.#readLimits());
+        recent.forgetEvents(BUCKETS_OF_EVENTS_MAX);
+        if (kept.recent === recent) kept.measure();
+        this.#makeRoom();
+      } catch (error) {
+        if (kept.recent === recent && !this.#stop.signal.aborted)
+          this.#tell(entry, 'the events of a bucket could not be read', error);
+      }
+    });
+  }
+
+  #readLimits(): QueryLimits {
+    return { timeoutSeconds: SNAPSHOT_SECONDS_MAX, signal: this.#stop.signal };
   }
 
   async #warm(entry: Entry): Promise<void> {
@@ -329,8 +361,7 @@ class Tier implements HotTier {
     if (kept.standing !== 'warming' || !recent) return;
     const table = rollupTable(tenant, rollup.definition.name, rollup.version);
     const text = snapshotSql(shape, table, recent.fromSeconds, periodSeconds(shape.everySeconds));
-    const limits = { timeoutSeconds: SNAPSHOT_SECONDS_MAX, signal: this.#stop.signal };
-    for await (const rows of this.#options.engine.stream({ text }, 'RowBinary', limits)) {
+    for await (const rows of this.#options.engine.stream({ text }, 'RowBinary', this.#readLimits())) {
       // Forgotten, removed or given up meanwhile.
       if (kept.recent !== recent || this.#stop.signal.aborted) return;
       kept.load(rows);
@@ -354,6 +385,10 @@ class Tier implements HotTier {
       const entry = whoGivesUp(this.#all(), bytesMax);
       if (!entry) return;
       const recent = entry.kept.recent!;
+      if (recent.forgetEvents()) {
+        entry.kept.measure();
+        continue;
+      }
       const many = Math.ceil(recent.buckets / 8);
       let hasMore = true;
       for (let i = 0; i < many && hasMore; i += 1) hasMore = recent.forgetOldest();

@@ -57,6 +57,17 @@ export class Keys {
     return found > 0 ? found - 1 : this.#add();
   }
 
+  /** The key's number, if it has one. */
+  lookUp(values: readonly (string | null)[]): number | undefined {
+    for (let i = 0; i < values.length; i += 1) {
+      const id = this.dictionaries[i]!.find(values[i]!);
+      if (id === undefined) return undefined;
+      this.#tuple[i] = id;
+    }
+    const found = this.#slots[this.#slotOf(this.#tuple)]!;
+    return found > 0 ? found - 1 : undefined;
+  }
+
   /** By numbers of values, one for each dimension. */
   find(valueIds: readonly number[]): number | undefined {
     for (let i = 0; i < valueIds.length; i += 1) this.#tuple[i] = valueIds[i]!;

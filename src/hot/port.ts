@@ -22,11 +22,8 @@ export interface HotQuestion {
   /** Whole buckets of the rollup, epoch seconds, `[from, to)`. */
   readonly fromSeconds: number;
   readonly toSeconds: number;
-  /**
-   * Whole buckets beside those that must hold nothing of what is asked for, or memory cannot tell: the range of the question
-   * ends within them.
-   */
-  readonly empty: readonly Pick<HotQuestion, 'fromSeconds' | 'toSeconds'>[];
+  /** What the question's range has of buckets in which it begins or ends, by time. */
+  readonly edges: readonly HotEdge[];
   /** Where the buckets of the answer begin, epoch ms, ascending; empty for one total. */
   readonly starts: readonly number[];
   /** Dimensions that must have one of some values: looked up, not searched. */
@@ -38,6 +35,12 @@ export interface HotQuestion {
   }[];
   readonly by: readonly string[];
   readonly states: readonly string[];
+}
+
+/** `[fromMs, toMs)`, and the whole buckets in which that lies. */
+export interface HotEdge extends Pick<HotQuestion, 'fromSeconds' | 'toSeconds'> {
+  readonly fromMs: number;
+  readonly toMs: number;
 }
 
 /** A group of the answer: the start of its bucket (of a series), its dimensions, its merged states, as asked for. */

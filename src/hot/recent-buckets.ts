@@ -3,6 +3,7 @@ import { Keys } from './keys.ts';
 import type { HotRow } from './rows.ts';
 import { Segment } from './segment.ts';
 import type { HotShape } from './shape.ts';
+import { Wishes } from './wishes.ts';
 
 export class RecentBuckets {
   readonly shape: HotShape;
@@ -11,6 +12,8 @@ export class RecentBuckets {
   fromSeconds: number;
   /** Offset below which everything of a log partition is there, as far as its buckets are. */
   readonly positions = new Map<number, number>();
+  /** Buckets whose events are asked for. */
+  readonly wishes = new Wishes();
   readonly #segments = new Map<number, Segment>();
   /** By bucket. */
   readonly #ordered: Segment[] = [];
@@ -51,6 +54,19 @@ export class RecentBuckets {
   /** Segments of the buckets in [from, to), by time. */
   between(fromSeconds: number, toSeconds: number): readonly Segment[] {
     return this.#ordered.slice(this.#indexOf(fromSeconds), this.#indexOf(toSeconds));
+  }
+
+  /** Of a bucket that holds anything. */
+  segmentOf(bucket: number): Segment | undefined {
+    return this.#segments.get(bucket);
+  }
+
+  /** Forgets the events of the oldest buckets but so many, which are read again when they are asked for; true if there were any. */
+  forgetEvents(kept = 0): boolean {
+    const held = this.#ordered.filter((segment) => segment.events?.isWhole);
+    const gone = held.slice(0, Math.max(0, held.length - kept));
+    for (const segment of gone) segment.events = undefined;
+    return gone.length > 0;
   }
 
   /** Forgets the buckets before. */

@@ -150,6 +150,21 @@ export function eventsSql(shape: HotShape, source: string): string {
   return `SELECT ${[`toUInt32(${shape.everySeconds})`, '_time', 'toUInt64(0)', ...dimensionTexts(shape), ...states].join(', ')} FROM ${source}`;
 }
 
+/** The events of a bucket, as `eventsSql` has them, below an offset of each log partition. */
+export function bucketEventsSql(
+  shape: HotShape,
+  table: string,
+  bucket: number,
+  offsets: readonly number[],
+  rowsMax: number,
+): string {
+  const moment = (seconds: number): string => `fromUnixTimestamp64Milli(toInt64(${seconds * 1_000}), 'UTC')`;
+  const below = offsets.map((offset, partition) => `(_partition = ${partition} AND _offset < ${offset})`);
+  const source = `${table} WHERE _time >= ${moment(bucket)} AND _time < ${moment(bucket + shape.everySeconds)} AND (${below.join(' OR ')})`;
+  return `${eventsSql(shape, source)} LIMIT ${rowsMax}
+SETTINGS max_block_size = ${SNAPSHOT_ROWS_AT_ONCE}, max_threads = 1`;
+}
+
 /** The rows that a set of stored events adds; `source` is a relation with the columns of the events table. */
 export function deltaSql(shape: HotShape, source: string, fromSeconds: number): string {
   const dimensions = shape.dimensions.map(({ column }) => quoteIdentifier(column));

@@ -1,4 +1,5 @@
 /** One bucket of a rollup: a row for each key that occurs in it. */
+import type { BucketEvents } from './bucket-events.ts';
 import { type Column, columnOf } from './columns.ts';
 import type { HotShape } from './shape.ts';
 import type { HotValue } from './values.ts';
@@ -12,6 +13,8 @@ export class Segment {
   /** Start of the bucket, epoch seconds. */
   readonly bucket: number;
   readonly columns: readonly Column[];
+  /** Undefined when nobody asked for them, and from when another event came into the bucket. */
+  events: BucketEvents | undefined;
   #keys = new Int32Array(ROWS_MIN);
   /** Row + 1 by key, linear probing. At most half full. */
   #slots = new Int32Array(ROWS_MIN * 2);
@@ -27,7 +30,7 @@ export class Segment {
   }
 
   get bytes(): number {
-    let bytes = OVERHEAD_BYTES + this.#keys.byteLength + this.#slots.byteLength;
+    let bytes = (this.events?.bytes ?? 0) + OVERHEAD_BYTES + this.#keys.byteLength + this.#slots.byteLength;
     for (const column of this.columns) bytes += COLUMN_OVERHEAD_BYTES + column.bytes;
     return bytes;
   }
@@ -48,6 +51,7 @@ export class Segment {
 
   /** True when the key has got a row only now. */
   add(key: number, states: readonly HotValue[]): boolean {
+    this.events = undefined;
     const known = this.rowOf(key);
     const row = known < 0 ? this.#addRow(key) : known;
     for (let i = 0; i < states.length; i += 1) this.columns[i]!.add(row, states[i]!);

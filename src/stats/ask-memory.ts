@@ -1,6 +1,6 @@
 /** A prepared question put to the recent buckets in memory; whoever cannot be answered there is left to the engine. */
 import { columnOf } from '../define/model.ts';
-import type { HotGroup, HotQuestion, HotReader, HotValue } from '../hot/index.ts';
+import type { HotEdge, HotGroup, HotQuestion, HotReader, HotValue } from '../hot/index.ts';
 import type { Ingest } from '../ingest/port.ts';
 import type { StateColumn } from '../store/index.ts';
 import type { EngineRow } from './answer.ts';
@@ -15,18 +15,14 @@ import type { PreparedQuestion } from './prepare.ts';
 /** More rows of a total are put in order by the engine. */
 const ORDERED_MAX = 5_000;
 
-/**
- * The buckets that a piece of a bucket lies in. Where they hold nothing of what is asked for, nothing of it is among the events
- * of the piece: a range that ends between two buckets, as every one does that is counted from now, needs no engine then.
- */
-function bucketsAround(
-  { fromMs, toMs }: Piece,
-  everySeconds: number,
-): Pick<HotQuestion, 'fromSeconds' | 'toSeconds'> {
+/** A piece of events lies in buckets of which memory may know the events, or that they hold nothing of what is asked for. */
+function edgeOf({ fromMs, toMs }: Piece, everySeconds: number): HotEdge {
   const widthMs = everySeconds * 1_000;
   return {
     fromSeconds: Math.floor(fromMs / widthMs) * everySeconds,
     toSeconds: Math.ceil(toMs / widthMs) * everySeconds,
+    fromMs,
+    toMs,
   };
 }
 
@@ -65,9 +61,9 @@ function hotQuestionOf(
 ): HotQuestion | undefined {
   let first: Piece | undefined;
   let last: Piece | undefined;
-  const empty: HotQuestion['empty'][number][] = [];
+  const edges: HotEdge[] = [];
   for (const piece of plan.pieces) {
-    if (piece.tierSeconds === undefined) empty.push(bucketsAround(piece, everySeconds));
+    if (piece.tierSeconds === undefined) edges.push(edgeOf(piece, everySeconds));
     else {
       first ??= piece;
       last = piece;
@@ -78,7 +74,7 @@ function hotQuestionOf(
   return {
     fromSeconds: first.fromMs / 1_000,
     toSeconds: last.toMs / 1_000,
-    empty,
+    edges,
     starts,
     equal: conditions.equal,
     tests: conditions.tests,

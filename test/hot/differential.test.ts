@@ -1,7 +1,7 @@
 import fc from 'fast-check';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import type { StatsRequest } from '../../src/stats/index.ts';
-import { World } from './world.ts';
+import { TENANT, World } from './world.ts';
 
 const STREAM = {
   fields: {
@@ -196,6 +196,12 @@ describe('an answer from memory', () => {
       if (round === 3) await world.send('s', many, { partition: 1 });
       if (round === 1) for (const { 0: by } of ABOUT) await world.warm('s', { by: by.join(','), ...span() });
       for (const request of asked.slice(round * 20, round * 20 + 20)) {
+        await world.same('s', request);
+        // One that begins within a bucket makes its events worth keeping when it is asked again.
+        for (let again = 0; again < 3 && Number(request.from) % 60_000 !== 0; again += 1) {
+          await world.stats.ask(TENANT, 's', request);
+          await world.hot.settled();
+        }
         if (await world.same('s', request)) fromMemory += 1;
       }
       world.clock.atMs += 47_000;
@@ -203,7 +209,7 @@ describe('an answer from memory', () => {
     expect(world.failures).toEqual([]);
     expect(world.cold).toEqual([]);
     // The comparison would be idle if memory were never used.
-    expect(fromMemory).toBeGreaterThan(asked.length * 0.6);
+    expect(fromMemory).toBeGreaterThan(asked.length * 0.8);
   }, 300_000);
 });
 

@@ -26,7 +26,7 @@ describe('the keys of a rollup', () => {
           } else if (one.kind === 'drop' && held.length > 0) {
             keys.drop(held.splice(one.at % held.length, 1)[0]!.key);
           } else if (one.kind === 'having') {
-            const id = keys.dictionaries[one.dimension]!.findAll([one.value])[0];
+            const id = keys.dictionaries[one.dimension]!.find(one.value);
             const wanted = held.filter(({ text }) => JSON.parse(text)[one.dimension] === one.value);
             const found = id === undefined ? [] : [...keys.having(one.dimension, id)];
             expect(new Set(found)).toEqual(new Set(wanted.map(({ key }) => key)));
@@ -36,7 +36,7 @@ describe('the keys of a rollup', () => {
         for (const { key, text } of held) {
           expect(key).toBe(byText.get(text));
           const ids = (JSON.parse(text) as (string | null)[]).map(
-            (one, at) => keys.dictionaries[at]!.findAll([one])[0]!,
+            (one, at) => keys.dictionaries[at]!.find(one)!,
           );
           expect(keys.find(ids)).toBe(key);
           expect(JSON.stringify([keys.valueOf(key, 0), keys.valueOf(key, 1)])).toBe(text);
