@@ -44,7 +44,7 @@ export function answerFrom(
   const isDone =
     visitEdges(edges, (bucket) => bucket < question.fromSeconds, keys, conditions, groups) &&
     (keys ? visitKeys(segments, keys, groups) : visitAll(segments, conditions, groups)) &&
-    visitEdges(edges, (bucket) => bucket >= question.toSeconds, keys, conditions, groups);
+    visitEdges(edges, (bucket) => bucket >= question.fromSeconds, keys, conditions, groups);
   return isDone ? groups.told() : undefined;
 }
 

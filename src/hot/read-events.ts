@@ -24,6 +24,7 @@ export async function readEvents(
   const segment = recent.segmentOf(bucket);
   if (!segment || segment.events) return;
   const { shape } = recent;
+  if (countOf(segment, recent) > EVENTS_MAX) return recent.wishes.refuse(bucket);
   const events = new BucketEvents(bucket * 1_000, shape);
   segment.events = events;
   const isStanding = (): boolean => segment.events === events && recent.segmentOf(bucket) === segment;
@@ -58,7 +59,7 @@ function take(
   while (reader.next()) {
     const { bucket: atMs, dimensions, states } = reader.row;
     const key = keys.lookUp(dimensions);
-    if (key === undefined || segment.rowOf(key) < 0 || events.count >= EVENTS_MAX) return false;
+    if (key === undefined || segment.rowOf(key) < 0) return false;
     events.add(key, atMs, states);
   }
   return true;
