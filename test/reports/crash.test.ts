@@ -48,12 +48,22 @@ function createFate(dieAt: number, isDone: boolean) {
   let isDead = false;
   const unsynced = new Set<string>();
   const renamed = new Map<string, string>();
+  const underWay = new Set<Promise<unknown>>();
+  const begun = <R>(work: () => Promise<R>): Promise<R> => {
+    const working = work();
+    const ended = working.then(
+      () => void underWay.delete(ended),
+      () => void underWay.delete(ended),
+    );
+    underWay.add(ended);
+    return working;
+  };
   const call = async <R>(work: () => Promise<R>): Promise<R> => {
     calls += 1;
     if (isDead) throw new Dead();
-    if (calls !== dieAt) return work();
+    if (calls !== dieAt) return begun(work);
     isDead = true;
-    if (isDone) await work();
+    if (isDone) await begun(work);
     throw new Dead();
   };
   const watch = (path: string, file: OpenFile): OpenFile => ({
@@ -95,6 +105,8 @@ function createFate(dieAt: number, isDone: boolean) {
   };
   /** What was not made durable is not there any more. */
   const lose = async (): Promise<void> => {
+    // Nothing of a dead process goes on, and no file is cut under a statement that reads it: the engine maps it into memory.
+    while (underWay.size > 0) await Promise.all(underWay);
     for (const path of unsynced) await truncate(path, 0).catch(() => undefined);
     for (const [to, from] of renamed) await rename(to, from).catch(() => undefined);
     for (const path of unsynced) await unlink(path).catch(() => undefined);
