@@ -64,13 +64,17 @@ export class Keys {
       if (id === undefined) return undefined;
       this.#tuple[i] = id;
     }
-    const found = this.#slots[this.#slotOf(this.#tuple)]!;
-    return found > 0 ? found - 1 : undefined;
+    return this.#found();
   }
 
   /** By numbers of values, one for each dimension. */
   find(valueIds: readonly number[]): number | undefined {
     for (let i = 0; i < valueIds.length; i += 1) this.#tuple[i] = valueIds[i]!;
+    return this.#found();
+  }
+
+  /** The key of `#tuple`. */
+  #found(): number | undefined {
     const found = this.#slots[this.#slotOf(this.#tuple)]!;
     return found > 0 ? found - 1 : undefined;
   }

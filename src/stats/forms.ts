@@ -10,12 +10,10 @@
 import type { Versioned } from '../catalog/port.ts';
 import type { Field, RollupDefinition, StreamDefinition } from '../define/model.ts';
 import { type Layout, layoutOf } from './answer.ts';
-import { BUCKETS_MAX, bucketsAtLeast } from './calendar.ts';
 import { isJoined } from './joins.ts';
-import { FILTER_ZONE, type OrderKey, parseMaxAge, type Question } from './parse.ts';
+import { FILTER_ZONE, type OrderKey, parseMaxAge, parseRange, type Question } from './parse.ts';
 import { type Fit, fitsOf } from './plan.ts';
 import type { StatsRequest } from './port.ts';
-import { parseMoment } from './time.ts';
 import { type Condition, headOf, type Operator, valuesOf } from './where.ts';
 
 export interface Form {
@@ -96,12 +94,11 @@ export function readAgain(
   nowMs: number,
 ): Question | undefined {
   const { every, zone } = question;
-  const toMs = momentOf(request.to, nowMs, zone) ?? nowMs;
-  const fromMs = momentOf(request.from, nowMs, zone);
-  if (Number.isNaN(toMs) || Number.isNaN(fromMs) || Number.isNaN(parseMaxAge(request.max_age)))
-    return undefined;
-  if (fromMs !== undefined && fromMs >= toMs) return undefined;
-  if (every && fromMs !== undefined && bucketsAtLeast(every, fromMs, toMs) > BUCKETS_MAX) return undefined;
+  let isGood = !Number.isNaN(parseMaxAge(request.max_age));
+  const { fromMs, toMs } = parseRange(request, every, nowMs, zone, () => {
+    isGood = false;
+  });
+  if (!isGood) return undefined;
   const where: Condition[] = [];
   const read = (texts: readonly string[], zoneOfTexts: string): boolean => {
     for (const text of texts) {
@@ -134,12 +131,6 @@ export function readAgain(
 }
 
 const NO_CONDITIONS: readonly Condition[] = [];
-
-/** NaN: it is none. */
-function momentOf(written: string | undefined, nowMs: number, zone: string): number | undefined {
-  if (written === undefined || written.trim() === '') return undefined;
-  return parseMoment(written, nowMs, zone) ?? Number.NaN;
-}
 
 /** Without `every`, the greatest value of the first function that has an order comes first. */
 function totalOrderOf({ order, functions, by }: Form['question']): readonly OrderKey[] {

@@ -71,18 +71,7 @@ export function parseQuestion(
   const rowFilter = parseRowFilter(request.rowFilter, stream, nowMs);
   const where = [...asked, ...rowFilter];
   const every = parseWidth(request.every, note);
-  const toMs = parseTime('to', request.to, nowMs, zone, note) ?? nowMs;
-  const fromMs = parseTime('from', request.from, nowMs, zone, note);
-  if (
-    fromMs !== undefined &&
-    fromMs >= toMs &&
-    !issues.some(({ path }) => path === 'from' || path === 'to')
-  ) {
-    note('from', 'must lie before "to", which is not part of the range');
-  }
-  if (every && fromMs !== undefined && bucketsAtLeast(every, fromMs, toMs) > BUCKETS_MAX) {
-    note('every', tooManyBuckets());
-  }
+  const { fromMs, toMs } = parseRange(request, every, nowMs, zone, note);
   const order = parseOrder(request.order, functions, by, every !== undefined, note);
   const limit = parseLimit(request.limit, note) ?? (every ? undefined : ROWS_DEFAULT);
   if (Number.isNaN(parseMaxAge(request.max_age))) note('max_age', 'must be a number of seconds, such as 10');
@@ -228,6 +217,28 @@ function parseWidth(written: string | undefined, note: Note): Every | undefined 
   const every = parseEvery(written);
   if (!every) note('every', `"${written}" is not the width of a bucket; write ${EVERY_FORMS}`);
   return every;
+}
+
+/** The span of time that is asked about; what is wrong with it is noted. */
+export function parseRange(
+  { from, to }: Pick<StatsRequest, 'from' | 'to'>,
+  every: Every | undefined,
+  nowMs: number,
+  zone: string,
+  note: Note,
+): Pick<Question, 'fromMs' | 'toMs'> {
+  let isRead = true;
+  const noteTime: Note = (path, message) => {
+    isRead = false;
+    note(path, message);
+  };
+  const toMs = parseTime('to', to, nowMs, zone, noteTime) ?? nowMs;
+  const fromMs = parseTime('from', from, nowMs, zone, noteTime);
+  if (isRead && fromMs !== undefined && fromMs >= toMs)
+    note('from', 'must lie before "to", which is not part of the range');
+  if (every && fromMs !== undefined && bucketsAtLeast(every, fromMs, toMs) > BUCKETS_MAX)
+    note('every', tooManyBuckets());
+  return { fromMs, toMs };
 }
 
 export function parseTime(
