@@ -1,6 +1,7 @@
 /** One try of a mail, over SMTP. */
 import nodemailer from 'nodemailer';
 import type { TenantId } from '../base/brand.ts';
+import { unlessAborted } from '../base/unless-aborted.ts';
 import type { Outcome } from './outcome.ts';
 import type { Attachment } from './port.ts';
 import type { SealedEmail } from './records.ts';
@@ -59,31 +60,14 @@ export function createMailSender({ server, from, attachment }: MailParts): MailS
           messageId: `<${messageIdOf(message.id)}@${from.split('@').at(-1)?.replace(/[>\s]/g, '')}>`,
           attachments: [...attachments],
         });
-        await unlessEnded(sending, signal);
+        // A mail server that says nothing must not hold up the end of the process.
+        await unlessAborted(sending, signal, () => new Error('ended'));
         return { kind: 'sent' };
       } catch (error) {
         return outcomeOfMailError(error);
       }
     },
   };
-}
-
-/** A mail server that says nothing must not hold up the end of the process. */
-async function unlessEnded(work: Promise<unknown>, signal: AbortSignal): Promise<void> {
-  let end = (): void => undefined;
-  const ended = new Promise<never>((_, fail) => {
-    end = () => fail(new Error('ended'));
-    if (signal.aborted) end();
-    else signal.addEventListener('abort', end, { once: true });
-  });
-  try {
-    await Promise.race([work, ended]);
-  } finally {
-    signal.removeEventListener('abort', end);
-    // Whichever came second has nobody who listens.
-    work.catch(() => undefined);
-    ended.catch(() => undefined);
-  }
 }
 
 /** The id with nothing in it that a header would not take: the same at every try, so that mailboxes know a repetition. */

@@ -4,6 +4,7 @@
  */
 import type { TenantId } from '../base/brand.ts';
 import { MillraceError } from '../base/errors.ts';
+import { unlessAborted } from '../base/unless-aborted.ts';
 
 export interface Flight<Facts, Value> {
   /** What tells whether another caller may join. */
@@ -50,17 +51,11 @@ export class Flights<Facts, Value> {
     signal: AbortSignal | undefined,
   ): Promise<Value> {
     flight.callers += 1;
-    let leave = (): void => undefined;
     try {
       if (!signal) return await flight.value;
-      const left = new Promise<never>((_, reject) => {
-        leave = () => reject(new MillraceError('query-timeout', 'nobody waits for the answer any more'));
-        if (signal.aborted) leave();
-        else signal.addEventListener('abort', leave, { once: true });
-      });
-      return await Promise.race([flight.value, left]);
+      const nobody = () => new MillraceError('query-timeout', 'nobody waits for the answer any more');
+      return await unlessAborted(flight.value, signal, nobody);
     } finally {
-      signal?.removeEventListener('abort', leave);
       flight.callers -= 1;
       if (flight.callers === 0) {
         // Who comes now must not wait for a computation that ends without an answer.
