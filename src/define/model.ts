@@ -12,6 +12,7 @@ export type {
   ObjectKinds,
   Reference,
 } from './objects/kinds.ts';
+export { columnOfTable } from './objects/reading.ts';
 export type { ReportChart, ReportDefinition, ReportQuestion } from './objects/report.ts';
 export { fillParameters, readsOf } from './objects/report.ts';
 export { relationsNamed, wordsOf } from './objects/sql-relations.ts';

@@ -8,6 +8,7 @@ import type { TenantId } from '../base/brand.ts';
 import { MillraceError } from '../base/errors.ts';
 import { type Known, parseMeasure, parseObject } from '../define/index.ts';
 import {
+  columnOfTable,
   fieldOf,
   type ObjectDefinition,
   relationsNamed,
@@ -40,15 +41,11 @@ function lostBetween(previous: HasFields, next: HasFields): Lost {
   return { asked, inSql };
 }
 
-/** `channels.country` and `channels(shown_on).country`: table, field of the stream, column. */
-const COLUMN = /^(\w+)(?:\((\w+)\))?\.(\w+)$/;
-
 /** Of a name as questions have it: the field that it means of this stream or table. A column is reached by a field. */
 function fieldMeant(written: string, of: HasFields, known: Known): string | undefined {
-  const plain = written.replaceAll(/\s+/g, '');
-  const [, table, via, column] = COLUMN.exec(plain) ?? [];
-  if (of.kind === 'stream') return table === undefined ? plain : (via ?? known.object('table', table)?.key);
-  return table === of.name ? column : undefined;
+  const read = columnOfTable(written);
+  if (of.kind === 'table') return read?.table === of.name ? read.column : undefined;
+  return read ? (read.via ?? known.object('table', read.table)?.key) : written.replaceAll(/\s+/g, '');
 }
 
 const fieldOfMeasure = (text: string): string | undefined => {

@@ -3,7 +3,7 @@
  * stream is not called as the table's key. Pure.
  */
 import type { Field, FieldType, StreamDefinition, TableDefinition } from '../define/model.ts';
-import { fieldOf, hint } from '../define/model.ts';
+import { columnOfTable, fieldOf, hint } from '../define/model.ts';
 import type { Question } from './parse.ts';
 import type { StatsRequest } from './port.ts';
 
@@ -26,18 +26,16 @@ export const isJoined = (field: Field): field is JoinedField => 'join' in field;
 /** The tables that a question may be joined with. */
 export type TableOf = (name: string) => TableDefinition | undefined;
 
-const WRITTEN = /^([^.():]+)(?:\(([^():]*)\))?\.([^():]+)$/;
-
 /** Undefined when the name is not that of a column of a table; a text says what is wrong with it. */
 export function parseJoined(
   written: string,
   stream: StreamDefinition,
   tableOf: TableOf,
 ): JoinedField | string | undefined {
-  const match = WRITTEN.exec(written.replaceAll(/\s+/g, ''));
-  const [, tableName = '', via, column = ''] = match ?? [];
-  const table = match && tableOf(tableName);
-  if (!match || !table) return undefined;
+  const read = columnOfTable(written);
+  const table = read && tableOf(read.table);
+  if (!table) return undefined;
+  const { table: tableName, via, column } = read;
   const of = table.fields.find((field) => field.name === column);
   if (!of) {
     const names = table.fields.map((field) => field.name);

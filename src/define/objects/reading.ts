@@ -29,6 +29,22 @@ export function readObject<S extends KindOf<unknown>['schema'], D>(
 export const tableOfColumn = (written: string): string | undefined =>
   /^\s*([^.():,\s]+)\s*(?:\([^()]*\)\s*)?\./.exec(written)?.[1];
 
+/** The parts of `channels.country` and `channels(shown_on).country`: table, field of the stream, column. */
+export interface WrittenColumn {
+  readonly table: string;
+  readonly via: string | undefined;
+  readonly column: string;
+}
+
+const COLUMN = /^([^.():]+)(?:\(([^():]*)\))?\.([^():]+)$/;
+
+/** Undefined when it is not written as the column of a table. */
+export function columnOfTable(written: string): WrittenColumn | undefined {
+  const match = COLUMN.exec(written.replaceAll(/\s+/g, ''));
+  const [, table = '', via, column = ''] = match ?? [];
+  return match ? { table, via, column } : undefined;
+}
+
 /** A time zone of the IANA, as this machine knows it. */
 export function isTimeZone(zone: string): boolean {
   try {
