@@ -2,14 +2,17 @@
  * Two tenants on one server. One goes on steadily: events, and questions that a rollup answers. Is it as fresh, and are
  * its questions answered as soon, while the other one asks for ten times as much, or scans all its events ten times at
  * once? Three situations take turns on one server, so that all meet the same machine: the steady one is alone, the other one
- * asks for as much as the steady one (its share), or for ten times that.
+ * asks for as much as the steady one (its share), or for ten times that. Rounds are short and many: what the machine does to one
+ * of the situations for a while, it does to the others as well. The ratios of p99 over all rounds tell what was met, the median of the
+ * ratios inside one round what is left of it when one round is spoilt.
  */
 import { setTimeout as sleep } from 'node:timers/promises';
 import { Asker } from './asker.ts';
 import { RICH_ROLLUP, STREAM, streamDocument } from './definitions.ts';
-import { type BenchOptions, type Print, progress, round } from './figure.ts';
+import { type BenchOptions, type Print, progress, round, spread } from './figure.ts';
 import { FreshnessProbe } from './freshness-probe.ts';
 import { Histogram } from './histogram.ts';
+import { stolenSeconds } from './machine.ts';
 import { runLoad } from './run-load.ts';
 import { type BenchServer, startServer } from './server.ts';
 
@@ -18,6 +21,8 @@ const TIMES = 10;
 const SCANS = 10;
 /** Often enough for a 99th percentile of a few seconds. */
 const PROBE_EVERY_MS = 40;
+/** Questions of the steady tenant where the other one asks none, so that they load nobody. */
+const PROBING_QUESTIONS_PER_SECOND = 50;
 
 interface Size {
   readonly eventsPerSecond: number;
@@ -30,7 +35,7 @@ interface Size {
 
 const SIZES: Readonly<Record<BenchOptions['size'], Size>> = {
   small: { eventsPerSecond: 500, questionsPerSecond: 40, seconds: 0.3, rounds: 1, scannedSeconds: 0.2 },
-  full: { eventsPerSecond: 1_000, questionsPerSecond: 20, seconds: 6, rounds: 3, scannedSeconds: 10 },
+  full: { eventsPerSecond: 1_000, questionsPerSecond: 20, seconds: 5, rounds: 6, scannedSeconds: 10 },
 };
 
 /** `limits`: as `events`, and both tenants may send no more than their share. `engine`: questions that memory cannot answer. */
@@ -59,16 +64,30 @@ function casesOf({ cases, size }: BenchOptions): readonly Case[] {
 type Situation = 'alone' | 'share' | 'times';
 const SITUATIONS: readonly Situation[] = ['alone', 'share', 'times'];
 
-/** What the steady tenant meets, over all rounds. */
+/** What the steady tenant meets. */
 class Met {
   readonly freshness = new Histogram();
   readonly questions = new Histogram();
   /** What the other one got meanwhile: events taken, questions answered. */
   others = 0;
   othersRefused = 0;
+  seconds = 0;
+  /** Processor seconds that the host gave to others. */
+  stolenSeconds = 0;
+
+  add(other: Met): void {
+    this.freshness.add(other.freshness);
+    this.questions.add(other.questions);
+    this.others += other.others;
+    this.othersRefused += other.othersRefused;
+    this.seconds += other.seconds;
+    this.stolenSeconds += other.stolenSeconds;
+  }
 }
 
 type MetIn = Readonly<Record<Situation, Met>>;
+
+const nothingMet = (): MetIn => ({ alone: new Met(), share: new Met(), times: new Met() });
 
 export async function run(options: BenchOptions, print: Print): Promise<void> {
   const size = SIZES[options.size];
@@ -81,16 +100,18 @@ export async function run(options: BenchOptions, print: Print): Promise<void> {
     await load(server, { rate: size.eventsPerSecond, seconds: Math.min(2, seconds), tenant: '' });
     await sleep(options.size === 'small' ? 0 : 5_000);
     for (const name of cases) {
-      const met: MetIn = { alone: new Met(), share: new Met(), times: new Met() };
+      const rounds: MetIn[] = [];
       await limit(server, name === 'limits' ? SLACK * size.eventsPerSecond : undefined);
       for (let turn = 0; turn < size.rounds; turn += 1) {
+        const met = nothingMet();
+        rounds.push(met);
         for (let at = 0; at < SITUATIONS.length; at += 1) {
           const situation = SITUATIONS[(at + turn) % SITUATIONS.length]!;
           progress(`fairness: ${name}, ${situation}, round ${turn + 1}`);
           await measure(server, met[situation], name, situation, { ...size, seconds });
         }
       }
-      print(figureOf(name, met, { ...size, seconds }));
+      print(figureOf(name, rounds, { ...size, seconds }));
     }
   } finally {
     await server.stop();
@@ -142,11 +163,12 @@ async function measure(
   const probe = new FreshnessProbe(server, { everyMs: PROBE_EVERY_MS });
   const times = { alone: 0, share: 1, times: name === 'scans' ? SCANS : TIMES }[situation];
   const path = name === 'engine' ? engineQuestion : rollupQuestion;
+  const stolenBefore = stolenSeconds();
   const asker = new Asker(server, { path });
   const other = new Asker(server, { tenant: OTHER, path: name === 'scans' ? scanQuestion : path });
   const sends = name === 'events' || name === 'limits';
   probe.start(warmupMs);
-  asker.atRate(questionsPerSecond, warmupMs);
+  asker.atRate(sends ? PROBING_QUESTIONS_PER_SECOND : questionsPerSecond, warmupMs);
   if (name === 'scans') other.atATime(times, warmupMs);
   else if (!sends && times > 0) other.atRate(times * questionsPerSecond, warmupMs);
   const [, flood] = await Promise.all([
@@ -156,6 +178,8 @@ async function measure(
       : undefined,
   ]);
   await Promise.all([asker.stop(), other.stop()]);
+  met.seconds += wholeSeconds;
+  met.stolenSeconds += stolenSeconds() - stolenBefore;
   met.freshness.add((await probe.stop()).times);
   met.questions.add(asker.times);
   met.others += flood ? flood.acceptedEvents : other.answered;
@@ -181,13 +205,21 @@ function scanQuestion(): string {
   return `/v1/streams/${STREAM}/stats?fn=${encodeURIComponent('unique(payload)')}&by=key&limit=10&where=country:ne:X${turns}`;
 }
 
-function figureOf(name: Case, met: MetIn, size: Size) {
+function figureOf(name: Case, rounds: readonly MetIn[], size: Size) {
+  const met = nothingMet();
+  for (const one of rounds) for (const situation of SITUATIONS) met[situation].add(one[situation]);
+  const inRounds = (of: 'freshness' | 'questions') =>
+    spread(
+      rounds.map(({ times, share }) => times[of].quantile(0.99) / Math.max(0.1, share[of].quantile(0.99))),
+    );
+  const stolen = ({ stolenSeconds, seconds }: Met) => round(stolenSeconds / Math.max(1, seconds), 2);
   const ms = (of: 'freshness' | 'questions', quantile: number, situation: Situation) =>
     round(met[situation][of].quantile(quantile), 1);
   const ratio = (of: 'freshness' | 'questions', quantile: number, to: Situation) =>
     round(ms(of, quantile, 'times') / Math.max(0.1, ms(of, quantile, to)), 2);
   const told = (what: string, of: 'freshness' | 'questions') => ({
     [`${what}_p99_ratio_to_share`]: ratio(of, 0.99, 'share'),
+    [`${what}_p99_ratio_to_share_in_median_round`]: round(inRounds(of).median, 2),
     [`${what}_p99_ratio_to_alone`]: ratio(of, 0.99, 'alone'),
     [`${what}_p99_ms`]: ms(of, 0.99, 'times'),
     [`${what}_p99_share_ms`]: ms(of, 0.99, 'share'),
@@ -205,8 +237,12 @@ function figureOf(name: Case, met: MetIn, size: Size) {
     others_done: met.times.others,
     others_done_share: met.share.others,
     others_refused: met.times.othersRefused,
+    stolen_cores: stolen(met.times),
+    stolen_cores_share: stolen(met.share),
+    stolen_cores_alone: stolen(met.alone),
     offered_events_per_second: size.eventsPerSecond,
-    offered_questions_per_second: size.questionsPerSecond,
+    offered_questions_per_second:
+      name === 'events' || name === 'limits' ? PROBING_QUESTIONS_PER_SECOND : size.questionsPerSecond,
     event_bytes: 1_024,
     fsync: true,
     dedup: true,

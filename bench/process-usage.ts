@@ -8,7 +8,7 @@ export interface Usage {
 }
 
 /** `USER_HZ` is 100 on every Linux that Node runs on. */
-const TICKS_A_SECOND = 100;
+export const TICKS_A_SECOND = 100;
 
 /** Sums over the process and its descendants: a launcher may put the server into a child. Zero where there is no `/proc`. */
 export function usageOf(pid: number): Usage {

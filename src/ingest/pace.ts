@@ -9,6 +9,8 @@ export interface PaceFacts {
   readonly batchMs: number;
   /** How long ago the last batch was cut. */
   readonly sinceLastCutMs: number;
+  /** Its tenant sends more than his share while others send. */
+  readonly isPressing: boolean;
 }
 
 /** What a batch costs however small it is. */
@@ -27,20 +29,21 @@ const ASLEEP_MS = 1_000;
 /** Computing for a batch takes more than the half of this: more of them a second would make nobody see his events sooner on a busy machine. */
 const CYCLE_MS_MIN = 100;
 const CYCLE_MS_MAX = 500;
+/** Half as many batches cost half as much however small each is, and that is what others of the same machine wait for. */
+const CYCLE_MS_PRESSING = 400;
 
 /**
  * How long to gather before the next batch is cut. A stream that wakes up is seen at once; a busy one makes large
  * parts; in between, where a batch costs some 60 ms of computing however small it is, half of the time is left to
- * others.
+ * others, and more by who sends more than his share.
  */
-export function gatherMs({ eventsPerSecond, batchMs, sinceLastCutMs }: PaceFacts): number {
+export function gatherMs({ eventsPerSecond, batchMs, sinceLastCutMs, isPressing }: PaceFacts): number {
   if (sinceLastCutMs > ASLEEP_MS) return 5;
+  const least = isPressing ? CYCLE_MS_PRESSING : CYCLE_MS_MIN;
   const cycle =
     eventsPerSecond < 20_000
-      ? Math.min(CYCLE_MS_MAX, Math.max(CYCLE_MS_MIN, 2 * batchMs))
-      : eventsPerSecond < 60_000
-        ? 250
-        : 400;
+      ? Math.min(CYCLE_MS_MAX, Math.max(least, 2 * batchMs))
+      : Math.max(least, eventsPerSecond < 60_000 ? 250 : 400);
   return Math.max(0, cycle - sinceLastCutMs);
 }
 
@@ -64,12 +67,13 @@ export class Pace {
     this.#lastCutAtMs = clock.monotonicMs();
   }
 
-  gather(stop: AbortSignal): Promise<void> {
+  gather(stop: AbortSignal, isPressing = false): Promise<void> {
     const sinceLastCutMs = this.#clock.monotonicMs() - this.#lastCutAtMs;
     const wait = gatherMs({
       eventsPerSecond: this.#eventsPerSecond,
       batchMs: this.#tookMs.length === 0 ? 0 : Math.min(...this.#tookMs),
       sinceLastCutMs,
+      isPressing,
     });
     return pause(this.#clock, wait, stop);
   }

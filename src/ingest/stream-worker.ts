@@ -35,7 +35,7 @@ export interface WorkerDeps {
   readonly owner: Ownership;
   /** Bounds how many batches are under way over all streams; tenants share it fairly. */
   readonly places: FairQueue;
-  readonly pressing: Pick<Pressing, 'cut'>;
+  readonly pressing: Pick<Pressing, 'cut' | 'isPressing'>;
   /** Recent buckets in memory; absent: there are none. */
   readonly hot?: HotFeed;
   /** Others who are told of every batch. */
@@ -222,7 +222,7 @@ export class StreamWorker {
     const enough = this.#partitions.some(
       (one) => this.#deps.log.bytesAfter(one.key, this.#decider.nextOf(one)) >= this.#bytesMax() / 2,
     );
-    if (!enough) await this.#pace.gather(this.#stop.signal);
+    if (!enough) await this.#pace.gather(this.#stop.signal, this.#deps.pressing.isPressing(this.#tenant));
   }
 
   /** Does the work until it succeeds, the worker stops or the work gives way; each failure is told. */

@@ -1,7 +1,7 @@
 import { describe, expect, it } from 'vitest';
 import { DEFAULT_TENANT, type Offset, type PartitionKey, type StreamName } from '../../src/base/brand.ts';
 import { cutBatch } from '../../src/ingest/batch.ts';
-import { gatherMs } from '../../src/ingest/pace.ts';
+import { gatherMs, type PaceFacts } from '../../src/ingest/pace.ts';
 import type { LogBlock } from '../../src/log/index.ts';
 
 const KEY: PartitionKey = { tenant: DEFAULT_TENANT, stream: 's' as StreamName, partition: 0 };
@@ -43,15 +43,25 @@ describe('a batch', () => {
 });
 
 describe('gathering', () => {
+  const gathers = (facts: Omit<PaceFacts, 'isPressing'>, isPressing = false) =>
+    gatherMs({ ...facts, isPressing });
+
   it('shows a stream that wakes up at once, and leaves time to others while batches are small', () => {
-    expect(gatherMs({ eventsPerSecond: 0, batchMs: 80, sinceLastCutMs: 5_000 })).toBeLessThan(20);
-    expect(gatherMs({ eventsPerSecond: 100, batchMs: 80, sinceLastCutMs: 90 })).toBe(70);
-    expect(gatherMs({ eventsPerSecond: 100, batchMs: 10, sinceLastCutMs: 30 })).toBe(70);
-    expect(gatherMs({ eventsPerSecond: 100, batchMs: 60_000, sinceLastCutMs: 0 })).toBe(500);
+    expect(gathers({ eventsPerSecond: 0, batchMs: 80, sinceLastCutMs: 5_000 })).toBeLessThan(20);
+    expect(gathers({ eventsPerSecond: 100, batchMs: 80, sinceLastCutMs: 90 })).toBe(70);
+    expect(gathers({ eventsPerSecond: 100, batchMs: 10, sinceLastCutMs: 30 })).toBe(70);
+    expect(gathers({ eventsPerSecond: 100, batchMs: 60_000, sinceLastCutMs: 0 })).toBe(500);
   });
 
   it('makes large parts of a busy stream, and does not wait when it is behind', () => {
-    expect(gatherMs({ eventsPerSecond: 100_000, batchMs: 80, sinceLastCutMs: 100 })).toBe(300);
-    expect(gatherMs({ eventsPerSecond: 100_000, batchMs: 800, sinceLastCutMs: 900 })).toBe(0);
+    expect(gathers({ eventsPerSecond: 100_000, batchMs: 80, sinceLastCutMs: 100 })).toBe(300);
+    expect(gathers({ eventsPerSecond: 100_000, batchMs: 800, sinceLastCutMs: 900 })).toBe(0);
+  });
+
+  it('leaves more to others when its tenant sends more than his share, and none of it once he is behind', () => {
+    expect(gathers({ eventsPerSecond: 10_000, batchMs: 80, sinceLastCutMs: 90 }, true)).toBe(310);
+    expect(gathers({ eventsPerSecond: 40_000, batchMs: 80, sinceLastCutMs: 90 }, true)).toBe(310);
+    expect(gathers({ eventsPerSecond: 10_000, batchMs: 80, sinceLastCutMs: 500 }, true)).toBe(0);
+    expect(gathers({ eventsPerSecond: 0, batchMs: 80, sinceLastCutMs: 5_000 }, true)).toBeLessThan(20);
   });
 });
