@@ -7,7 +7,7 @@ import { bucketEventsSql, RowReader } from './rows.ts';
 import type { Segment } from './segment.ts';
 
 /** Tens of megabytes; more stay in the engine. */
-const EVENTS_MAX = 200_000;
+export const EVENTS_OF_A_BUCKET_MAX = 200_000;
 
 /**
  * Afterwards the segment has its events, or another batch came into it meanwhile, or they are refused: too many, or not those of
@@ -24,7 +24,7 @@ export async function readEvents(
   const segment = recent.segmentOf(bucket);
   if (!segment || segment.events) return;
   const { shape } = recent;
-  if (countOf(segment, recent) > EVENTS_MAX) return recent.wishes.refuse(bucket);
+  if (countOf(segment, recent) > EVENTS_OF_A_BUCKET_MAX) return recent.wishes.refuse(bucket);
   const events = new BucketEvents(bucket * 1_000, shape);
   segment.events = events;
   const isStanding = (): boolean => segment.events === events && recent.segmentOf(bucket) === segment;
@@ -34,7 +34,7 @@ export async function readEvents(
   };
   try {
     const offsets = Array.from({ length: partitions }, (_, partition) => recent.positionOf(partition));
-    const text = bucketEventsSql(shape, table, bucket, offsets, EVENTS_MAX + 1);
+    const text = bucketEventsSql(shape, table, bucket, offsets, EVENTS_OF_A_BUCKET_MAX + 1);
     const reader = new RowReader(shape);
     for await (const rows of engine.stream({ text }, 'RowBinary', limits)) {
       if (!isStanding()) return;

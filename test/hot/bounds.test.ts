@@ -1,5 +1,6 @@
 import { afterEach, describe, expect, it } from 'vitest';
 import { parseRollup } from '../../src/define/index.ts';
+import { EVENTS_OF_A_BUCKET_MAX } from '../../src/hot/read-events.ts';
 import type { Engine } from '../../src/store/index.ts';
 import { around } from '../replay/system.ts';
 import { OTHER, TENANT, World } from './world.ts';
@@ -60,6 +61,29 @@ describe('memory for recent buckets', () => {
     expect(await world.same('s', last(5))).toBe(false);
     expect(world.cold[0]).toContain('MILLRACE_HOT_MEMORY');
     expect(world.hot.figures()).toMatchObject({ bytes: 0, hot: 0, cold: 1 });
+  });
+
+  it('has the events of the bucket in which a range begins up to a number of them, and leaves more to the engine', async () => {
+    world = await World.open();
+    await world.define('s', STREAM, { by_city: BY_CITY });
+    const those = (count: number) => Array.from({ length: count }, (_, i) => event(`key ${i % 10}`, 1));
+    await world.send('s', those(EVENTS_OF_A_BUCKET_MAX));
+    const cutting = { from: String(minute(1) + 3), to: String(minute(-1)) };
+    const answers = async (): Promise<boolean> => {
+      let isFromMemory = false;
+      for (let i = 0; i < 6; i += 1) {
+        isFromMemory = await world.same('s', cutting);
+        await world.hot.settled();
+      }
+      return isFromMemory;
+    };
+    await world.warm('s', last(2));
+    expect(await answers()).toBe(true);
+    await world.send('s', those(1));
+    world.clock.atMs += 11_000;
+    expect(await answers()).toBe(false);
+    expect(await world.same('s', last(2))).toBe(true);
+    expect(world.failures).toEqual([]);
   });
 
   it('0 keeps nothing', async () => {
