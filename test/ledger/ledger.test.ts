@@ -137,7 +137,7 @@ describe('the ledger', () => {
       ),
       { numRuns: 25 },
     );
-  });
+  }, 300_000);
 
   it('tells a doubled row that hides a missing one', async () => {
     const rows = await world.arrive(0, 10);
