@@ -6,14 +6,14 @@
  * of the situations for a while, it does to the others as well. The ratios of p99 over all rounds tell what was met, the median of the
  * ratios inside one round what is left of it when one round is spoilt.
  */
-import { constants, setPriority } from 'node:os';
+import { constants, getPriority, setPriority } from 'node:os';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { Asker } from './asker.ts';
 import { RICH_ROLLUP, STREAM, streamDocument } from './definitions.ts';
 import { type BenchOptions, type Print, progress, round, spread } from './figure.ts';
 import { FreshnessProbe } from './freshness-probe.ts';
 import { Histogram } from './histogram.ts';
-import { stolenSeconds } from './machine.ts';
+import { stolenSeconds } from './process-usage.ts';
 import { runLoad } from './run-load.ts';
 import { type BenchServer, startServer } from './server.ts';
 
@@ -61,6 +61,13 @@ function casesOf({ cases, size }: BenchOptions): readonly Case[] {
   const chosen: readonly string[] = cases ?? (size === 'small' ? SMALL_CASES : CASES);
   return CASES.filter((name) => chosen.includes(name));
 }
+
+/** The other tenant floods with events; else with questions. */
+const sendsEvents = (name: Case): boolean => name === 'events' || name === 'limits';
+
+/** Of the steady tenant. */
+const questionsPerSecondOf = (name: Case, { questionsPerSecond }: Size): number =>
+  sendsEvents(name) ? PROBING_QUESTIONS_PER_SECOND : questionsPerSecond;
 
 /** What the other tenant does meanwhile. */
 type Situation = 'alone' | 'share' | 'times';
@@ -158,8 +165,9 @@ async function measure(
   met: Met,
   name: Case,
   situation: Situation,
-  { eventsPerSecond, questionsPerSecond, seconds }: Size,
+  size: Size,
 ): Promise<void> {
+  const { eventsPerSecond, questionsPerSecond, seconds } = size;
   const warmupMs = 250 * seconds;
   const wholeSeconds = seconds + warmupMs / 1_000;
   const probe = new FreshnessProbe(server, { everyMs: PROBE_EVERY_MS });
@@ -168,9 +176,9 @@ async function measure(
   const stolenBefore = stolenSeconds();
   const asker = new Asker(server, { path });
   const other = new Asker(server, { tenant: OTHER, path: name === 'scans' ? scanQuestion : path });
-  const sends = name === 'events' || name === 'limits';
+  const sends = sendsEvents(name);
   probe.start(warmupMs);
-  asker.atRate(sends ? PROBING_QUESTIONS_PER_SECOND : questionsPerSecond, warmupMs);
+  asker.atRate(questionsPerSecondOf(name, size), warmupMs);
   if (name === 'scans') other.atATime(times, warmupMs);
   else if (!sends && times > 0) other.atRate(times * questionsPerSecond, warmupMs);
   const loads = Promise.all([
@@ -194,15 +202,17 @@ async function measure(
  * computes before everybody else meanwhile. What is started meanwhile would do so, too.
  */
 async function measuringFirst<T>(work: Promise<T>): Promise<T> {
+  const before = getPriority();
   try {
     setPriority(MEASURING);
   } catch {
     // It takes a right (CAP_SYS_NICE).
+    return work;
   }
   try {
     return await work;
   } finally {
-    setPriority(0);
+    setPriority(before);
   }
 }
 
@@ -228,15 +238,14 @@ function scanQuestion(): string {
 function figureOf(name: Case, rounds: readonly MetIn[], size: Size) {
   const met = nothingMet();
   for (const one of rounds) for (const situation of SITUATIONS) met[situation].add(one[situation]);
+  const growth = (ms: number, toMs: number) => ms / Math.max(0.1, toMs);
   const inRounds = (of: 'freshness' | 'questions') =>
-    spread(
-      rounds.map(({ times, share }) => times[of].quantile(0.99) / Math.max(0.1, share[of].quantile(0.99))),
-    );
-  const stolen = ({ stolenSeconds, seconds }: Met) => round(stolenSeconds / Math.max(1, seconds), 2);
+    spread(rounds.map(({ times, share }) => growth(times[of].quantile(0.99), share[of].quantile(0.99))));
+  const stolen = ({ stolenSeconds, seconds }: Met) => round(stolenSeconds / seconds, 2);
   const ms = (of: 'freshness' | 'questions', quantile: number, situation: Situation) =>
     round(met[situation][of].quantile(quantile), 1);
   const ratio = (of: 'freshness' | 'questions', quantile: number, to: Situation) =>
-    round(ms(of, quantile, 'times') / Math.max(0.1, ms(of, quantile, to)), 2);
+    round(growth(ms(of, quantile, 'times'), ms(of, quantile, to)), 2);
   const told = (what: string, of: 'freshness' | 'questions') => ({
     [`${what}_p99_ratio_to_share`]: ratio(of, 0.99, 'share'),
     [`${what}_p99_ratio_to_share_in_median_round`]: round(inRounds(of).median, 2),
@@ -261,8 +270,7 @@ function figureOf(name: Case, rounds: readonly MetIn[], size: Size) {
     stolen_cores_share: stolen(met.share),
     stolen_cores_alone: stolen(met.alone),
     offered_events_per_second: size.eventsPerSecond,
-    offered_questions_per_second:
-      name === 'events' || name === 'limits' ? PROBING_QUESTIONS_PER_SECOND : size.questionsPerSecond,
+    offered_questions_per_second: questionsPerSecondOf(name, size),
     event_bytes: 1_024,
     fsync: true,
     dedup: true,

@@ -1,4 +1,4 @@
-/** What a process and its children use, from Linux's `/proc`. */
+/** What a process and its children use, and what is kept from all, from Linux's `/proc`. */
 import { readdirSync, readFileSync } from 'node:fs';
 
 export interface Usage {
@@ -8,7 +8,9 @@ export interface Usage {
 }
 
 /** `USER_HZ` is 100 on every Linux that Node runs on. */
-export const TICKS_A_SECOND = 100;
+const TICKS_A_SECOND = 100;
+/** Of the fields of `cpu` in `/proc/stat`: user, nice, system, idle, iowait, irq, softirq, steal. */
+const STEAL = 7;
 
 /** Sums over the process and its descendants: a launcher may put the server into a child. Zero where there is no `/proc`. */
 export function usageOf(pid: number): Usage {
@@ -21,6 +23,15 @@ export function usageOf(pid: number): Usage {
     rssBytes += Number(/^VmRSS:\s+(\d+) kB/m.exec(read(`/proc/${one}/status`))?.[1] ?? 0) * 1_024;
   }
   return { cpuSeconds, rssBytes };
+}
+
+/**
+ * Processor seconds that the host gave to others while ours had work, since the machine started; 0 where it is not told. Between
+ * two readings it says whether a stall was the machine's.
+ */
+export function stolenSeconds(): number {
+  const [, ...ticks] = read('/proc/stat').split('\n', 1)[0]!.trim().split(/\s+/);
+  return Number(ticks[STEAL] ?? 0) / TICKS_A_SECOND;
 }
 
 function family(pid: number): number[] {

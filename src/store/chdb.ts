@@ -72,7 +72,7 @@ const WRITER_SETTINGS = [
 const ENGINE_ARGS = [
   // What was dropped is removed at once, not kept for eight minutes: nobody takes it back, and it may be somebody's who is gone.
   '--database_atomic_delay_before_drop_table_sec=0',
-  // Nobody waits for a merge. Where parts become too many the engine slows inserts down.
+  // Nobody waits for a merge, and a repair waits for its mutations. Where parts become too many the engine slows inserts down.
   `--os_threads_nice_value_merge_mutate=${NICE_MOST}`,
 ];
 

@@ -115,7 +115,7 @@ export class System extends RewritingWorld {
     for (const { definition: rollup, version } of this.catalog.rollups(TENANT)) {
       if (rollup.from !== this.name) continue;
       if (version !== 1 || (await this.count(this.events)) === 0) continue;
-      await expectRollupEqualsRaw(this.engine, definition, rollup);
+      await expectRollupEqualsRaw(this.engine, definition, rollup, version);
     }
     const left = await this.engine.rows<{ name: string }>({
       text: "SELECT name FROM system.tables WHERE name LIKE '%shadow\\\\_%'",

@@ -80,7 +80,7 @@ export async function checkStore(directory: string, checked: Checked, history: H
         engine,
         stream,
         parseRollup(name, document, () => stream),
-        versions[name],
+        versions.get(name)!,
       );
   } finally {
     await engine.close();
@@ -91,14 +91,14 @@ export async function checkStore(directory: string, checked: Checked, history: H
 async function versionsOf(
   directory: string,
   rollups: readonly string[],
-): Promise<Readonly<Record<string, number>>> {
+): Promise<ReadonlyMap<string, number>> {
   const catalog = await openCatalog(`${directory}/catalog.sqlite`, systemClock);
   try {
-    return Object.fromEntries(
+    return new Map(
       rollups.map((name) => {
         const version = catalog.rollup(DEFAULT_TENANT, name)?.version;
         expect(version, `the rollup ${name} is not in the catalog`).toBeGreaterThan(0);
-        return [name, version!];
+        return [name, version!] as const;
       }),
     );
   } finally {
@@ -122,7 +122,7 @@ export async function expectRollupEqualsRaw(
   engine: Engine,
   stream: StreamDefinition,
   rollup: RollupDefinition,
-  version = 1,
+  version: number,
 ): Promise<void> {
   const states = rollupStates(stream, rollup);
   const finalised = states.map((state) =>
