@@ -97,9 +97,10 @@ export async function fillStage(
 /** Its many short expressions take the engine's older analyzer two thirds of the time that the newer one needs. */
 function stageStatement(batch: Batch, classifier: Classifier, table: string, path: string): Statement {
   const columns = [...classifier.columns, '_code', '_line'].map(quoteIdentifier).join(', ');
-  const threads = isSmall(batch) ? 1 : 2;
+  const isNarrow = isSmall(batch);
+  const threads = isNarrow ? 1 : 2;
   return {
-    text: `INSERT INTO ${table} (${columns}) ${classifier.select(path)} SETTINGS min_insert_block_size_rows = 1, max_insert_threads = ${threads}, enable_analyzer = 0`,
+    text: `INSERT INTO ${table} (${columns}) ${classifier.select(path)} SETTINGS min_insert_block_size_rows = 1, max_insert_threads = ${threads}, input_format_parallel_parsing = ${isNarrow ? 0 : 1}, enable_analyzer = 0`,
     params: {
       partition: batch.key.partition,
       from: BigInt(batch.from),

@@ -13,12 +13,12 @@ import type { TenantId } from '../base/brand.ts';
 import { columnOf, type Field, type StreamDefinition } from '../define/model.ts';
 import {
   eventsTable,
-  periodSeconds,
   quoteIdentifier,
   rollupTable,
   type StateColumn,
   type Statement,
 } from '../store/index.ts';
+import { bucketsSql } from './buckets-sql.ts';
 import type { StatFunction } from './functions.ts';
 import {
   amongKeys,
@@ -84,7 +84,7 @@ export function toSql(asked: StatsStatement): Statement {
 SELECT ${[...keys, ...merged].join(', ')} FROM (
 ${joinsCurrent ? joinedSql(asked, found, sources, parameters) : sources.join('\nUNION ALL\n')}
 )${grouping}
-)${order} LIMIT ${parameters.bind('UInt64', asked.rowsMax)} ${BOUNDED}${asked.pinned?.isOrdered ? `, ${IN_ONE_ORDER}` : ''}`,
+)${order} LIMIT ${asked.rowsMax} ${BOUNDED}${asked.pinned?.isOrdered ? `, ${IN_ONE_ORDER}` : ''}`,
     params: parameters.values,
   };
 }
@@ -170,7 +170,7 @@ function sourcesOf(
   const sources: string[] = [];
   const fromRollup = plan.pieces.filter((piece) => piece.tierSeconds !== undefined);
   if (plan.rollup && fromRollup.length > 0) {
-    const where = [anyOf(fromRollup.map((piece) => bucketRange(piece, parameters))), ...conditions];
+    const where = [bucketsSql(fromRollup), ...conditions];
     sources.push(
       `SELECT ${select('_bucket * 1000', (state) => quoteIdentifier(state.name))} FROM ${rollupTable(tenant, plan.rollup.definition.name, plan.rollup.version)} WHERE ${where.join(' AND ')}`,
     );
@@ -202,20 +202,6 @@ const isOnTable = (condition: Condition): condition is Condition & { readonly fi
 
 const anyOf = (ranges: readonly string[]): string =>
   ranges.length === 1 ? ranges[0]! : `(${ranges.map((range) => `(${range})`).join(' OR ')})`;
-
-/** The rollup's rows of a piece; `_period` stands before the dimensions in the key and prunes. */
-function bucketRange({ tierSeconds, fromMs, toMs }: Piece, parameters: Parameters): string {
-  const period = periodSeconds(tierSeconds!);
-  const from = fromMs / 1_000;
-  const to = toMs / 1_000;
-  return [
-    `_tier = ${parameters.bind('UInt32', tierSeconds!)}`,
-    `_period >= ${parameters.bind('Int64', Math.floor(from / period))}`,
-    `_period <= ${parameters.bind('Int64', Math.floor((to - 1) / period))}`,
-    `_bucket >= ${parameters.bind('Int64', from)}`,
-    `_bucket < ${parameters.bind('Int64', to)}`,
-  ].join(' AND ');
-}
 
 export function timeRange({ fromMs, toMs }: Omit<Piece, 'tierSeconds'>, parameters: Parameters): string {
   return `_time >= fromUnixTimestamp64Milli(${parameters.bind('Int64', fromMs)}, 'UTC') AND _time < fromUnixTimestamp64Milli(${parameters.bind('Int64', toMs)}, 'UTC')`;

@@ -82,4 +82,15 @@ describe('statements that yield', () => {
     expect(await engine.rows(read, { reading: 'ingest', yields: true })).toEqual([{ threads: 1, nice: 10 }]);
     expect(await engine.rows(read, { reading: 'ingest' })).toEqual([{ threads: 2, nice: 0 }]);
   });
+
+  it('hand their reading and writing to other threads only where they scan', async () => {
+    const settings = `getSetting('local_filesystem_read_method') AS method, toUInt8(getSetting('output_format_parallel_formatting')) AS formats`;
+    const read = { text: `SELECT ${settings}` };
+    for (const reading of ['rollup', 'scan', 'ingest', 'scan', 'listing', 'work'] as const) {
+      const isScan = reading === 'scan';
+      expect(await engine.rows(read, { reading })).toEqual([
+        { method: isScan ? 'pread_threadpool' : 'pread', formats: isScan ? 1 : 0 },
+      ]);
+    }
+  });
 });
