@@ -65,9 +65,11 @@ function casesOf({ cases, size }: BenchOptions): readonly Case[] {
 /** The other tenant floods with events; else with questions. */
 const sendsEvents = (name: Case): boolean => name === 'events' || name === 'limits';
 
-/** Of the steady tenant. */
-const questionsPerSecondOf = (name: Case, { questionsPerSecond }: Size): number =>
-  sendsEvents(name) ? PROBING_QUESTIONS_PER_SECOND : questionsPerSecond;
+/** Of the steady tenant. A share is what the machine can give to both: questions of the engine at twenty a second from each fill two cores. */
+function questionsPerSecondOf(name: Case, { questionsPerSecond }: Size): number {
+  if (sendsEvents(name)) return PROBING_QUESTIONS_PER_SECOND;
+  return name === 'engine' ? questionsPerSecond / 2 : questionsPerSecond;
+}
 
 /** What the other tenant does meanwhile. */
 type Situation = 'alone' | 'share' | 'times';
@@ -167,7 +169,8 @@ async function measure(
   situation: Situation,
   size: Size,
 ): Promise<void> {
-  const { eventsPerSecond, questionsPerSecond, seconds } = size;
+  const { eventsPerSecond, seconds } = size;
+  const questionsPerSecond = questionsPerSecondOf(name, size);
   const warmupMs = 250 * seconds;
   const wholeSeconds = seconds + warmupMs / 1_000;
   const probe = new FreshnessProbe(server, { everyMs: PROBE_EVERY_MS });
@@ -178,7 +181,7 @@ async function measure(
   const other = new Asker(server, { tenant: OTHER, path: name === 'scans' ? scanQuestion : path });
   const sends = sendsEvents(name);
   probe.start(warmupMs);
-  asker.atRate(questionsPerSecondOf(name, size), warmupMs);
+  asker.atRate(questionsPerSecond, warmupMs);
   if (name === 'scans') other.atATime(times, warmupMs);
   else if (!sends && times > 0) other.atRate(times * questionsPerSecond, warmupMs);
   const loads = Promise.all([
