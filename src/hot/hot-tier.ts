@@ -1,6 +1,6 @@
 import type { StreamName, TenantId } from '../base/brand.ts';
 import type { Clock } from '../base/clock.ts';
-import { type Engine, eventsTable, periodSeconds, type QueryLimits, rollupTable } from '../store/index.ts';
+import { type Engine, eventsTable, type QueryLimits, rollupTable } from '../store/index.ts';
 import { answerFrom } from './answer.ts';
 import { whoGivesUp } from './budget.ts';
 import { type Delta, KeptRollup } from './kept-rollup.ts';
@@ -360,7 +360,7 @@ class Tier implements HotTier {
     const { recent, shape } = kept;
     if (kept.standing !== 'warming' || !recent) return;
     const table = rollupTable(tenant, rollup.definition.name, rollup.version);
-    const text = snapshotSql(shape, table, recent.fromSeconds, periodSeconds(shape.everySeconds));
+    const text = snapshotSql(shape, table, recent.fromSeconds);
     for await (const rows of this.#options.engine.stream({ text }, 'RowBinary', this.#readLimits())) {
       // Forgotten, removed or given up meanwhile.
       if (kept.recent !== recent || this.#stop.signal.aborted) return;

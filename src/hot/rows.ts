@@ -7,7 +7,7 @@
  *
  * A row of tier 0 says how far a log partition (its bucket) is applied in the table; nothing else of it counts.
  */
-import { quoteIdentifier } from '../store/index.ts';
+import { periodOf, quoteIdentifier } from '../store/index.ts';
 import { dimensionText, type HotShape } from './shape.ts';
 import { type HotValue, narrowed, type Whole } from './values.ts';
 
@@ -181,13 +181,8 @@ FROM ${source} WHERE ${ms} >= ${fromSeconds * 1_000} GROUP BY ${[...dimensions, 
 }
 
 /** The recent rows of a rollup's table together with its applied marks: one look at the table, so that they agree. */
-export function snapshotSql(
-  shape: HotShape,
-  table: string,
-  fromSeconds: number,
-  periodSeconds: number,
-): string {
-  const period = Math.floor(fromSeconds / periodSeconds);
+export function snapshotSql(shape: HotShape, table: string, fromSeconds: number): string {
+  const period = periodOf(shape.everySeconds, fromSeconds);
   return `SELECT ${rowColumns(shape)} FROM ${table}
 WHERE (_tier = 0 AND _bucket >= 0) OR (_tier = ${shape.everySeconds} AND _period >= ${period} AND _bucket >= ${fromSeconds})
 SETTINGS max_block_size = ${SNAPSHOT_ROWS_AT_ONCE}, max_threads = 1`;

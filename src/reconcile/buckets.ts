@@ -11,7 +11,7 @@
  */
 import { columnOf, fieldOf, type RollupDefinition, type StreamDefinition, tiersOf } from '../define/model.ts';
 import {
-  periodSeconds,
+  inPeriodsSql,
   quoteIdentifier,
   rollupDelta,
   rollupStates,
@@ -65,8 +65,7 @@ export function bucketsOf(
     const from = Math.max(fromDay * DAY_SECONDS, first);
     const to = toDay * DAY_SECONDS;
     if (from >= to) return [];
-    const period = (second: number): number => Math.floor(second / periodSeconds(tier));
-    return `(_tier = ${tier} AND _period >= ${period(from)} AND _period <= ${period(to - 1)} AND _bucket >= ${from} AND _bucket < ${to})`;
+    return `(${inPeriodsSql(tier, from, to)} AND _bucket >= ${from} AND _bucket < ${to})`;
   });
   return conditions.length === 0 ? 'false' : `(${conditions.join(' OR ')})`;
 }

@@ -6,7 +6,7 @@
  *
  * The numbers are the plan's own, and stand there as they are: a bound parameter costs a cast each.
  */
-import { periodSeconds } from '../store/index.ts';
+import { inPeriodsSql, periodOf } from '../store/index.ts';
 import type { Piece } from './plan.ts';
 
 /** The rows of one tier: what lies in `[from, gapFrom)` and `[gapTo, to)`, in seconds. */
@@ -55,19 +55,12 @@ function rowsOfTiers(pieces: readonly Piece[]): readonly TierRows[] {
 function periodsSql(tiers: readonly TierRows[]): string {
   const pairs: string[] = [];
   for (const rows of tiers) {
-    const [first, last] = periodsOf(rows);
+    const first = periodOf(rows.tier, rows.from);
+    const last = periodOf(rows.tier, rows.to - 1);
     if (pairs.length + last - first >= PERIODS_MAX) return `(${tiers.map(rangeSql).join(' OR ')})`;
     for (let period = first; period <= last; period += 1) pairs.push(`(${rows.tier}, ${period})`);
   }
   return `(_tier, _period) IN (${pairs.join(', ')})`;
 }
 
-function rangeSql(rows: TierRows): string {
-  const [first, last] = periodsOf(rows);
-  return `(_tier = ${rows.tier} AND _period >= ${first} AND _period <= ${last})`;
-}
-
-function periodsOf({ tier, from, to }: TierRows): readonly [number, number] {
-  const period = periodSeconds(tier);
-  return [Math.floor(from / period), Math.floor((to - 1) / period)];
-}
+const rangeSql = ({ tier, from, to }: TierRows): string => inPeriodsSql(tier, from, to);

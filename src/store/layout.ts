@@ -79,6 +79,12 @@ export const rollupTable = (tenant: TenantId, rollup: string, version: number): 
 
 /** `_period` of a bucket: ties the buckets of one tier that lie near in time, before the dimensions sort them. */
 export const periodSeconds = (tierSeconds: number): number => tierSeconds * 1_440;
+/** Of the bucket of the tier that begins at the second. */
+export const periodOf = (tierSeconds: number, second: number): number =>
+  Math.floor(second / periodSeconds(tierSeconds));
+/** SQL: rows of the tier in the periods of `[from, to)`, in seconds. It says nothing of `_bucket`, and is what prunes. */
+export const inPeriodsSql = (tierSeconds: number, from: number, to: number): string =>
+  `(_tier = ${tierSeconds} AND _period >= ${periodOf(tierSeconds, from)} AND _period <= ${periodOf(tierSeconds, to - 1)})`;
 
 /** The engine's type of a field's values, without nullability. */
 export function columnType(type: FieldType): string {
