@@ -4,6 +4,10 @@
  * Over his share is who asks for more than twice what another one asks for, while nobody asks for more than twice what he
  * does: the one who floods, or the few who do, never the one beside them. Whether the machine has time left does not count: it
  * would turn against the steady one as soon as the flood has made his work slow.
+ *
+ * Who floods is told to leave some of his time empty: a machine without an idle processor makes everybody's next step wait for a
+ * slice of the scheduler, whatever the nice values. What stands in line does not count there: a burst of one who asks for little else
+ * must drain.
  */
 import type { Clock } from './clock.ts';
 
@@ -11,6 +15,8 @@ export interface DemandOptions {
   readonly clock: Pick<Clock, 'monotonicMs'>;
   /** The owner's work that waits or is under way, measured as what is noted. */
   readonly standing: (owner: string) => number;
+  /** For how much those count who are there beside the owner and ask for nothing of this; undefined: nobody is. */
+  readonly elsewhere?: ((owner: string) => number | undefined) | undefined;
 }
 
 /** What came so long ago counts 1/e of what comes now. */
@@ -20,6 +26,8 @@ const GONE_MS = 1_000;
 /** The others are looked at so often at the most. */
 const LOOK_MS = 50;
 const TIMES = 2;
+const FLOODING_TIMES = 4;
+const DUTY_MIN = 0.5;
 
 interface Asked {
   work: number;
@@ -49,10 +57,32 @@ export class Demand {
     }
   }
 
+  /** What had come turned out to be so much more work, or less. */
+  correct(owner: string, by: number): void {
+    const known = this.#owners.get(owner);
+    if (known) known.work = Math.max(0, known.work + by);
+  }
+
   /** The same at the same times: it depends on nothing but the calls before. */
   isOver(owner: string): boolean {
     const own = this.#now(owner);
-    return own > TIMES * this.#least && TIMES * own >= this.#greatest;
+    return own > TIMES * this.#leastBeside(owner) && TIMES * own >= this.#greatest;
+  }
+
+  /**
+   * The part that an owner may use of what does `capacity` of work a second, 0.5 to 1. It is less than 1 for who floods: more than four times
+   * what another one asks for comes of his, and more than the half of the capacity. He keeps what he may ask for without being over.
+   */
+  duty(owner: string, capacity: number): number {
+    if (!this.isOver(owner)) return 1;
+    const least = this.#leastBeside(owner);
+    const comes = comingOf(this.#owners.get(owner), this.#options.clock.monotonicMs());
+    if (comes <= Math.max(FLOODING_TIMES * least, DUTY_MIN * capacity)) return 1;
+    return Math.min(1, Math.max(DUTY_MIN, (TIMES * least) / capacity));
+  }
+
+  #leastBeside(owner: string): number {
+    return Math.min(this.#least, this.#options.elsewhere?.(owner) ?? Number.POSITIVE_INFINITY);
   }
 
   /** Another one asks for more than twice as much. */
@@ -83,8 +113,10 @@ export class Demand {
   }
 
   #of(owner: string, asked: Asked | undefined, now: number): number {
-    return (asked ? faded(asked, now) : 0) + this.#options.standing(owner);
+    return comingOf(asked, now) + this.#options.standing(owner);
   }
 }
+
+const comingOf = (asked: Asked | undefined, now: number): number => (asked ? faded(asked, now) : 0);
 
 const faded = ({ work, atMs }: Asked, now: number): number => work * Math.exp((atMs - now) / FADES_MS);

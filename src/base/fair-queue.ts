@@ -8,7 +8,7 @@
  *                 ▼                                               finish = start + cost / weight
  *               gone
  *
- * Work conserving (but for `heldMax`), first come first served inside an owner, O(log n) in the number of owners, and
+ * Work conserving (but for `heldMax` and `rests`), first come first served inside an owner, O(log n) in the number of owners, and
  * the same calls at the same times have the same outcome.
  */
 import type { Clock } from './clock.ts';
@@ -21,7 +21,7 @@ export type Leave = () => void;
 
 export interface FairQueueOptions {
   readonly places: number;
-  readonly clock: Pick<Clock, 'monotonicMs'>;
+  readonly clock: Pick<Clock, 'monotonicMs' | 'sleep'>;
   /** An owner's share in relation to the others'; 1 by default. Asked again at every turn. */
   readonly weightOf?: ((owner: string) => number) | undefined;
   /**
@@ -36,6 +36,13 @@ export interface FairQueueOptions {
    * a place within the last second; `isOver`: and this one asks for more than its share (demand.ts).
    */
   readonly heldMax?: ((owner: string, isShared: boolean, isOver: boolean) => number) | undefined;
+  /**
+   * Others are there beside this owner, who ask for no places of this queue: the milliseconds of places a second for which they
+   * count, so that an owner who asks for much more than that is over his share. Undefined: nobody is.
+   */
+  readonly elsewhere?: ((owner: string) => number | undefined) | undefined;
+  /** Who floods leaves a place that he has left empty for a while, up to as long as he held it (demand.ts). */
+  readonly rests?: boolean | undefined;
 }
 
 interface Waiter {
@@ -48,6 +55,8 @@ interface Owner {
   /** In the order in which they came. */
   readonly waiters: Set<Waiter>;
   held: number;
+  /** Of the places that it may hold, those that it leaves empty. */
+  resting: number;
   /** Virtual time up to which it has been served. */
   finish: number;
   /** Milliseconds that its work takes of late. */
@@ -62,6 +71,7 @@ interface Asked {
 
 const WEIGHT_MIN = 0.001;
 const SHARED_MS = 1_000;
+const REST_MS_MAX = 1_000;
 /** Idle owners are looked through when there are twice as many as after the last look, and at least so many. */
 const LOOK_THROUGH_MIN = 64;
 
@@ -96,7 +106,7 @@ export class FairQueue {
       const one = this.#owners.get(name);
       return one ? ((one.waiters.size + one.held) * one.costMs) / this.#weightOf(name) : 0;
     };
-    this.#demand = new Demand({ clock: options.clock, standing });
+    this.#demand = new Demand({ clock: options.clock, standing, elsewhere: options.elsewhere });
   }
 
   /** How many wait, over all owners. */
@@ -109,8 +119,9 @@ export class FairQueue {
     return this.#options.places - this.#free;
   }
 
-  /** Whether somebody else has asked for a place within the last second. */
+  /** Whether somebody else has asked for a place within the last second, or is there without one. */
   isShared(owner: string): boolean {
+    if (this.#options.elsewhere?.(owner) !== undefined) return true;
     const other = this.#last?.owner === owner ? this.#lastOther : this.#last;
     return other !== undefined && this.#options.clock.monotonicMs() - other.atMs <= SHARED_MS;
   }
@@ -130,7 +141,7 @@ export class FairQueue {
     if (this.#free === 0 || this.#ready.size > 0) return undefined;
     this.#note(owner);
     const one = this.#ownerOf(owner);
-    if (one.waiters.size > 0 || one.held >= this.#heldMax(owner)) return undefined;
+    if (one.waiters.size > 0 || !this.#mayHold(one)) return undefined;
     this.#noteDemand(one);
     return this.#hold(one, this.#startOf(one));
   }
@@ -192,6 +203,7 @@ export class FairQueue {
       name,
       waiters: new Set(),
       held: 0,
+      resting: 0,
       finish: Number.NEGATIVE_INFINITY,
       costMs: this.#costMs,
     };
@@ -201,11 +213,15 @@ export class FairQueue {
 
   /** Puts the owner among those who may be next, at the place that it has by now. */
   #makeReady(one: Owner): void {
-    if (one.waiters.size > 0 && one.held < this.#heldMax(one.name)) this.#ready.put(one, this.#startOf(one));
+    if (one.waiters.size > 0 && this.#mayHold(one)) this.#ready.put(one, this.#startOf(one));
   }
 
   #startOf(one: Owner): number {
     return Math.max(this.#virtual - this.#creditMs, one.finish);
+  }
+
+  #mayHold(one: Owner): boolean {
+    return one.held + one.resting < this.#heldMax(one.name);
   }
 
   #heldMax(owner: string): number {
@@ -232,8 +248,8 @@ export class FairQueue {
     while (this.#free > 0) {
       const next = this.#ready.take();
       if (!next) return;
-      // Its bound has become less: it comes again when it leaves one of those that it holds.
-      if (next.item.held > 0 && next.item.held >= this.#heldMax(next.item.name)) continue;
+      // Its bound has become less: it comes again when it leaves one of those that it holds, or has rested.
+      if (!this.#mayHold(next.item)) continue;
       const [waiter] = next.item.waiters;
       next.item.waiters.delete(waiter!);
       this.#waiting -= 1;
@@ -258,15 +274,31 @@ export class FairQueue {
       left = true;
       const tookMs = Math.max(0, clock.monotonicMs() - sinceMs);
       one.finish += (tookMs - chargedMs) / weight;
+      this.#demand.correct(one.name, (tookMs - chargedMs) / weight);
       one.costMs = 0.5 * one.costMs + 0.5 * tookMs;
       this.#costMs = 0.9 * this.#costMs + 0.1 * tookMs;
       one.held -= 1;
       this.#free += 1;
+      this.#rest(one, tookMs);
       // Its tag has changed, and it may have been kept out by its bound.
       this.#makeReady(one);
       this.#admit();
       this.#forgetIfIdle(one);
     };
+  }
+
+  /** Nobody else waits for it: the place that stays empty is one of those that only this owner may not have. */
+  #rest(one: Owner, tookMs: number): void {
+    if (!this.#options.rests || !this.isShared(one.name)) return;
+    const duty = this.#demand.duty(one.name, (this.#heldMax(one.name) * 1_000) / this.#weightOf(one.name));
+    if (duty === 1) return;
+    one.resting += 1;
+    void this.#options.clock.sleep(Math.min(REST_MS_MAX, tookMs * (1 / duty - 1))).then(() => {
+      one.resting -= 1;
+      this.#makeReady(one);
+      this.#admit();
+      this.#forgetIfIdle(one);
+    });
   }
 
   /** Who is idle and behind the virtual time would begin at it anyway. When all are idle, all begin alike. */
@@ -285,7 +317,9 @@ export class FairQueue {
   }
 
   #isOver(one: Owner): boolean {
-    return one.held === 0 && one.waiters.size === 0 && one.finish <= this.#virtual - this.#creditMs;
+    return (
+      one.held + one.resting === 0 && one.waiters.size === 0 && one.finish <= this.#virtual - this.#creditMs
+    );
   }
 }
 

@@ -148,6 +148,7 @@ class ChdbEngine implements Engine, Guests {
       waitMsMax: this.#querySecondsMax * 1_000,
       weightOf: options.tenants && ((tenant) => options.tenants!.weight(tenant)),
       areSeveral: options.tenants && (() => options.tenants!.areSeveral()),
+      othersWrite: (tenant) => this.#writing.isShared(tenant),
     });
     const writers = options.writers ?? WRITERS;
     // Half of them at the most while others write: a batch of a stream with many rollups fills them all.

@@ -11,8 +11,9 @@
  * | `scan` | questions over the events themselves, SQL of strangers; on one thread |
  *
  * Who asks for more than his share while others ask has half of the processors: places without processors behind them
- * would make everybody slow instead of one wait. What he asks computes when nobody else wants to. Who asks for less is not
- * bound: on a machine that is busy with other things one place may be too few for him.
+ * would make everybody slow instead of one wait. What he asks computes when nobody else wants to, and who floods leaves up to a half
+ * of that time empty. Others whose events are written are there, too: beside them it is for more than a quarter of the processors.
+ * Who asks for less is not bound: on a machine that is busy with other things one place may be too few for him.
  */
 import type { TenantId } from '../base/brand.ts';
 import type { Clock } from '../base/clock.ts';
@@ -31,6 +32,8 @@ export interface ReadingPlacesOptions {
   readonly weightOf?: ((tenant: TenantId) => number) | undefined;
   /** Several tenants have things here: then none may hold the last place of a class. */
   readonly areSeveral?: (() => boolean) | undefined;
+  /** Something of somebody else than the tenant was written within the last second. */
+  readonly othersWrite?: ((tenant: string) => boolean) | undefined;
 }
 
 /** What takes long, or is asked for too often, computes when nobody else wants to: a tenth of a processor is left to it. */
@@ -42,6 +45,8 @@ const NICE: Readonly<Record<ReadingClass, number>> = {
   listing: 0,
   scan: NICE_MOST,
 };
+/** For so much who only sends events counts beside those who ask: an eighth of the processors, so that nobody who asks for less than twice that is bound. */
+const WRITING_MS = 250 * halfOfCores();
 /** Questions of one tenant that may wait in a class. */
 const WAITING_MAX = 256;
 const SCANS_WAITING_MAX = 32;
@@ -62,8 +67,9 @@ export class ReadingPlaces {
 
   constructor(options: ReadingPlacesOptions) {
     this.#options = options;
-    const { weightOf, areSeveral } = options;
+    const { weightOf, areSeveral, othersWrite } = options;
     const several = areSeveral ?? (() => false);
+    const elsewhere = (tenant: string) => (several() && othersWrite?.(tenant) ? WRITING_MS : undefined);
     const queueOf = (as: ReadingClass): FairQueue => {
       const ours = as === 'ingest' || as === 'work';
       const places = options.places[as];
@@ -73,6 +79,8 @@ export class ReadingPlaces {
         creditMs: CREDIT_MS[as],
         waitingMax: ours ? OWN_WAITING_MAX : as === 'scan' ? SCANS_WAITING_MAX : WAITING_MAX,
         weightOf: weightOf && ((tenant) => (tenant === '' ? 1 : weightOf(tenant as TenantId))),
+        elsewhere: ours ? undefined : elsewhere,
+        rests: as === 'rollup' || as === 'listing',
         heldMax: ours
           ? undefined
           : (_tenant, isShared, isOver) =>

@@ -1,5 +1,6 @@
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
+import { ManualClock } from '../../src/base/clock.ts';
 import { FairQueue } from '../../src/base/fair-queue.ts';
 import { seeded } from '../support/seeded.ts';
 import { live, type Piece, quantile, type Story } from './fair-world.ts';
@@ -208,8 +209,60 @@ describe('the fair queue', () => {
     });
   });
 
+  describe('one who floods', () => {
+    const every = (owner: string, everyMs: number, tookMs: number, forMs = 20_000): Piece[] =>
+      Array.from({ length: forMs / everyMs }, (_, n) => ({ owner, atMs: n * everyMs, tookMs }));
+    /** Of the time between two moments, the part in which something of the owner's is under way. */
+    const busy = ({ served }: Story, owner: string, fromMs: number, toMs: number): number =>
+      served
+        .filter((one) => one.owner === owner)
+        .reduce(
+          (sum, one) => sum + Math.max(0, Math.min(toMs, one.endedAtMs) - Math.max(fromMs, one.startedAtMs)),
+          0,
+        ) /
+      (toMs - fromMs);
+    const options = {
+      ...{ places: 4, waitingMax: 256, creditMs: 200, rests: true },
+      heldMax: (_owner: string, _isShared: boolean, isOver: boolean) => (isOver ? 1 : 3),
+    };
+    const flood = every('flood', 5, 60);
+
+    it('leaves half of his time empty beside one who asks for little, and the more of it is his the more that one asks for', async () => {
+      for (const [tookMs, part] of [
+        [5, 0.5],
+        [15, 0.6],
+        [40, 1],
+      ] as const) {
+        const story = await live([...every('calm', 50, tookMs), ...flood], options);
+        expect(busy(story, 'flood', 4_000, 18_000)).toBeCloseTo(part, 1);
+        expect(story.refused.some(({ owner }) => owner === 'calm')).toBe(false);
+      }
+    });
+
+    it('has all of it when he is alone', async () => {
+      expect(busy(await live(flood, options), 'flood', 4_000, 18_000)).toBeCloseTo(3, 1);
+    });
+
+    it('is not who asks for his share, though much of his stands in line', async () => {
+      const burst = Array.from({ length: 100 }, () => ({ owner: 'modest', atMs: 5_000, tookMs: 60 }));
+      const story = await live([...every('calm', 50, 15), ...every('modest', 100, 60), ...burst], options);
+      expect(story.refused).toEqual([]);
+      const lastOfBurst = story.served.findLast((one) => one.owner === 'modest' && one.atMs === 5_000)!;
+      // One place for six seconds of the burst and for what came meanwhile, and no more places than that.
+      expect(lastOfBurst.endedAtMs).toBeLessThan(5_000 + 6_000 / (1 - 0.6));
+    });
+
+    it('is who asks for much more than those count for who are there without asking', async () => {
+      const there = { ...options, elsewhere: () => 250 };
+      expect(busy(await live(flood, there), 'flood', 4_000, 18_000)).toBeCloseTo(0.5, 1);
+      const modest = await live(every('modest', 150, 60), there);
+      expect(busy(modest, 'modest', 4_000, 18_000)).toBeCloseTo(0.4, 1);
+      expect(Math.max(...modest.served.map((one) => one.startedAtMs - one.atMs))).toBe(0);
+    });
+  });
+
   it('gives the place of a wait that was given up to the next, and a place only once', async () => {
-    const queue = new FairQueue({ places: 1, waitingMax: 10, clock: { monotonicMs: () => 0 } });
+    const queue = new FairQueue({ places: 1, waitingMax: 10, clock: new ManualClock() });
     const leave = await queue.enter('a');
     const signal = new AbortController();
     const given = queue.enter('a', signal.signal);

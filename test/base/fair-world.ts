@@ -54,7 +54,8 @@ export async function live(
     }
     happenings.splice(low, 0, one);
   };
-  const queue = new FairQueue({ ...options, clock: { monotonicMs: () => now } });
+  const sleep = (ms: number): Promise<void> => new Promise((resolve) => at(now + ms, resolve));
+  const queue = new FairQueue({ ...options, clock: { monotonicMs: () => now, sleep } });
   const served: Served[] = [];
   const gone: Piece[] = [];
   const refused: Piece[] = [];

@@ -1,8 +1,10 @@
 import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { setTimeout as sleep } from 'node:timers/promises';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import type { TenantId } from '../../src/base/brand.ts';
+import { halfOfCores } from '../../src/base/cores.ts';
 import { type Engine, type Guests, openChdb } from '../../src/store/index.ts';
 
 let directory: string;
@@ -58,6 +60,34 @@ describe('places in front of the engine', () => {
     await expect(engine.rows(asked, { tenant: calm! })).rejects.toMatchObject({ code: 'bad-question' });
     expect(await engine.rows(asked, { tenant: greedy! })).toEqual([{ n: '50000' }]);
     expect(await engine.rows(asked)).toEqual([{ n: '50000' }]);
+  });
+});
+
+describe('a tenant who floods with questions', () => {
+  const read = {
+    text: `SELECT sleep(0.1) AS slept, getSetting('os_threads_nice_value_query') AS nice`,
+  };
+  /** The nice values of so many that come at once. */
+  const flood = async (): Promise<number[]> => {
+    const asking = Array.from({ length: 12 * halfOfCores() }, () =>
+      engine.rows<{ nice: number }>(read, { reading: 'listing', tenant: greedy! }),
+    );
+    return (await Promise.all(asking)).map(([row]) => row!.nice);
+  };
+
+  it('is bound beside one who only writes, and not when nobody is there', async () => {
+    await engine.execute({ text: 'CREATE TABLE written (n UInt8) ENGINE = Memory' });
+    // Until nobody has written for a second.
+    await expect.poll(flood, { timeout: 60_000 }).not.toContain(10);
+    let isOver = false;
+    const writing = (async () => {
+      for (; !isOver; await sleep(100))
+        await engine.execute({ text: 'INSERT INTO written VALUES (1)' }, { tenant: calm! });
+    })();
+    const nice = await flood();
+    isOver = true;
+    await writing;
+    expect(nice).toContain(10);
   });
 });
 
