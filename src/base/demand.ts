@@ -76,7 +76,7 @@ export class Demand {
   duty(owner: string, capacity: number): number {
     if (!this.isOver(owner)) return 1;
     const least = this.#leastBeside(owner);
-    const comes = comingOf(this.#owners.get(owner), this.#options.clock.monotonicMs());
+    const comes = faded(this.#owners.get(owner), this.#options.clock.monotonicMs());
     if (comes <= Math.max(FLOODING_TIMES * least, DUTY_MIN * capacity)) return 1;
     return Math.min(1, Math.max(DUTY_MIN, (TIMES * least) / capacity));
   }
@@ -113,10 +113,9 @@ export class Demand {
   }
 
   #of(owner: string, asked: Asked | undefined, now: number): number {
-    return comingOf(asked, now) + this.#options.standing(owner);
+    return faded(asked, now) + this.#options.standing(owner);
   }
 }
 
-const comingOf = (asked: Asked | undefined, now: number): number => (asked ? faded(asked, now) : 0);
-
-const faded = ({ work, atMs }: Asked, now: number): number => work * Math.exp((atMs - now) / FADES_MS);
+const faded = (asked: Asked | undefined, now: number): number =>
+  asked ? asked.work * Math.exp((asked.atMs - now) / FADES_MS) : 0;

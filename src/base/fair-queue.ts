@@ -280,11 +280,15 @@ export class FairQueue {
       one.held -= 1;
       this.#free += 1;
       this.#rest(one, tookMs);
-      // Its tag has changed, and it may have been kept out by its bound.
-      this.#makeReady(one);
-      this.#admit();
-      this.#forgetIfIdle(one);
+      this.#mayGoOn(one);
     };
+  }
+
+  /** Its tag has changed, or it was kept out by its bound. */
+  #mayGoOn(one: Owner): void {
+    this.#makeReady(one);
+    this.#admit();
+    this.#forgetIfIdle(one);
   }
 
   /** Nobody else waits for it: the place that stays empty is one of those that only this owner may not have. */
@@ -295,9 +299,8 @@ export class FairQueue {
     one.resting += 1;
     void this.#options.clock.sleep(Math.min(REST_MS_MAX, tookMs * (1 / duty - 1))).then(() => {
       one.resting -= 1;
-      this.#makeReady(one);
-      this.#admit();
-      this.#forgetIfIdle(one);
+      // All were idle meanwhile: whoever has its name now is another one.
+      if (this.#owners.get(one.name) === one) this.#mayGoOn(one);
     });
   }
 

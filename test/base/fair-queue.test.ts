@@ -1,3 +1,4 @@
+import { setImmediate as turn } from 'node:timers/promises';
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import { ManualClock } from '../../src/base/clock.ts';
@@ -16,6 +17,15 @@ const piece: fc.Arbitrary<Piece> = fc.record(
 );
 const pieces = fc.array(piece, { maxLength: 120 });
 const places = fc.integer({ min: 1, max: 4 });
+
+/** For twenty seconds. */
+const steadily = (owner: string, everyMs: number, tookMs: number): Piece[] =>
+  Array.from({ length: 20_000 / everyMs }, (_, n) => ({ owner, atMs: n * everyMs, tookMs }));
+/** As the engine has it: who asks for more than his share holds one place. */
+const bound = {
+  ...{ places: 4, waitingMax: 256, creditMs: 200 },
+  heldMax: (_owner: string, _isShared: boolean, isOver: boolean) => (isOver ? 1 : 3),
+};
 
 describe('the fair queue', () => {
   it('serves everybody who does not go away, leaves no place empty while somebody waits, and holds no more than it has', async () => {
@@ -163,19 +173,16 @@ describe('the fair queue', () => {
 
   describe('beside one who asks for ten times as much', () => {
     // Work that a busy machine makes slow: the calm one needs a place and a quarter.
-    const every = (owner: string, everyMs: number): Piece[] =>
-      Array.from({ length: 20_000 / everyMs }, (_, n) => ({ owner, atMs: n * everyMs, tookMs: 62 }));
+    const every = (owner: string, everyMs: number): Piece[] => steadily(owner, everyMs, 62);
     const flood = every('flood', 5);
     const p99 = ({ served }: Story, owner: string): number =>
       quantile(
         served.filter((one) => one.owner === owner).map((one) => one.startedAtMs - one.atMs),
         0.99,
       );
-    const options = { places: 4, waitingMax: 256, creditMs: 200 };
-    const bound = (_owner: string, _isShared: boolean, isOver: boolean) => (isOver ? 1 : 3);
 
     it('does not bind who asks for less: places that he needs are not kept empty', async () => {
-      const story = await live([...every('calm', 50), ...flood], { ...options, heldMax: bound });
+      const story = await live([...every('calm', 50), ...flood], bound);
       expect(story.refused.some(({ owner }) => owner === 'calm')).toBe(false);
       expect(p99(story, 'calm')).toBeLessThan(62);
       const floods = story.served.filter(({ owner }) => owner === 'flood');
@@ -188,17 +195,14 @@ describe('the fair queue', () => {
     });
 
     it('binds everybody who does, if they are several, and still not the one who asks for less', async () => {
-      const story = await live([...every('calm', 50), ...flood, ...every('torrent', 8)], {
-        ...options,
-        heldMax: bound,
-      });
+      const story = await live([...every('calm', 50), ...flood, ...every('torrent', 8)], bound);
       expect(p99(story, 'calm')).toBeLessThan(62);
     });
 
     it('binds nobody while all ask for alike', async () => {
       const over: boolean[] = [];
       await live([...every('calm', 50), ...every('other', 40)], {
-        ...options,
+        ...bound,
         heldMax: (_owner, _isShared, isOver) => {
           over.push(isOver);
           return 3;
@@ -210,8 +214,6 @@ describe('the fair queue', () => {
   });
 
   describe('one who floods', () => {
-    const every = (owner: string, everyMs: number, tookMs: number, forMs = 20_000): Piece[] =>
-      Array.from({ length: forMs / everyMs }, (_, n) => ({ owner, atMs: n * everyMs, tookMs }));
     /** Of the time between two moments, the part in which something of the owner's is under way. */
     const busy = ({ served }: Story, owner: string, fromMs: number, toMs: number): number =>
       served
@@ -221,11 +223,8 @@ describe('the fair queue', () => {
           0,
         ) /
       (toMs - fromMs);
-    const options = {
-      ...{ places: 4, waitingMax: 256, creditMs: 200, rests: true },
-      heldMax: (_owner: string, _isShared: boolean, isOver: boolean) => (isOver ? 1 : 3),
-    };
-    const flood = every('flood', 5, 60);
+    const options = { ...bound, rests: true };
+    const flood = steadily('flood', 5, 60);
 
     it('leaves half of his time empty beside one who asks for little, and the more of it is his the more that one asks for', async () => {
       for (const [tookMs, part] of [
@@ -233,7 +232,7 @@ describe('the fair queue', () => {
         [15, 0.6],
         [40, 1],
       ] as const) {
-        const story = await live([...every('calm', 50, tookMs), ...flood], options);
+        const story = await live([...steadily('calm', 50, tookMs), ...flood], options);
         expect(busy(story, 'flood', 4_000, 18_000)).toBeCloseTo(part, 1);
         expect(story.refused.some(({ owner }) => owner === 'calm')).toBe(false);
       }
@@ -245,7 +244,10 @@ describe('the fair queue', () => {
 
     it('is not who asks for his share, though much of his stands in line', async () => {
       const burst = Array.from({ length: 100 }, () => ({ owner: 'modest', atMs: 5_000, tookMs: 60 }));
-      const story = await live([...every('calm', 50, 15), ...every('modest', 100, 60), ...burst], options);
+      const story = await live(
+        [...steadily('calm', 50, 15), ...steadily('modest', 100, 60), ...burst],
+        options,
+      );
       expect(story.refused).toEqual([]);
       const lastOfBurst = story.served.findLast((one) => one.owner === 'modest' && one.atMs === 5_000)!;
       // One place for six seconds of the burst and for what came meanwhile, and no more places than that.
@@ -255,10 +257,29 @@ describe('the fair queue', () => {
     it('is who asks for much more than those count for who are there without asking', async () => {
       const there = { ...options, elsewhere: () => 250 };
       expect(busy(await live(flood, there), 'flood', 4_000, 18_000)).toBeCloseTo(0.5, 1);
-      const modest = await live(every('modest', 150, 60), there);
+      const modest = await live(steadily('modest', 150, 60), there);
       expect(busy(modest, 'modest', 4_000, 18_000)).toBeCloseTo(0.4, 1);
       expect(Math.max(...modest.served.map((one) => one.startedAtMs - one.atMs))).toBe(0);
     });
+  });
+
+  it('forgets who rests when all are idle, and not who has come again before the rest is over', async () => {
+    const clock = new ManualClock();
+    const queue = new FairQueue({ ...bound, creditMs: 0, clock, rests: true, elsewhere: () => 1 });
+    for (let n = 0; n < 12; n += 1) {
+      const leave = queue.tryEnter('flood')!;
+      clock.advance(100);
+      leave();
+    }
+    const held = Array.from({ length: 3 }, () => queue.tryEnter('other'));
+    expect(held).not.toContain(undefined);
+    await queue.enter('flood');
+    const waits = queue.enter('flood').catch((why: Error) => why.message);
+    clock.advance(100);
+    await turn();
+    queue.refuseAll(new Error('over'));
+    expect(await Promise.race([waits, turn('it waits')])).toBe('over');
+    expect(queue.waiting).toBe(0);
   });
 
   it('gives the place of a wait that was given up to the next, and a place only once', async () => {
