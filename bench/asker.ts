@@ -18,7 +18,7 @@ export class Asker {
   answered = 0;
   /** Told to come later. */
   refused = 0;
-  readonly #server: BenchServer;
+  readonly #server: Pick<BenchServer, 'url' | 'key'>;
   readonly #options: AskerOptions;
   readonly #agent = new Agent({ keepAlive: true, maxSockets: UNDER_WAY_MAX });
   readonly #underWay = new Set<Promise<void>>();
@@ -28,7 +28,7 @@ export class Asker {
   #turn = 0;
   #failure: unknown;
 
-  constructor(server: BenchServer, options: AskerOptions) {
+  constructor(server: Pick<BenchServer, 'url' | 'key'>, options: AskerOptions) {
     this.#server = server;
     this.#options = options;
   }

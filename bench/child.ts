@@ -1,5 +1,6 @@
 /** Programs of ours that run in a process of their own and answer with one line of JSON. */
 import { spawn } from 'node:child_process';
+import { setPriority } from 'node:os';
 import { builtProgram } from './paths.ts';
 
 /**
@@ -9,12 +10,19 @@ import { builtProgram } from './paths.ts';
 export function runProgram<Result>(
   name: string,
   args: readonly string[],
-  options: { readonly timeoutMs: number; readonly env?: Readonly<Record<string, string>> },
+  options: {
+    readonly timeoutMs: number;
+    readonly env?: Readonly<Record<string, string>>;
+    /** The nice value it computes with; absent: ours. */
+    readonly nice?: number;
+  },
 ): Promise<Result> {
   const child = spawn(process.execPath, [builtProgram(name), ...args], {
     stdio: ['ignore', 'pipe', 'pipe'],
     env: { ...process.env, ...options.env },
   });
+  // At once, since its further threads take it over from its first.
+  if (options.nice !== undefined && child.pid !== undefined) setPriority(child.pid, options.nice);
   let output = '';
   let complaints = '';
   child.stdout.setEncoding('utf8').on('data', (text: string) => {

@@ -4,11 +4,14 @@
  * once? Three situations take turns on one server, so that all meet the same machine: the steady one is alone, the other one
  * asks for as much as the steady one (its share), or for ten times that. Rounds are short and many: what the machine does to one
  * of the situations for a while, it does to the others as well. The ratios of p99 over all rounds tell what was met, the median of the
- * ratios inside one round what is left of it when one round is spoilt.
+ * ratios inside one round what is left of it when one round is spoilt. Both would ask from other machines: who measures computes before the
+ * server, who floods behind it.
  */
 import { constants, getPriority, setPriority } from 'node:os';
 import { setTimeout as sleep } from 'node:timers/promises';
+import { type AskTenantJob, type AskTenantReport, pathsOf, type Question } from './ask-tenant-job.ts';
 import { Asker } from './asker.ts';
+import { runProgram } from './child.ts';
 import { RICH_ROLLUP, STREAM, streamDocument } from './definitions.ts';
 import { type BenchOptions, type Print, progress, round, spread } from './figure.ts';
 import { FreshnessProbe } from './freshness-probe.ts';
@@ -21,6 +24,8 @@ const OTHER = 'other';
 const TIMES = 10;
 const SCANS = 10;
 const MEASURING = constants.priority.PRIORITY_HIGH;
+/** Whoever floods from another machine takes nothing of this one's processors but what he asks for: his generator has what the server leaves. */
+const LOADING = constants.priority.PRIORITY_LOW;
 /** Often enough for a 99th percentile of a few seconds. */
 const PROBE_EVERY_MS = 40;
 /** Questions of the steady tenant where the other one asks none, so that they load nobody. */
@@ -70,6 +75,9 @@ function questionsPerSecondOf(name: Case, { questionsPerSecond }: Size): number 
   if (sendsEvents(name)) return PROBING_QUESTIONS_PER_SECOND;
   return name === 'engine' ? questionsPerSecond / 2 : questionsPerSecond;
 }
+
+/** Of the steady tenant. */
+const questionOf = (name: Case): Question => (name === 'engine' ? 'engine' : 'rollup');
 
 /** What the other tenant does meanwhile. */
 type Situation = 'alone' | 'share' | 'times';
@@ -149,13 +157,15 @@ interface Driven {
   readonly rate: number | 'max';
   readonly seconds: number;
   readonly tenant: string;
+  readonly nice?: number;
 }
 
 /** Events of one tenant; gives how many were taken, and how many requests were told to wait. */
-async function load(server: BenchServer, { rate, seconds, tenant }: Driven) {
+async function load(server: BenchServer, driven: Driven) {
   const report = await runLoad({
     ...{ url: server.url, key: server.key, mode: 'batch', batch: 50, eventBytes: 1_024 },
-    ...{ connections: 16, rate, seconds, tenant, warmupSeconds: 0 },
+    ...{ connections: 16, warmupSeconds: 0 },
+    ...driven,
   });
   if (report.answeredOther + report.unanswered > 0)
     throw new Error(`${report.answeredOther + report.unanswered} requests of events failed`);
@@ -175,31 +185,24 @@ async function measure(
   const wholeSeconds = seconds + warmupMs / 1_000;
   const probe = new FreshnessProbe(server, { everyMs: PROBE_EVERY_MS });
   const times = { alone: 0, share: 1, times: name === 'scans' ? SCANS : TIMES }[situation];
-  const path = name === 'engine' ? engineQuestion : rollupQuestion;
   const stolenBefore = stolenSeconds();
-  const asker = new Asker(server, { path });
-  const other = new Asker(server, { tenant: OTHER, path: name === 'scans' ? scanQuestion : path });
-  const sends = sendsEvents(name);
+  const asker = new Asker(server, { path: pathsOf(questionOf(name)) });
   probe.start(warmupMs);
   asker.atRate(questionsPerSecond, warmupMs);
-  if (name === 'scans') other.atATime(times, warmupMs);
-  else if (!sends && times > 0) other.atRate(times * questionsPerSecond, warmupMs);
-  const loads = Promise.all([
-    load(server, { rate: eventsPerSecond, seconds: wholeSeconds, tenant: '' }),
-    sends && times > 0
-      ? load(server, { rate: times * eventsPerSecond, seconds: wholeSeconds, tenant: OTHER })
-      : undefined,
-  ]);
-  const [, flood] = await measuringFirst(loads);
+  const steady = load(server, { rate: eventsPerSecond, seconds: wholeSeconds, tenant: '' });
+  const other = times === 0 ? NOTHING : otherDoes(server, name, times, { ...size, seconds: wholeSeconds });
+  const steadyAndOther = Promise.all([steady, other]);
+  await measuringFirst(Promise.race([steady, steadyAndOther]));
   // What the other one still has in line is answered when nobody is beside him, which is none of the situations.
   const freshness = (await probe.stop()).times;
-  await Promise.all([asker.stop(), other.stop()]);
+  await asker.stop();
+  const [, { done, refused }] = await steadyAndOther;
   met.seconds += wholeSeconds;
   met.stolenSeconds += stolenSeconds() - stolenBefore;
   met.freshness.add(freshness);
   met.questions.add(asker.times);
-  met.others += flood ? flood.acceptedEvents : other.answered;
-  met.othersRefused += flood ? flood.answered429 : other.refused;
+  met.others += done;
+  met.othersRefused += refused;
 }
 
 /**
@@ -221,23 +224,37 @@ async function measuringFirst<T>(work: Promise<T>): Promise<T> {
   }
 }
 
-let turns = 0;
-/** The last hour by type: a condition that is always true and always another keeps answers from being used again. */
-function rollupQuestion(): string {
-  turns += 1;
-  return `/v1/streams/${STREAM}/stats?fn=count&fn=${encodeURIComponent('sum(value)')}&by=type&from=-1h&where=country:ne:X${turns}`;
+/** What the other tenant got: events taken or questions answered, and requests that were told to come later. */
+interface Done {
+  readonly done: number;
+  readonly refused: number;
+}
+const NOTHING: Done = { done: 0, refused: 0 };
+
+/** `times` as much as the steady tenant, or as many scans at a time. */
+function otherDoes(server: BenchServer, name: Case, times: number, size: Size): Promise<Done> {
+  const { eventsPerSecond, seconds } = size;
+  if (sendsEvents(name)) return send(server, times * eventsPerSecond, seconds);
+  if (name === 'scans') return ask(server, { question: 'scan', pace: { atATime: times }, seconds });
+  const perSecond = times * questionsPerSecondOf(name, size);
+  return ask(server, { question: questionOf(name), pace: { perSecond }, seconds });
 }
 
-/** As the first, with a function whose states only the engine merges. */
-function engineQuestion(): string {
-  turns += 1;
-  return `/v1/streams/${STREAM}/stats?fn=count&fn=${encodeURIComponent('unique(key)')}&by=type&from=-1h&where=country:ne:X${turns}`;
+async function send(server: BenchServer, rate: number, seconds: number): Promise<Done> {
+  const { acceptedEvents, answered429 } = await load(server, { rate, seconds, tenant: OTHER, nice: LOADING });
+  return { done: acceptedEvents, refused: answered429 };
 }
 
-/** All events, with a function that no rollup has. */
-function scanQuestion(): string {
-  turns += 1;
-  return `/v1/streams/${STREAM}/stats?fn=${encodeURIComponent('unique(payload)')}&by=key&limit=10&where=country:ne:X${turns}`;
+async function ask(
+  { url, key }: BenchServer,
+  asked: Pick<AskTenantJob, 'question' | 'pace' | 'seconds'>,
+): Promise<Done> {
+  const job: AskTenantJob = { server: { url, key }, tenant: OTHER, ...asked };
+  const { answered, refused } = await runProgram<AskTenantReport>('ask-tenant', [JSON.stringify(job)], {
+    timeoutMs: (asked.seconds + 60) * 1_000,
+    nice: LOADING,
+  });
+  return { done: answered, refused };
 }
 
 function figureOf(name: Case, rounds: readonly MetIn[], size: Size) {

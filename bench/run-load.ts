@@ -4,12 +4,15 @@ import { type LoadOptions, type LoadReport, loadFlags } from './load-options.ts'
 
 /** What a benchmark says of the load; the rest has defaults. */
 export type Load = Pick<LoadOptions, 'url' | 'key' | 'mode' | 'eventBytes' | 'connections' | 'seconds'> &
-  Partial<LoadOptions>;
+  Partial<LoadOptions> & {
+    /** The nice value of the generator; absent: ours. */
+    readonly nice?: number;
+  };
 
 let runs = (Date.now() & 0xffff) * 0x10000;
 
 /** Runs the generator in its own process, with ids that no earlier run used. */
-export function runLoad(load: Load): Promise<LoadReport> {
+export function runLoad({ nice, ...load }: Load): Promise<LoadReport> {
   runs = (runs + 1) % 2 ** 32;
   const options: LoadOptions = {
     stream: STREAM,
@@ -23,5 +26,8 @@ export function runLoad(load: Load): Promise<LoadReport> {
     ...load,
   };
   const timeoutMs = (options.warmupSeconds + options.seconds + 60) * 1_000;
-  return runProgram<LoadReport>('load', loadFlags(options), { timeoutMs });
+  return runProgram<LoadReport>('load', loadFlags(options), {
+    timeoutMs,
+    ...(nice === undefined ? {} : { nice }),
+  });
 }
