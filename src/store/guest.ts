@@ -8,6 +8,7 @@
  */
 import type { Session } from 'chdb';
 import { MillraceError } from '../base/errors.ts';
+import { keepFirst } from '../base/first-thread.ts';
 import { checkGuestStatement } from './guest-statement.ts';
 import type { Guest, GuestLimits, Statement } from './port.ts';
 import { NICE_MOST } from './reading-places.ts';
@@ -112,7 +113,7 @@ export function createGuest({ session, kill, explain, onClosed }: GuestParts): G
     query: (statement, format) =>
       track(async () => {
         check(statement);
-        setAll(session, parameterSettings(statement));
+        onThisThread(() => setAll(session, parameterSettings(statement)));
         return (await session.queryAsync(statement.text, { format })).bytes();
       }),
     async *stream(statement, format, onRows) {
@@ -120,8 +121,10 @@ export function createGuest({ session, kill, explain, onClosed }: GuestParts): G
       if (left) throw explain(new Error('Code: 394. DB::Exception: Query was cancelled'));
       let chunks: AsyncIterator<Chunk>;
       try {
-        setAll(session, parameterSettings(statement));
-        chunks = session.queryStream(statement.text, { format })[Symbol.asyncIterator]();
+        chunks = onThisThread(() => {
+          setAll(session, parameterSettings(statement));
+          return session.queryStream(statement.text, { format })[Symbol.asyncIterator]();
+        });
       } catch (cause) {
         throw explain(cause);
       }
@@ -157,6 +160,15 @@ export function createGuest({ session, kill, explain, onClosed }: GuestParts): G
       return closed;
     },
   };
+}
+
+/** A statement that the engine runs here lends this thread the nice value of guests and takes it back to 0, not to what it was. */
+function onThisThread<Result>(work: () => Result): Result {
+  try {
+    return work();
+  } finally {
+    keepFirst();
+  }
 }
 
 /** Takes what a killed statement still has, until its end or its error. */

@@ -1,5 +1,6 @@
 import { resolve } from 'node:path';
 import type { Command } from 'commander';
+import { computeFirst } from '../../base/first-thread.ts';
 import { readSettings, SETTING_DEFAULTS, type SettingName } from '../../config.ts';
 import { loadProject } from '../../define/load.ts';
 import type { Millrace } from '../../millrace.ts';
@@ -33,6 +34,8 @@ $ MILLRACE_ADMIN_KEY=… millrace start`;
     const settings = { ...configured, MILLRACE_DATA: resolve(io.cwd, configured.MILLRACE_DATA) };
     const { startMillrace } = await import('../../millrace.ts');
     const server = await startMillrace({ settings, documents: project.documents });
+    // Not before: threads that are made at the start would have it, too.
+    const computeLikeOthers = computeFirst();
     // Whoever reads that it is ready may stop it at once.
     const end = stopped(io, server);
     const key = server.adminKey;
@@ -44,7 +47,7 @@ $ MILLRACE_ADMIN_KEY=… millrace start`;
       io.stdout.write(`Millrace is ready at ${server.url}\n`);
       if (key !== undefined) io.stdout.write(`Key (shown only now; keep it): ${key}\n`);
     }
-    await end;
+    await end.finally(computeLikeOthers);
   });
 }
 
