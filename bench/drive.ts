@@ -126,7 +126,8 @@ class Drive {
 
   #sendDue(): void {
     while (this.#begun < this.#due && !this.#stopped) {
-      const connection = this.#idleConnections.pop();
+      // In turns: the server closes a connection that was opened and asks nothing for 15 s, which may be just when it is asked.
+      const connection = this.#idleConnections.shift();
       if (!connection) return;
       this.#send(connection, this.#dueAt(this.#begun));
       this.#begun += 1;

@@ -168,7 +168,9 @@ async function load(server: BenchServer, driven: Driven) {
     ...driven,
   });
   if (report.answeredOther + report.unanswered > 0)
-    throw new Error(`${report.answeredOther + report.unanswered} requests of events failed`);
+    throw new Error(
+      `${report.answeredOther + report.unanswered} requests of events failed (statuses: ${report.otherStatuses.join(', ')})`,
+    );
   return report;
 }
 
