@@ -1,6 +1,6 @@
 /** What the asker of one tenant (ask-tenant.ts) is told, and what it tells. */
 import { STREAM } from './definitions.ts';
-import type { BenchServer } from './server.ts';
+import type { ServerAddress } from './server.ts';
 
 /** `rollup`: the last hour by type, which memory answers; `engine`: a function whose states only the engine merges; `scan`: all events, with a function that no rollup has. */
 export type Question = 'rollup' | 'engine' | 'scan';
@@ -12,7 +12,7 @@ const QUERIES: Readonly<Record<Question, string>> = {
 };
 
 export interface AskTenantJob {
-  readonly server: Pick<BenchServer, 'url' | 'key'>;
+  readonly server: ServerAddress;
   readonly tenant: string;
   readonly question: Question;
   /** On a schedule, or so many at a time. */
@@ -28,7 +28,7 @@ export interface AskTenantReport {
 
 /** A condition that is always true and always another keeps answers from being used again, in whichever process they were asked for. */
 export function pathsOf(question: Question): (turn: number) => string {
-  const process = Math.random().toString(36).slice(2);
+  const run = Math.random().toString(36).slice(2);
   const query = encodeURI(QUERIES[question]);
-  return (turn) => `/v1/streams/${STREAM}/stats?${query}&where=country:ne:X${process}-${turn}`;
+  return (turn) => `/v1/streams/${STREAM}/stats?${query}&where=country:ne:X${run}-${turn}`;
 }

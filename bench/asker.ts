@@ -2,7 +2,7 @@
 import { Agent, request } from 'node:http';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { Histogram } from './histogram.ts';
-import type { BenchServer } from './server.ts';
+import type { ServerAddress } from './server.ts';
 
 const UNDER_WAY_MAX = 500;
 
@@ -18,7 +18,7 @@ export class Asker {
   answered = 0;
   /** Told to come later. */
   refused = 0;
-  readonly #server: Pick<BenchServer, 'url' | 'key'>;
+  readonly #server: ServerAddress;
   readonly #options: AskerOptions;
   readonly #agent = new Agent({ keepAlive: true, maxSockets: UNDER_WAY_MAX });
   readonly #underWay = new Set<Promise<void>>();
@@ -28,7 +28,7 @@ export class Asker {
   #turn = 0;
   #failure: unknown;
 
-  constructor(server: Pick<BenchServer, 'url' | 'key'>, options: AskerOptions) {
+  constructor(server: ServerAddress, options: AskerOptions) {
     this.#server = server;
     this.#options = options;
   }

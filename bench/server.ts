@@ -22,6 +22,9 @@ export interface BenchServer {
   stop(): Promise<void>;
 }
 
+/** All that a client needs, in this process or another. */
+export type ServerAddress = Pick<BenchServer, 'url' | 'key'>;
+
 export interface ServerOptions {
   /** Further `MILLRACE_*` settings. */
   readonly env?: Readonly<Record<string, string>>;
